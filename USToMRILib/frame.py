@@ -1,0 +1,112 @@
+"""The aligned square in which the fetal networks work, and the way there and back.
+
+The frame follows the DDIC paper: 128x128 pixels of 1.094 mm, the head centred, its long axis (the
+midline of a transthalamic slice) horizontal, everything outside the skull removed. It is only a
+grid laid over the plane of the slice, so the way back is the same resampling in reverse and an
+image point returns to the pixel it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from .ellipse import Ellipse
+
+FRAME_SIZE = 128
+FRAME_PIXEL_MM = 1.094
+BACKGROUND = -1.0
+
+# A Gaussian of this full width at half maximum (in output pixels) before sampling keeps detail
+# finer than the output's pixels from folding into it.
+_ANTIALIAS_FWHM_PIXELS = 1.0
+_FWHM_PER_SIGMA = 2.3548
+
+
+@dataclass(frozen=True)
+class HeadFrame:
+    """The frame of one head in one slice.
+
+    Attributes:
+        ellipse: the skull's outline in plane coordinates (mm).
+        shape: (rows, columns) of the slice.
+        spacing: (x, y) in mm of the slice.
+    """
+
+    ellipse: Ellipse
+    shape: tuple[int, int]
+    spacing: tuple[float, float]
+
+    def to_frame(self, pixels: np.ndarray) -> np.ndarray:
+        """Resample a slice [rows, columns] to the frame, float32 [128, 128], 0 where it ends."""
+        image = self._source_image(pixels)
+        finest = min(self.spacing)
+        if finest < FRAME_PIXEL_MM:
+            fwhm = _ANTIALIAS_FWHM_PIXELS * np.sqrt(FRAME_PIXEL_MM**2 - finest**2)
+            image = sitk.SmoothingRecursiveGaussian(image, float(fwhm / _FWHM_PER_SIGMA))
+        return _resample(image, self._frame_image(), sitk.sitkLinear)
+
+    def to_source(self, frame: np.ndarray, background: float = 0.0) -> np.ndarray:
+        """Resample a frame [128, 128] to the slice, float32 [rows, columns].
+
+        Cubic B-spline, kept within the frame's range of values; ``background`` outside the skull.
+        """
+        source = self._source_image(np.zeros(self.shape, np.float32))
+        pixels = _resample(self._frame_image(frame), source, sitk.sitkBSpline)
+        return np.where(self.source_mask, pixels.clip(frame.min(), frame.max()), background)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Boolean [128, 128]: inside the skull."""
+        half = (FRAME_SIZE - 1) / 2 * FRAME_PIXEL_MM
+        upright = Ellipse((half, half), self.ellipse.semi_axes, 0.0)
+        return upright.mask((FRAME_SIZE, FRAME_SIZE), (FRAME_PIXEL_MM, FRAME_PIXEL_MM))
+
+    @property
+    def source_mask(self) -> np.ndarray:
+        """Boolean [rows, columns]: inside the skull."""
+        return self.ellipse.mask(self.shape, self.spacing)
+
+    def _source_image(self, pixels: np.ndarray) -> sitk.Image:
+        image = sitk.GetImageFromArray(np.asarray(pixels, np.float32))
+        image.SetSpacing(self.spacing)
+        return image
+
+    def _frame_image(self, frame: np.ndarray | None = None) -> sitk.Image:
+        if frame is None:
+            frame = np.zeros((FRAME_SIZE, FRAME_SIZE))
+        image = sitk.GetImageFromArray(np.asarray(frame, np.float32))
+        image.SetSpacing((FRAME_PIXEL_MM, FRAME_PIXEL_MM))
+        rotation = self.ellipse.rotation
+        image.SetDirection(rotation.ravel().tolist())
+        half = np.full(2, (FRAME_SIZE - 1) / 2 * FRAME_PIXEL_MM)
+        image.SetOrigin((np.array(self.ellipse.centre) - rotation @ half).tolist())
+        return image
+
+
+def _resample(image: sitk.Image, grid: sitk.Image, interpolator: int) -> np.ndarray:
+    moved = sitk.Resample(image, grid, sitk.Transform(), interpolator, 0.0, sitk.sitkFloat32)
+    return sitk.GetArrayFromImage(moved)
+
+
+def normalise(frame: np.ndarray, mask: np.ndarray, black: float, white: float) -> np.ndarray:
+    """Scale a frame so that ``black`` becomes -1 and ``white`` 1; clipped, -1 outside the mask.
+
+    Args:
+        frame: float [128, 128].
+        mask: boolean [128, 128], inside the head.
+    """
+    scaled = (frame - black) / max(white - black, np.finfo(np.float32).eps) * 2 - 1
+    return np.where(mask, scaled.clip(-1, 1), BACKGROUND).astype(np.float32)
+
+
+def normalise_ultrasound(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Scale an ultrasound frame to [-1, 1] from the 1st to the 97th percentile inside the head.
+
+    The skull is a few per cent of the head's pixels and far brighter than the brain; left to set
+    white, it would press the brain into the darkest fifth of the range.
+    """
+    black, white = np.percentile(frame[mask], [1.0, 97.0])
+    return normalise(frame, mask, float(black), float(white))

@@ -1,0 +1,89 @@
+"""Progress events, remaining time and cancelling, shared by every loop of the library."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import dataclass
+from typing import Callable, Optional, TypeVar
+
+from .errors import Cancelled
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """One report: ``step`` of ``of`` in ``phase`` is done, ``eta_s`` seconds remain in the phase."""
+
+    phase: str
+    step: int
+    of: int
+    eta_s: float | None
+
+
+ProgressCallback = Callable[[ProgressEvent], None]
+
+
+class CancelToken:
+    """A request to stop, safe to set from a signal handler or another thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._event.is_set()
+
+    def raise_if_cancelled(self) -> None:
+        """Raise :class:`~USToMRILib.errors.Cancelled` once :meth:`cancel` was called."""
+        if self.cancelled:
+            raise Cancelled("Cancelled; nothing was written.")
+
+
+class Progress:
+    """Wraps the loops of one run: looks at the cancel token, reports, and keeps the time.
+
+    Args:
+        callback: called with a :class:`ProgressEvent` after each item.
+        cancel: looked at before each item.
+
+    Attributes:
+        timings: seconds spent in each phase so far.
+    """
+
+    def __init__(
+        self, callback: Optional[ProgressCallback] = None, cancel: Optional[CancelToken] = None
+    ) -> None:
+        self._callback = callback
+        self._cancel = cancel or CancelToken()
+        self.timings: dict[str, float] = {}
+
+    def track(self, phase: str, items: Iterable[Item], of: Optional[int] = None) -> Iterator[Item]:
+        """Yield ``items`` one by one; at most one item passes between a cancel and its exception.
+
+        Args:
+            phase: the word shown to the user.
+            items: what the loop runs over.
+            of: their number, needed only where ``items`` has no length.
+        """
+        if of is None:
+            if not isinstance(items, Sized):
+                raise TypeError("Give the number of items where they have no length.")
+            of = len(items)
+        start = time.perf_counter()
+        for done, item in enumerate(items, start=1):
+            self._cancel.raise_if_cancelled()
+            yield item
+            elapsed = time.perf_counter() - start
+            self._report(ProgressEvent(phase, done, of, elapsed / done * (of - done)))
+        self._cancel.raise_if_cancelled()
+        self.timings[phase] = self.timings.get(phase, 0.0) + time.perf_counter() - start
+
+    def _report(self, event: ProgressEvent) -> None:
+        if self._callback is not None:
+            self._callback(event)

@@ -1,0 +1,1 @@
+"""From public data to the bundles in ``Resources/Models``."""

@@ -1,0 +1,97 @@
+"""The noise-prediction networks of the fetal diffusion models."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
+from torch import nn
+from torch.nn import functional as F
+
+from USToMRILib.schedule import Schedule
+
+# The first level works on 2x2 blocks of pixels: a quarter of the work at the finest level, where
+# most of the time goes.
+BLOCK = 2
+
+
+class TimedUNet(DiffusionModelUNet):
+    """MONAI's U-Net with the time embedding's frequencies in a buffer.
+
+    The parent makes them anew in every call, and a trace would keep them on the device it was made
+    on. Unconditional use only.
+    """
+
+    frequencies: torch.Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            spatial_dims=2,
+            in_channels=BLOCK**2,
+            out_channels=BLOCK**2,
+            channels=(width, 2 * width, 3 * width),
+            num_res_blocks=(1, 2, 2),
+            attention_levels=(False, False, True),
+            num_head_channels=width,
+            norm_num_groups=width // 2,
+        )
+        half = width // 2
+        exponents = torch.arange(half) / half
+        self.register_buffer("frequencies", torch.exp(-math.log(10_000) * exponents))
+
+    def forward(self, x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Map x [B, 4, H, W] at ``timesteps`` int64 [B] to the same shape."""
+        phases = timesteps[:, None].to(x.dtype) * self.frequencies[None, :]
+        emb = self.time_embed(torch.cat([phases.cos(), phases.sin()], dim=1))
+        h = self.conv_in(x)
+        skips = [h]
+        for down in self.down_blocks:
+            h, residuals = down(hidden_states=h, temb=emb)
+            skips.extend(residuals)
+        h = self.middle_block(hidden_states=h, temb=emb)
+        for up in self.up_blocks:
+            count = len(up.resnets)  # type: ignore[arg-type]
+            h = up(hidden_states=h, res_hidden_states_list=skips[-count:], temb=emb)
+            skips = skips[:-count]
+        return self.out(h)
+
+
+class EpsNet(nn.Module):
+    """Noise prediction eps(x_t, t), learned as velocity.
+
+    The network inside predicts v = sqrt(ab_t) eps - sqrt(1 - ab_t) x_0 (Salimans & Ho 2022), which
+    stays of unit size at every level, and :meth:`forward` turns it into eps = sqrt(1 - ab_t) x_t +
+    sqrt(ab_t) v.
+
+    Args:
+        width: channels of the first level.
+        schedule: of the diffusion; its square roots travel with the network.
+    """
+
+    sqrt_ab: torch.Tensor
+    sqrt_one_minus_ab: torch.Tensor
+
+    def __init__(self, width: int, schedule: Schedule) -> None:
+        super().__init__()
+        self.unet = TimedUNet(width)
+        alpha_bar = torch.from_numpy(schedule.alpha_bar[1:])
+        self.register_buffer("sqrt_ab", alpha_bar.sqrt().float())
+        self.register_buffer("sqrt_one_minus_ab", (1 - alpha_bar).sqrt().float())
+
+    def velocity(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """v of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1."""
+        return F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, BLOCK), t), BLOCK)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Eps of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1, same shape as x."""
+        signal = self.sqrt_ab[t].view(-1, 1, 1, 1)
+        noise = self.sqrt_one_minus_ab[t].view(-1, 1, 1, 1)
+        return noise * x + signal * self.velocity(x, t)
+
+    def loss(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+        """Mean squared error of v for clean images x0 noised by eps, both [B, 1, 128, 128]."""
+        signal = self.sqrt_ab[t].view(-1, 1, 1, 1)
+        noise = self.sqrt_one_minus_ab[t].view(-1, 1, 1, 1)
+        velocity = self.velocity(signal * x0 + noise * eps, t)
+        return F.mse_loss(velocity, signal * eps - noise * x0)

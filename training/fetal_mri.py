@@ -1,0 +1,89 @@
+"""Transthalamic slices of fetal T2 MRI volumes with a tissue parcellation.
+
+A volume is a folder with ``t2.nii.gz`` and ``parcellation.nii.gz`` on one RAS-aligned grid, as the
+CRL atlas (Gholipour et al. 2017) and that of Wu et al. 2021 come with the parcellation of Fidon et
+al.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from training.splits import read_split
+
+LICENCES = (
+    "CRL atlas: non-commercial research and education; Wu et al. 2021: research, with citation"
+)
+
+DEEP_GREY_MATTER = 6
+PLANE_SIZE = 192
+PLANE_PIXEL_MM = 0.8
+
+# About the transthalamic plane as sonographers cut it: some mm up and down, tilted fore and aft.
+PLANE_OFFSETS_MM = tuple(np.arange(-3.2, 8.1, 1.6).round(1).tolist())
+PLANE_PITCHES_DEG = (-12.0, 0.0, 12.0)
+
+
+@dataclass(frozen=True)
+class MriSlice:
+    """One plane of one volume.
+
+    Attributes:
+        subject: folder name of the volume.
+        pixels: float32 [192, 192] of 0.8 mm, front of the head to the right.
+        mask: boolean, inside the brain.
+    """
+
+    subject: str
+    pixels: np.ndarray
+    mask: np.ndarray
+
+
+def read_fetal_mri(root: Path, part: str) -> Iterator[MriSlice]:
+    """The planes of every volume of one part of the split that is found in ``root``.
+
+    Raises:
+        FileNotFoundError: if none is there.
+    """
+    found = [s for s in read_split("fetal_mri")[part] if (root / s / "t2.nii.gz").exists()]
+    if not found:
+        raise FileNotFoundError(f"No fetal MRI volumes of the {part} part in {root}.")
+    for subject in found:
+        image = sitk.ReadImage(str(root / subject / "t2.nii.gz"), sitk.sitkFloat32)
+        labels = sitk.ReadImage(str(root / subject / "parcellation.nii.gz"), sitk.sitkUInt8)
+        for pitch in PLANE_PITCHES_DEG:
+            for offset in PLANE_OFFSETS_MM:
+                plane = transthalamic_plane(labels, offset, pitch)
+                pixels = sitk.GetArrayFromImage(sitk.Resample(image, plane))[0]
+                cut = sitk.Resample(labels, plane, sitk.Transform(), sitk.sitkNearestNeighbor)
+                yield MriSlice(subject, pixels, sitk.GetArrayFromImage(cut)[0] > 0)
+
+
+def transthalamic_plane(labels: sitk.Image, offset_mm: float, pitch_deg: float) -> sitk.Image:
+    """An empty one-slice image through the thalami, columns to the front, rows to the left.
+
+    Args:
+        labels: parcellation; its deep grey matter marks the thalami.
+        offset_mm: of the plane, upwards along its normal.
+        pitch_deg: rotation about the left-right axis; positive lifts the front.
+    """
+    shape = sitk.LabelShapeStatisticsImageFilter()
+    shape.Execute(labels)
+    pitch = np.deg2rad(pitch_deg)
+    # LPS: +y is the back of the head and +z its top.
+    front = np.array([0.0, -np.cos(pitch), np.sin(pitch)])
+    left = np.array([1.0, 0.0, 0.0])
+    normal = np.cross(front, left)
+    direction = np.column_stack([front, left, normal])
+    centre = np.array(shape.GetCentroid(DEEP_GREY_MATTER)) + offset_mm * np.sign(normal[2]) * normal
+    half = (PLANE_SIZE - 1) / 2 * PLANE_PIXEL_MM
+    plane = sitk.Image([PLANE_SIZE, PLANE_SIZE, 1], sitk.sitkFloat32)
+    plane.SetSpacing([PLANE_PIXEL_MM] * 3)
+    plane.SetDirection(direction.ravel().tolist())
+    plane.SetOrigin((centre - half * (front + left)).tolist())
+    return plane

@@ -1,0 +1,79 @@
+"""Fetal head slices in the networks' frame, from HC18 and from the fetal MRI volumes.
+
+Run ``python -m training.fetal_slices --data DIR --sheet OUT.png`` for a contact sheet.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri
+from training.hc18 import read_hc18
+from USToMRILib.ellipse import Ellipse
+from USToMRILib.frame import HeadFrame, normalise, normalise_ultrasound
+
+DOMAINS = ("us", "mri")
+
+
+def fetal_slices(data: Path, domain: str, part: str) -> np.ndarray:
+    """The prepared slices of one domain and part, float32 [N, 128, 128] in [-1, 1].
+
+    Args:
+        data: folder with ``hc18`` and ``fetal_mri``.
+        domain: "us" or "mri".
+        part: "train", "validation" or "test".
+    """
+    prepared = (
+        _ultrasound(data / "hc18", part) if domain == "us" else _mri(data / "fetal_mri", part)
+    )
+    return np.stack(list(prepared))
+
+
+def _ultrasound(root: Path, part: str) -> Iterator[np.ndarray]:
+    for head in read_hc18(root, part):
+        spacing = (head.pixel_size_mm, head.pixel_size_mm)
+        frame = HeadFrame(Ellipse.from_mask(head.mask, spacing), head.mask.shape, spacing)
+        yield normalise_ultrasound(frame.to_frame(head.pixels), frame.mask)
+
+
+def _mri(root: Path, part: str) -> Iterator[np.ndarray]:
+    spacing = (PLANE_PIXEL_MM, PLANE_PIXEL_MM)
+    for plane in read_fetal_mri(root, part):
+        frame = HeadFrame(Ellipse.from_mask(plane.mask, spacing), plane.mask.shape, spacing)
+        brain = frame.to_frame(np.where(plane.mask, plane.pixels, 0))
+        # The brain is no ellipse: its own mask bounds it, and MRI background is true zero.
+        inside = frame.to_frame(plane.mask.astype(np.float32)) > 0.5
+        yield normalise(brain, inside, black=0.0, white=float(np.percentile(brain[inside], 99.5)))
+
+
+def contact_sheet(slices: Iterable[np.ndarray], path: Path, columns: int = 8) -> None:
+    """Write a PNG with ``slices`` [128, 128] in [-1, 1] side by side."""
+    from monai.visualize import matshow3d
+
+    figure, _ = matshow3d(
+        np.stack(list(slices)), frames_per_row=columns, vmin=-1, vmax=1, cmap="gray", margin=2
+    )
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def main() -> None:
+    """Write a contact sheet of both domains."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sheet", type=Path, required=True)
+    parser.add_argument("--part", default="train", choices=["train", "validation", "test"])
+    options = parser.parse_args()
+    rows = []
+    for domain in DOMAINS:
+        slices = fetal_slices(options.data, domain, options.part)
+        print(f"{domain}: {len(slices)} slices of the {options.part} part")
+        rows.extend(slices[:: max(1, len(slices) // 24)][:24])
+    contact_sheet(rows, options.sheet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What made a file: command, commit, versions. Model cards and checkpoints carry it."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_record(seed: int) -> dict[str, Any]:
+    """The record of the running command.
+
+    Returns:
+        ``command`` as typed, ``commit`` of this checkout (``dirty`` when tracked files differ from
+        it), ``date``, ``seed``, ``versions`` of Python and of the packages that shape weights.
+    """
+    return {
+        "command": "python -m " + shlex.join([_module_name(), *sys.argv[1:]]),
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "training")),
+        "date": datetime.date.today().isoformat(),
+        "seed": seed,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "monai", "numpy", "SimpleITK")},
+        },
+    }
+
+
+def _module_name() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if spec is not None else Path(sys.argv[0]).stem
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(
+            ["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

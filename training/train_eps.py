@@ -1,0 +1,226 @@
+"""Train an eps-network on fetal head slices.
+
+``python -m training.train_eps --domain us --data DIR --work RUN --steps 20000``; the same command
+again goes on from the last checkpoint. ``training.export_eps`` makes the bundle of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import torch
+from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
+from tqdm import tqdm
+
+from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.eps_net import EpsNet
+from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
+from training.runinfo import run_record
+from USToMRILib.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class EpsConfig:
+    """What decides the weights, next to data and seed."""
+
+    domain: str
+    steps: int
+    batch: int = 8
+    width: int = 32
+    learning_rate: float = 5e-4
+    warmup: int = 200
+    ema: float = 0.998
+    seed: int = 0
+
+
+def augmentation() -> Callable[..., Any]:
+    """Small moves that keep a head a head; mirror images of brains are plausible brains."""
+    return Compose(
+        [
+            RandFlip(prob=0.5, spatial_axis=0),
+            RandFlip(prob=0.5, spatial_axis=1),
+            RandAffine(
+                prob=1.0,
+                rotate_range=math.radians(5),
+                scale_range=(0.1, 0.1),
+                translate_range=(2, 2),
+                mode="bilinear",
+                padding_mode="border",
+            ),
+            RandAdjustContrast(prob=0.5, gamma=(0.8, 1.25)),
+        ]
+    )
+
+
+class EpsTrainer:
+    """Network, optimiser, moving average and data of one run.
+
+    Args:
+        config: of the run.
+        slices: float32 [N, 128, 128] in [-1, 1].
+        device: where to train.
+    """
+
+    def __init__(self, config: EpsConfig, slices: np.ndarray, device: torch.device) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.device = config, device
+        self.schedule = Schedule.cosine()
+        self.net = EpsNet(config.width, self.schedule).to(device)
+        self.ema = EpsNet(config.width, self.schedule).to(device).requires_grad_(False)
+        self.ema.load_state_dict(self.net.state_dict())
+        # channels-last: 10 to 20 % faster on CPUs with AVX-512, and what tensor cores want.
+        self.net.to(memory_format=torch.channels_last)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
+        self.slices = torch.from_numpy(slices)[:, None]
+        self.augment = augmentation()
+        self.step = 0
+
+    def train_step(self) -> float:
+        """One optimiser step; returns the loss."""
+        config = self.config
+        generator = step_generator(config.seed, self.step)
+        x0 = self._batch(generator).to(self.device)
+        t = torch.randint(self.schedule.num_steps, (len(x0),), generator=generator)
+        eps = torch.randn(x0.shape, generator=generator)
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * self._rate()
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            loss = self.net.loss(x0, t.to(self.device), eps.to(self.device))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        # A short average early on, so that it does not keep the random start.
+        decay = min(config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for average, current in zip(self.ema.parameters(), self.net.parameters()):
+                average.lerp_(current, 1 - decay)
+        return float(loss.detach())
+
+    def _batch(self, generator: torch.Generator) -> torch.Tensor:
+        picks = torch.randint(len(self.slices), (self.config.batch,), generator=generator)
+        seed = int(torch.randint(2**31, (), generator=generator))
+        self.augment.set_random_state(seed=seed)  # type: ignore[attr-defined]
+        return torch.stack([torch.as_tensor(self.augment(self.slices[i])) for i in picks])
+
+    def _rate(self) -> float:
+        """Learning rate over its maximum: linear warm-up, then half a cosine down to 1 %."""
+        config = self.config
+        if self.step < config.warmup:
+            return (self.step + 1) / config.warmup
+        done = (self.step - config.warmup) / max(1, config.steps - config.warmup)
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+
+    def validation_loss(self, slices: np.ndarray) -> float:
+        """Mean loss of the averaged network over fixed levels and noise."""
+        x0 = torch.from_numpy(slices)[:, None].to(self.device)
+        generator = step_generator(self.config.seed, -1)
+        eps = torch.randn(x0.shape, generator=generator).to(self.device)
+        t = torch.linspace(0, self.schedule.num_steps - 1, len(x0)).long().to(self.device)
+        with torch.no_grad():
+            losses = [
+                self.ema.loss(x0[i : i + 16], t[i : i + 16], eps[i : i + 16]) * len(x0[i : i + 16])
+                for i in range(0, len(x0), 16)
+            ]
+        return float(torch.stack(losses).sum() / len(x0))
+
+    @torch.no_grad()
+    def samples(self, count: int, steps: int = 50) -> np.ndarray:
+        """Dreamed images [count, 128, 128], by the deterministic sampler from fixed noise."""
+        from USToMRILib.bridge import decode
+
+        generator = torch.Generator().manual_seed(self.config.seed)
+        latent = torch.randn(count, 1, 128, 128, generator=generator).to(self.device)
+        return decode(latent, self.ema.eval(), self.schedule, steps)[:, 0].cpu().numpy()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on."""
+        return {
+            "step": self.step,
+            "config": asdict(self.config),
+            "net": self.net.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`.
+
+        Raises:
+            ValueError: if it is of a run with another configuration.
+        """
+        if state["config"] != asdict(self.config):
+            raise ValueError(
+                "The checkpoint was made with other settings; use another --work folder."
+            )
+        self.step = state["step"]
+        self.net.load_state_dict(state["net"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def train(trainer: EpsTrainer, validation: np.ndarray, work: Path, log_every: int = 50) -> None:
+    """Run to the last step; ten times on the way validate and draw samples into ``work``."""
+    config, losses = trainer.config, []
+    tenth = max(1, config.steps // 10)
+    with (work / "log.jsonl").open("a") as log:
+        for _ in tqdm(range(trainer.step, config.steps), initial=trainer.step, total=config.steps):
+            losses.append(trainer.train_step())
+            entry: dict[str, float] = {}
+            if trainer.step % log_every == 0:
+                entry = {"step": trainer.step, "loss": float(np.mean(losses))}
+                losses.clear()
+            if trainer.step % tenth == 0 or trainer.step == config.steps:
+                entry["step"] = trainer.step
+                entry["validation_loss"] = trainer.validation_loss(validation)
+                contact_sheet(trainer.samples(8), work / f"samples_{trainer.step:06d}.png")
+                save_checkpoint(work / "checkpoint.pt", trainer.state())
+            if entry:
+                log.write(json.dumps(entry) + "\n")
+                log.flush()
+
+
+def prepared_slices(data: Path, domain: str, part: str, cache: Path) -> np.ndarray:
+    """The slices of :func:`fetal_slices`, kept in ``cache`` because to prepare them takes a minute."""
+    path = cache / f"{domain}_{part}.npy"
+    if not path.exists():
+        np.save(path, fetal_slices(data, domain, part))
+    return np.load(path)
+
+
+def main() -> None:
+    """Train an eps-network on fetal head slices."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--domain", choices=DOMAINS, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder with hc18 and fetal_mri")
+    parser.add_argument("--work", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    options.work.mkdir(parents=True, exist_ok=True)
+    config = EpsConfig(options.domain, options.steps, options.batch, seed=options.seed)
+    slices = prepared_slices(options.data, options.domain, "train", options.work)
+    validation = prepared_slices(options.data, options.domain, "validation", options.work)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = EpsTrainer(config, slices, device)
+    checkpoint = options.work / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.load(load_checkpoint(checkpoint))
+    else:
+        (options.work / "run.json").write_text(json.dumps(run_record(options.seed), indent=2))
+    train(trainer, validation, options.work)
+
+
+if __name__ == "__main__":
+    main()
