@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """One report: ``step`` of ``of`` in ``phase`` is done, ``eta_s`` seconds remain in the phase."""
+    """Step ``step`` of ``of`` in ``phase`` is done; ``eta_s`` seconds remain in the phase."""
 
     phase: str
     step: int

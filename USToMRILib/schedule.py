@@ -43,7 +43,7 @@ class Schedule:
 
     @classmethod
     def from_betas(cls, betas: np.ndarray) -> Schedule:
-        """The schedule of the forward variances ``betas`` [T], alpha-bar_t = prod_s (1 - beta_s)."""
+        """The schedule of the variances ``betas`` [T]: alpha-bar_t = prod_s (1 - beta_s)."""
         return cls(np.concatenate([[1.0], np.cumprod(1.0 - np.asarray(betas, np.float64))]))
 
     @classmethod

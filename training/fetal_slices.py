@@ -1,6 +1,6 @@
 """Fetal head slices in the networks' frame, from HC18 and from the fetal MRI volumes.
 
-Run ``python -m training.fetal_slices --data DIR --sheet OUT.png`` for a contact sheet.
+Run ``python -m training.fetal_slices --sheet OUT.png`` for a contact sheet.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data import add_data_option
 from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri
 from training.hc18 import read_hc18
 from USToMRILib.ellipse import Ellipse
@@ -63,7 +64,7 @@ def contact_sheet(slices: Iterable[np.ndarray], path: Path, columns: int = 8) ->
 def main() -> None:
     """Write a contact sheet of both domains."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    add_data_option(parser)
     parser.add_argument("--sheet", type=Path, required=True)
     parser.add_argument("--part", default="train", choices=["train", "validation", "test"])
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 """Train an eps-network on fetal head slices.
 
-``python -m training.train_eps --domain us --data DIR --work RUN --steps 20000``; the same command
-again goes on from the last checkpoint. ``training.export_eps`` makes the bundle of it.
+``python -m training.train_eps --domain us --steps 20000``; the same command again goes on from the
+last checkpoint. ``training.export_eps`` makes the bundle of it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 from tqdm import tqdm
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.data import add_data_option
 from training.eps_net import EpsNet
 from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
 from training.runinfo import run_record
@@ -188,7 +189,7 @@ def train(trainer: EpsTrainer, validation: np.ndarray, work: Path, log_every: in
 
 
 def prepared_slices(data: Path, domain: str, part: str, cache: Path) -> np.ndarray:
-    """The slices of :func:`fetal_slices`, kept in ``cache`` because to prepare them takes a minute."""
+    """The slices of :func:`fetal_slices`, kept in ``cache``: preparing them takes a minute."""
     path = cache / f"{domain}_{part}.npy"
     if not path.exists():
         np.save(path, fetal_slices(data, domain, part))
@@ -199,8 +200,8 @@ def main() -> None:
     """Train an eps-network on fetal head slices."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--domain", choices=DOMAINS, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="folder with hc18 and fetal_mri")
-    parser.add_argument("--work", type=Path, required=True, help="folder of this run")
+    add_data_option(parser)
+    parser.add_argument("--work", type=Path, help="folder of this run; default: runs/eps_DOMAIN")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
@@ -208,18 +209,19 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    options.work.mkdir(parents=True, exist_ok=True)
+    work = options.work or Path("runs") / f"eps_{options.domain}"
+    work.mkdir(parents=True, exist_ok=True)
     config = EpsConfig(options.domain, options.steps, options.batch, seed=options.seed)
-    slices = prepared_slices(options.data, options.domain, "train", options.work)
-    validation = prepared_slices(options.data, options.domain, "validation", options.work)
+    slices = prepared_slices(options.data, options.domain, "train", work)
+    validation = prepared_slices(options.data, options.domain, "validation", work)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = EpsTrainer(config, slices, device)
-    checkpoint = options.work / "checkpoint.pt"
+    checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
     else:
-        (options.work / "run.json").write_text(json.dumps(run_record(options.seed), indent=2))
-    train(trainer, validation, options.work)
+        (work / "run.json").write_text(json.dumps(run_record(options.seed), indent=2))
+    train(trainer, validation, work)
 
 
 if __name__ == "__main__":

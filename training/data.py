@@ -1,0 +1,21 @@
+"""Where the training data are."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+VARIABLE = "USTOMRI_DATA"
+
+
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data``, by default the folder that the environment variable USTOMRI_DATA names."""
+    folder = os.environ.get(VARIABLE)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(folder) if folder else None,
+        required=not folder,
+        help=f"folder with hc18, fetal_mri and adult_labels; default: ${VARIABLE}",
+    )
