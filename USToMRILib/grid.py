@@ -66,17 +66,20 @@ class Grid:
 
     @classmethod
     def from_sitk(cls, image: sitk.Image | sitk.ImageFileReader) -> Grid:
-        """Return the grid of a 2D or 3D SimpleITK image, or of a reader that has read a header.
+        """Return the grid of a SimpleITK image, or of a reader that has read a header.
 
-        A 2D image becomes one slice in the plane z = 0 with a spacing of 1 mm along k.
+        A 2D image becomes one slice in the plane z = 0 with a spacing of 1 mm along k; of a 4D
+        image it is the grid of each volume.
         """
-        size, spacing = tuple(image.GetSize()), tuple(image.GetSpacing())
-        origin, direction = tuple(image.GetOrigin()), tuple(image.GetDirection())
-        if len(size) == 2:
-            xx, xy, yx, yy = direction
-            size, spacing, origin = size + (1,), spacing + (1.0,), origin + (0.0,)
-            direction = (xx, xy, 0.0, yx, yy, 0.0, 0.0, 0.0, 1.0)
-        return cls(size, spacing, origin, direction)  # type: ignore[arg-type]
+        dimension = image.GetDimension()
+        axes = np.eye(max(dimension, 3))
+        axes[:dimension, :dimension] = np.reshape(image.GetDirection(), (dimension, dimension))
+        return cls(
+            (*image.GetSize(), 1)[:3],
+            (*image.GetSpacing(), 1.0)[:3],
+            (*image.GetOrigin(), 0.0)[:3],
+            tuple(axes[:3, :3].ravel()),
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -102,7 +105,15 @@ class Grid:
         return np.asarray(ijk, dtype=float) @ matrix[:3, :3].T + matrix[:3, 3]
 
     def physical_to_index(self, points: np.ndarray) -> np.ndarray:
-        """Return the continuous voxel indices (i, j, k) [..., 3] of LPS positions [..., 3] in mm."""
+        """Return the continuous indices (i, j, k) [..., 3] of LPS positions in mm [..., 3]."""
         matrix = self.ijk_to_lps
         offsets = np.asarray(points, dtype=float) - matrix[:3, 3]
         return offsets @ np.linalg.inv(matrix[:3, :3]).T
+
+    def is_close(self, other: Grid, tolerance: float = 1e-3) -> bool:
+        """Return whether both have the same size and their corner voxels lie within mm of it."""
+        if self.size != other.size:
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
+        shifts = self.index_to_physical(corners) - other.index_to_physical(corners)
+        return bool(np.linalg.norm(shifts, axis=1).max() <= tolerance)

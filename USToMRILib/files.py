@@ -1,0 +1,64 @@
+"""Checks on paths before work begins, and files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import InputError
+
+
+def check_readable(path: Path) -> None:
+    """Raise InputError unless the path is a file that can be opened and is not of zero bytes."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give an image file.")
+    try:
+        with open(path, "rb") as file:
+            first = file.read(1)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the name and the folder.") from None
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be opened ({error.strerror}); check the path and its permissions."
+        ) from error
+    if not first:
+        raise InputError(f"{path} is empty (0 bytes); copy or export it again.")
+
+
+def check_creatable(path: Path) -> None:
+    """Raise InputError unless a file of this name can be created or replaced in its folder."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"The output folder {folder} does not exist; create it first.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of an output file.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(f"{path} exists and is write-protected; choose another output name.")
+    try:
+        # os.access() does not know about Windows folder rights or read-only mounts: try it.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"The output folder {folder} cannot be written to ({error.strerror}); "
+            "choose another one."
+        ) from error
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that replaces it only if the block succeeds.
+
+    The temporary name ends like ``path``, so that writers that go by the suffix work. When the
+    block raises, nothing is left behind and an existing file stays as it was.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
