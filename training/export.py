@@ -1,0 +1,85 @@
+"""Write a bundle: weights, metadata, model card and licence, in MONAI's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from USToMRILib.bundle import METADATA_FILE, WEIGHTS_FILE, models_dir
+
+CARD_FILE = Path("docs/README.md")
+LICENCE_FILE = Path("LICENSE")
+
+
+def export_bundle(
+    name: str,
+    traced: torch.jit.ScriptModule,
+    metadata: dict[str, Any],
+    card: str,
+    licence: str,
+    folder: Path | None = None,
+) -> Path:
+    """Write the bundle ``name`` and return its folder.
+
+    Args:
+        traced: the network, traced or scripted in evaluation mode.
+        metadata: everything but ``sha256``, which is added; it also travels inside the weights
+            file as the extra file ``metadata.json``.
+        card: text of the model card (Markdown).
+        licence: text of the bundle's licence.
+        folder: that holds the bundles; the library's own where not given.
+    """
+    root = (folder or models_dir()) / name
+    for file in (METADATA_FILE, WEIGHTS_FILE, CARD_FILE):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+    weights = root / WEIGHTS_FILE
+    extra = {"metadata.json": json.dumps(metadata)}
+    torch.jit.save(traced, str(weights), _extra_files=extra)
+    complete = {**metadata, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    (root / METADATA_FILE).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
+    (root / CARD_FILE).write_text(card, encoding="utf-8")
+    (root / LICENCE_FILE).write_text(licence, encoding="utf-8")
+    return root
+
+
+def trace(net: torch.nn.Module, *examples: torch.Tensor) -> torch.jit.ScriptModule:
+    """Trace a network in evaluation mode and check the trace on inputs of another batch size.
+
+    Raises:
+        RuntimeError: if the trace computes anything else than the network.
+    """
+    net = net.eval()
+    traced = torch.jit.trace(net, examples)
+    others = [torch.cat([example, example[:1].flip(-1)]) for example in examples]
+    with torch.no_grad():
+        difference = (traced(*others) - net(*others)).abs().max().item()
+    if not difference < 1e-4:
+        raise RuntimeError(f"The trace differs from the network by {difference:g}.")
+    return traced
+
+
+def data_format(
+    channels: dict[str, str], spatial_shape: list[Any], value_range: list[float], kind: str
+) -> dict[str, Any]:
+    """One entry of MONAI's ``network_data_format``.
+
+    Args:
+        channels: channel number, as text, to its meaning.
+        spatial_shape: numbers, or expressions such as "16*n".
+        value_range: (least, greatest).
+        kind: "image", "noise" or "probability".
+    """
+    return {
+        "type": "image",
+        "format": kind,
+        "num_channels": len(channels),
+        "spatial_shape": spatial_shape,
+        "dtype": "float32",
+        "value_range": value_range,
+        "is_patch_data": False,
+        "channel_def": channels,
+    }
