@@ -7,8 +7,8 @@ craniotomy. Along every beam the simulation has
   speckle; Goodman, J. Opt. Soc. Am. 1976, doi:10.1364/JOSA.66.001145), blurred by a point spread
   function that widens away from the focus and is wider in elevation than laterally;
 * specular echoes: amplitude reflectance d(ln Z)/2 at steps of the impedance Z, times a power of
-  the cosine of incidence (after Wein et al., Med. Image Anal. 2008, doi:10.1016/j.media.2008.06.006,
-  who use the same terms on computed tomography);
+  the cosine of incidence (after Wein et al., Med. Image Anal. 2008,
+  doi:10.1016/j.media.2008.06.006, who use the same terms on computed tomography);
 * attenuation and transmission loss on the way, so that fluid enhances and bone shadows; a gain
   over time that assumes an average tissue; and electronic noise, which that gain lifts with depth;
 * envelope, log compression and scan conversion. Outside the cone the image is 0.
@@ -20,12 +20,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Tuple
 
 import numpy as np
 from scipy import fft, ndimage
 
-Range = Tuple[float, float]
+Range = tuple[float, float]
 
 FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 _MARGIN_BEAMS = 8  # beams simulated beyond the cone: the circular convolution wraps in them
@@ -72,10 +71,11 @@ class Scan:
     focus_mm: float
     specular_db: float
     specular_exponent: float
-    gain_db_cm_mhz: float
+    gain_error: float
     noise_db: float
     white_db: float
     dynamic_range_db: float
+    looks: int
 
 
 @dataclass(frozen=True)
@@ -98,23 +98,28 @@ class ScanRanges:
     # f-number 3-5 times the wavelength at the focus, and the growth away from it in mm per mm.
     lateral_fwhm_mm: Range = (1.0, 1.8)
     lateral_spread: Range = (0.015, 0.035)
-    # One row of elements has a fixed elevational focus: the slice is 1.5 to 2.5 times thicker.
-    elevation_factor: Range = (1.5, 2.5)
+    # One row of elements has a fixed elevational focus: slices are thicker than beams are wide.
+    elevation_factor: Range = (1.2, 1.8)
     focus_mm: Range = (30.0, 70.0)
     # Specular echo of a reflectance of 1, relative to the speckle of white matter: a fluid-brain
     # interface (reflectance 0.03, -31 dB) at normal incidence then stands 10-20 dB above it.
     specular_db: Range = (40.0, 50.0)
     specular_exponent: Range = (2.0, 6.0)
-    gain_db_cm_mhz: Range = (0.45, 0.65)
-    # Of white matter's echo at the face; the gain lifts it by some 40 dB at 80 mm.
-    noise_db: Range = (-85.0, -65.0)
-    white_db: Range = (20.0, 28.0)
+    # The gain over time follows the median attenuation in the cone, this fraction too low or high.
+    gain_error: Range = (-0.08, 0.08)
+    # Relative to white matter's echo at the face; the gain lifts it by some 50 dB at 80 mm.
+    noise_db: Range = (-95.0, -75.0)
+    white_db: Range = (26.0, 34.0)
     dynamic_range_db: Range = (48.0, 62.0)
+    # Independent images averaged: frequency and spatial compounding, overlap of the sweep.
+    looks: tuple[int, int] = (1, 4)
 
     def draw(self, face: tuple[float, float, float], rng: np.random.Generator) -> Scan:
         """Draw a scan whose face is centred on voxel (k, j, i) `face`."""
-        drawn = {field.name: rng.uniform(*getattr(self, field.name)) for field in fields(self)}
-        return Scan(face=face, **drawn)
+        names = [field.name for field in fields(self) if field.name != "looks"]
+        drawn = {name: float(rng.uniform(*getattr(self, name))) for name in names}
+        looks = int(rng.integers(self.looks[0], self.looks[1], endpoint=True))
+        return Scan(face=face, looks=looks, **drawn)
 
 
 @dataclass(frozen=True)
@@ -160,8 +165,7 @@ def simulate_bmode(maps: TissueMaps, scan: Scan, seed: int) -> tuple[np.ndarray,
     """
     rng = np.random.default_rng(seed)
     beams = Beams.of(scan)
-    echo = _echo(maps, scan, beams, rng)
-    decibels = 20 * np.log10(np.abs(echo) + 1e-6)
+    decibels = 20 * np.log10(_envelope(maps, scan, beams, rng) + 1e-6)
     grey = np.clip((decibels - scan.white_db) / scan.dynamic_range_db + 1, 0, 1) * 255
     return _scan_convert(grey.astype(np.float32), maps, scan, beams)
 
@@ -172,21 +176,29 @@ def envelope_of_speckle(scan: Scan, beams: Beams, rng: np.random.Generator) -> n
     return np.abs(_blur(_scatterers(np.ones(shape, np.float32), scan, beams, rng), scan, beams))
 
 
-def _echo(maps: TissueMaps, scan: Scan, beams: Beams, rng: np.random.Generator) -> np.ndarray:
-    """Return the complex echo along the beams [r, phi, theta], white matter at the face being 1."""
+def _envelope(maps: TissueMaps, scan: Scan, beams: Beams, rng: np.random.Generator) -> np.ndarray:
+    """Return the envelope along the beams [r, phi, theta], white matter at the face being 1."""
     positions = _positions(maps, scan, beams)
     backscatter = _sample(maps.backscatter, positions)
+    attenuation = _sample(maps.attenuation, positions)
     reflectance, towards = _reflectance(maps, positions, beams)
     specular = reflectance * towards**scan.specular_exponent * 10 ** (scan.specular_db / 20)
     sigma = scan.axial_fwhm_mm / FWHM_PER_SIGMA / _AXIAL_STEP_MM
-    field = _scatterers(backscatter, scan, beams, rng)
-    field += specular * (math.sqrt(2 * math.pi) * sigma)
-    field = _blur(field, scan, beams)
-    depth_cm = ((beams.r - scan.radius_mm) / 10)[:, None, None]
-    gain_db = 2 * scan.frequency_mhz * scan.gain_db_cm_mhz * depth_cm
-    loss_db = _loss_db(_sample(maps.attenuation, positions), reflectance, scan)
-    field *= 10 ** ((gain_db - loss_db) / 20)
-    return field + _noise(field.shape, rng) * (10 ** ((scan.noise_db + gain_db) / 20))
+    specular *= math.sqrt(2 * math.pi) * sigma  # to the height, not the sum, of the pulse
+    gain_db = _gain_db(attenuation, scan, beams)
+    received = 10 ** ((gain_db - _loss_db(attenuation, reflectance, scan)) / 20)
+    noise = 10 ** ((scan.noise_db + gain_db) / 20)
+    envelope = np.zeros(backscatter.shape, np.float32)
+    for _ in range(scan.looks):
+        echo = _blur(specular + _scatterers(backscatter, scan, beams, rng), scan, beams)
+        envelope += np.abs(echo * received + _noise(echo.shape, rng) * noise)
+    return envelope / scan.looks
+
+
+def _gain_db(attenuation: np.ndarray, scan: Scan, beams: Beams) -> np.ndarray:
+    """Return the gain over time [r, 1, 1] in dB that undoes the median tissue's attenuation."""
+    slope = 2 * scan.frequency_mhz * float(np.median(attenuation)) * (1 + scan.gain_error)
+    return (slope * (beams.r - scan.radius_mm) / 10)[:, None, None]
 
 
 def _loss_db(attenuation: np.ndarray, reflectance: np.ndarray, scan: Scan) -> np.ndarray:
@@ -199,7 +211,7 @@ def _loss_db(attenuation: np.ndarray, reflectance: np.ndarray, scan: Scan) -> np
 def _reflectance(
     maps: TissueMaps, positions: np.ndarray, beams: Beams
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a sample's reflectance |d ln Z| / 2 and the cosine of incidence, both [r, phi, theta]."""
+    """Return reflectance |d ln Z| / 2 and cosine of incidence at every sample [r, phi, theta]."""
     gradient = np.gradient(ndimage.gaussian_filter(maps.log_impedance, 0.5), maps.spacing_mm)
     along = np.zeros(positions.shape[1:], np.float32)
     squared = np.zeros(positions.shape[1:], np.float32)

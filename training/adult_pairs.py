@@ -1,0 +1,230 @@
+"""Pairs of simulated intra-operative ultrasound and T1-like MRI of adult heads, on one grid."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from tqdm import tqdm
+
+from training.adult_anatomy import (
+    EXTRACRANIAL,
+    TISSUE_INDEX,
+    TISSUES,
+    Head,
+    T1Priors,
+    draw_t1,
+    read_head,
+    smooth_field,
+)
+from training.data import add_data_option
+from training.splits import PARTS, read_split
+from training.ultrasound_simulation import ScanRanges, TissueMaps, simulate_bmode
+
+Shape = tuple[int, int, int]
+
+PAIR_SHAPE: Shape = (96, 128, 128)
+FACE_J = 4.0  # the centre of the probe's face lies this many voxels below the volume's top
+_CRANIOTOMY_DEPTH = 30  # down to here bone and scalp are opened and replaced by saline
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A simulated pair at 1 mm; k is the sweep, j the depth below the probe, i lateral.
+
+    Attributes:
+        ultrasound: uint8 [k, j, i], 0 outside the cone.
+        mri: uint8 [k, j, i] in 0..255, everywhere.
+        cone: bool [k, j, i], the voxels that ultrasound reaches.
+    """
+
+    ultrasound: np.ndarray
+    mri: np.ndarray
+    cone: np.ndarray
+
+
+def make_pair(
+    head: Head,
+    priors: T1Priors,
+    seed: int,
+    shape: Shape = PAIR_SHAPE,
+    ranges: ScanRanges | None = None,
+) -> Pair:
+    """Simulate one pair: a random craniotomy, deformation, contrast and scan of one head.
+
+    Args:
+        head: the anatomy.
+        priors: T1 intensities of its labels.
+        seed: the same seed gives the same voxels.
+        shape: voxels (k, j, i) of the pair, 1 mm each.
+        ranges: of the scan's parameters; the default ones where None.
+    """
+    rng = np.random.default_rng(seed)
+    face = ((shape[0] - 1) / 2, FACE_J, (shape[2] - 1) / 2)
+    probe = ProbeFrame.draw(head, rng)
+    at = _deformed(probe.coordinates(shape, face), rng)
+    mri = _linear(draw_t1(head.labels, priors, rng), at)
+    scan = (ranges or ScanRanges()).draw(face, rng)
+    maps = _tissue_maps(probe.opened(head.tissue), at, rng)
+    ultrasound, cone = simulate_bmode(maps, scan, int(rng.integers(2**31)))
+    return Pair(_to_uint8(ultrasound), _to_uint8(mri), cone)
+
+
+@dataclass(frozen=True)
+class ProbeFrame:
+    """Where a probe stands on a head: the centre of its face, and its axes as rows (k, j, i)."""
+
+    face: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def draw(cls, head: Head, rng: np.random.Generator) -> ProbeFrame:
+        """Draw a probe on the convexity of the brain.
+
+        It looks towards the middle of the brain, up to 20 degrees off, and is turned at random
+        about its axis; the head is scaled by up to 7 %.
+        """
+        centre = np.argwhere(_lookup("white_matter", "cortex")[head.tissue]).mean(axis=0)
+        inward = _random_inward(rng)
+        face = _leave(~_lookup(*EXTRACRANIAL)[head.tissue], centre, -inward)
+        axis = _unit(inward + np.tan(np.radians(20)) * rng.uniform(-1, 1, 3) / np.sqrt(3))
+        lateral = _unit(np.cross(axis, rng.standard_normal(3)))
+        sweep = np.cross(axis, lateral) * rng.choice([-1, 1])
+        return cls(face, np.stack([sweep, axis, lateral]) * rng.uniform(0.93, 1.07))
+
+    def coordinates(self, shape: Shape, face: tuple[float, float, float]) -> np.ndarray:
+        """Return the head coordinates [3, k, j, i] of a grid whose voxel `face` is the face."""
+        offsets = (np.arange(n, dtype=np.float32) - c for n, c in zip(shape, face))
+        k, j, i = np.meshgrid(*offsets, indexing="ij")
+        at = np.einsum("akji,ax->xkji", np.stack([k, j, i]), self.axes.astype(np.float32))
+        return at + self.face.astype(np.float32)[:, None, None, None]
+
+    def opened(self, tissue: np.ndarray) -> np.ndarray:
+        """Return tissue [k, j, i] with saline for dura, bone and scalp around the probe."""
+        axis = _unit(self.axes[1])
+        k, j, i = np.ogrid[tuple(slice(n) for n in tissue.shape)]
+        depth = k * axis[0] + j * axis[1] + i * axis[2] - self.face @ axis
+        removed = _lookup(*EXTRACRANIAL)[tissue] & (depth < _CRANIOTOMY_DEPTH)
+        return np.where(removed, np.uint8(TISSUE_INDEX["saline"]), tissue)
+
+
+def _lookup(*names: str) -> np.ndarray:
+    """Return bool [tissues], True for the tissues of these names."""
+    return np.isin(list(TISSUES), names)
+
+
+def _random_inward(rng: np.random.Generator) -> np.ndarray:
+    """Draw the direction (k, j, i) from a craniotomy on the upper half of the head inwards."""
+    while True:
+        outward = _unit(rng.standard_normal(3))
+        if outward[0] > -0.1:  # not from the skull base
+            return -outward
+
+
+def _leave(mask: np.ndarray, start: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return the last point [3] of the mask on the ray from start."""
+    ray = start + np.arange(0, 140, 0.5)[:, None] * direction
+    inside = _at_points(mask, ray)
+    return ray[np.flatnonzero(inside)[-1]]
+
+
+def _at_points(mask: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the mask's nearest values at points [n, 3]; False beyond its edge."""
+    values = ndimage.map_coordinates(mask.astype(np.uint8), points.T, order=0, mode="constant")
+    return values.astype(bool)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    """Return the vector at length 1."""
+    return vector / np.linalg.norm(vector)
+
+
+def _deformed(at: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Bend coordinates [3, k, j, i] by a smooth random displacement of about 2 voxels."""
+    shape = at.shape[1:]
+    return at + 1.5 * np.stack([smooth_field(shape, 32.0, rng) for _ in range(3)])
+
+
+def _tissue_maps(tissue: np.ndarray, at: np.ndarray, rng: np.random.Generator) -> TissueMaps:
+    """Draw the acoustic properties of tissue [k, j, i] and bring them to the coordinates `at`."""
+    drawn = list(TISSUES.values())
+    mean_db = np.array([rng.uniform(*t.backscatter_db) for t in drawn], np.float32)
+    attenuation = np.array([rng.uniform(*t.attenuation) for t in drawn], np.float32)
+    log_impedance = np.log(np.array([t.impedance for t in drawn], np.float32))
+    patchiness = np.array([t.patchiness_db for t in drawn], np.float32)
+    backscatter = _linear((10 ** (mean_db / 10))[tissue], at)
+    patches_db = smooth_field(at.shape[1:], 5.0, rng) * _linear(patchiness[tissue], at)
+    return TissueMaps(
+        backscatter * 10 ** (patches_db / 10),
+        _linear(log_impedance[tissue], at),
+        _linear(attenuation[tissue], at),
+    )
+
+
+def _linear(array: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Interpolate [k, j, i] linearly at coordinates [3, ...]; beyond the grid its edge goes on."""
+    return ndimage.map_coordinates(array, at, order=1, mode="nearest", output=np.float32)
+
+
+def _to_uint8(image: np.ndarray) -> np.ndarray:
+    """Round an image of 0..255 to bytes."""
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def cached_pairs(data: Path, part: str, per_head: int, seed: int, cache: Path) -> list[Pair]:
+    """Return the pairs of every head of one part of the split `adult`, kept as files in `cache`.
+
+    Args:
+        data: folder that holds `adult_labels`.
+        part: 'train', 'validation' or 'test'.
+        per_head: number of pairs of each head.
+        seed: of the whole set; a pair's own seed depends on it, on the head and on its number.
+        cache: folder for one file a pair; what lies there is read, the rest is made.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    priors = T1Priors.read(data / "adult_labels")
+    pairs = []
+    for name in tqdm(read_split("adult")[part], desc=f"{part} pairs", unit="head"):
+        head = None
+        for number in range(per_head):
+            path = cache / f"{name}_{seed}_{number:03d}.npz"
+            if not path.exists():
+                head = head or read_head(data, name)
+                own_seed = np.random.SeedSequence([seed, int(name.split("_")[1]), number])
+                _save(make_pair(head, priors, int(own_seed.generate_state(1)[0])), path)
+            pairs.append(_load(path))
+    return pairs
+
+
+def _save(pair: Pair, path: Path) -> None:
+    """Write a pair so that the file is complete or not there."""
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, ultrasound=pair.ultrasound, mri=pair.mri, cone=np.packbits(pair.cone))
+    partial.replace(path)
+
+
+def _load(path: Path) -> Pair:
+    """Read a pair that `_save` wrote."""
+    with np.load(path) as file:
+        ultrasound, mri, cone = file["ultrasound"], file["mri"], file["cone"]
+    shape = ultrasound.shape
+    return Pair(ultrasound, mri, np.unpackbits(cone, count=mri.size).reshape(shape).astype(bool))
+
+
+def main() -> None:
+    """Simulate the pairs that training and evaluation use, ahead of them."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    add_data_option(parser)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for the pairs")
+    parser.add_argument("--part", choices=PARTS, required=True)
+    parser.add_argument("--per-head", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    cached_pairs(options.data, options.part, options.per_head, options.seed, options.cache)
+
+
+if __name__ == "__main__":
+    main()
