@@ -67,8 +67,8 @@ def read_metadata(name: str) -> dict[str, Any]:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise InputError(
-            f"The bundle {name!r} is not in {models_dir()}; install the complete extension or point "
-            "USTOMRI_MODELS to a folder that holds it."
+            f"The bundle {name!r} is not in {models_dir()}; install the complete extension or "
+            "point USTOMRI_MODELS to a folder that holds it."
         ) from None
     except ValueError as error:
         raise InputError(f"{path} is no JSON ({error}); install the bundle again.") from None

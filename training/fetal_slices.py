@@ -37,8 +37,9 @@ def fetal_slices(data: Path, domain: str, part: str) -> np.ndarray:
 def _ultrasound(root: Path, part: str) -> Iterator[np.ndarray]:
     for head in read_hc18(root, part):
         spacing = (head.pixel_size_mm, head.pixel_size_mm)
-        frame = HeadFrame(Ellipse.from_mask(head.mask, spacing), head.mask.shape, spacing)
-        yield normalise_ultrasound(frame.to_frame(head.pixels), frame.mask)
+        pixels = head.pixels
+        frame = HeadFrame(head.ellipse, pixels.shape, spacing)
+        yield normalise_ultrasound(frame.to_frame(pixels), frame.mask)
 
 
 def _mri(root: Path, part: str) -> Iterator[np.ndarray]:

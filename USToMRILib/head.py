@@ -1,0 +1,179 @@
+"""Finding the fetal head in an ultrasound slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from .bundle import load_bundle
+from .ellipse import Ellipse
+from .errors import InputError
+from .volume import Volume
+
+if TYPE_CHECKING:
+    import torch
+
+BUNDLE = "fetal_head_seg"
+NET_SIZE = 192
+
+# What a fetal head can measure: about 80 mm in week 12 (Hadlock et al. 1984) to 400 mm at term.
+CIRCUMFERENCE_RANGE_MM = (80.0, 400.0)
+# The range the networks were trained on.
+TRAINED_RANGE_MM = (170.0, 350.0)
+# Cephalic index below 0.6 is beyond extreme dolichocephaly.
+LEAST_AXIS_RATIO = 0.6
+LEAST_AREA_FRACTION = 0.01
+LEAST_ELLIPSE_DICE = 0.9
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fetal head in a slice.
+
+    Attributes:
+        mask: uint8 volume on the slice's grid, 1 inside the ellipse.
+        ellipse: outline of the skull in plane coordinates (mm).
+        warnings: sentences on what makes the result less certain.
+    """
+
+    mask: Volume
+    ellipse: Ellipse
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def circumference_mm(self) -> float:
+        """Head circumference (HC) in mm."""
+        return self.ellipse.circumference_mm
+
+    @classmethod
+    def from_ellipse(cls, ellipse: Ellipse, volume: Volume) -> Head:
+        """The head with this outline in a one-slice volume."""
+        inside = ellipse.mask(volume.array.shape[1:], volume.grid.spacing[:2])
+        return cls(
+            volume.with_array(inside[None].astype(np.uint8)), ellipse, _doubts(ellipse, inside)
+        )
+
+    @classmethod
+    def from_mask(cls, mask: Volume, volume: Volume) -> Head:
+        """The head that a mask, above 0 inside, marks in a one-slice volume.
+
+        Raises:
+            InputError: if the mask is empty or does not lie on the volume's grid.
+        """
+        if not mask.grid.is_close(volume.grid):
+            raise InputError(
+                f"The head mask has the grid {mask.grid.size} and the image {volume.grid.size} or "
+                "they lie apart; give a mask drawn on this image."
+            )
+        return cls.from_ellipse(Ellipse.from_mask(mask.array[0], mask.grid.spacing[:2]), volume)
+
+
+def find_head(volume: Volume, device: str = "cpu") -> Head:
+    """Find the skull's ellipse with the bundle ``fetal_head_seg``.
+
+    Args:
+        volume: one slice, any intensities, spacing in mm.
+        device: "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: if the volume is no single slice, if no head is found (the message says what
+            was), or if the bundle cannot be used.
+    """
+    if not volume.is_slice:
+        raise InputError(
+            f"A head is looked for in one slice, and the volume has {volume.grid.size[2]}; "
+            "give a single slice."
+        )
+    net = load_bundle(BUNDLE, device).net
+    spacing = volume.grid.spacing[:2]
+    grid = net_grid(volume.array.shape[1:], spacing)
+    probability = _probability(net, to_net(volume.array[0], spacing, grid), device)
+    return Head.from_ellipse(_fitted_ellipse(probability, grid), volume)
+
+
+def net_grid(shape: tuple[int, int], spacing: tuple[float, float]) -> sitk.Image:
+    """The segmentation network's square grid, laid over a slice of ``shape`` (rows, columns).
+
+    Its pixels are square, its width is the longer side of the slice, the centres agree.
+    """
+    extent = np.array([shape[1] * spacing[0], shape[0] * spacing[1]])
+    pixel = float(extent.max() / NET_SIZE)
+    grid = sitk.Image([NET_SIZE, NET_SIZE], sitk.sitkFloat32)
+    grid.SetSpacing([pixel, pixel])
+    centre = (extent - spacing) / 2
+    grid.SetOrigin((centre - (NET_SIZE - 1) / 2 * pixel).tolist())
+    return grid
+
+
+def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -> np.ndarray:
+    """Resample a slice to the network's grid, float32 [192, 192] in [-1, 1].
+
+    -1 is the darkest pixel and what lies beyond the image, 1 the 99.5th percentile.
+    """
+    pixels = np.asarray(pixels, np.float32)
+    black, white = float(pixels.min()), float(np.percentile(pixels, 99.5))
+    scaled = ((pixels - black) / max(white - black, np.finfo(np.float32).eps)).clip(0, 1)
+    image = sitk.GetImageFromArray(scaled)
+    image.SetSpacing(spacing)
+    pixel = grid.GetSpacing()[0]
+    if pixel > min(spacing):
+        # As in the frame: half a pixel of blur keeps speckle from folding.
+        image = sitk.SmoothingRecursiveGaussian(image, 0.5 * pixel)
+    return sitk.GetArrayFromImage(sitk.Resample(image, grid)) * 2 - 1
+
+
+def _probability(net: torch.jit.ScriptModule, pixels: np.ndarray, device: str) -> np.ndarray:
+    import torch
+
+    with torch.no_grad():
+        return net(torch.from_numpy(pixels)[None, None].to(device))[0, 0].cpu().numpy()
+
+
+def _fitted_ellipse(probability: np.ndarray, grid: sitk.Image) -> Ellipse:
+    """The ellipse of the network's answer, or a refusal that says what was found instead."""
+    way_out = "give the head with --head-mask FILE, or check the image and its pixel size"
+    mask = probability > 0.5
+    if mask.mean() < LEAST_AREA_FRACTION:
+        raise InputError(
+            "No fetal head was found: at most "
+            f"{mask.mean():.1%} of the image looks like one; {way_out}."
+        )
+    spacing, origin = grid.GetSpacing(), grid.GetOrigin()
+    found = Ellipse.from_mask(mask, spacing)
+    drawn = found.mask(mask.shape, spacing)
+    dice = 2 * (drawn & mask).sum() / (drawn.sum() + mask.sum())
+    ratio = found.semi_axes[1] / found.semi_axes[0]
+    low, high = CIRCUMFERENCE_RANGE_MM
+    if dice < LEAST_ELLIPSE_DICE or ratio < LEAST_AXIS_RATIO:
+        raise InputError(
+            f"No fetal head was found: the most head-like region is no ellipse of a head's shape "
+            f"(overlap {dice:.2f}, axis ratio {ratio:.2f}); {way_out}."
+        )
+    if not low <= found.circumference_mm <= high:
+        raise InputError(
+            f"No fetal head was found: the most head-like ellipse has a circumference of "
+            f"{found.circumference_mm:.0f} mm, and fetal heads have {low:.0f} to {high:.0f} mm; "
+            f"{way_out}."
+        )
+    centre = (found.centre[0] + origin[0], found.centre[1] + origin[1])
+    return Ellipse(centre, found.semi_axes, found.angle)
+
+
+def _doubts(ellipse: Ellipse, inside: np.ndarray) -> tuple[str, ...]:
+    doubts = []
+    low, high = TRAINED_RANGE_MM
+    if not low <= ellipse.circumference_mm <= high:
+        doubts.append(
+            f"The head circumference of {ellipse.circumference_mm:.0f} mm is outside the "
+            f"{low:.0f}-{high:.0f} mm that the networks were trained on."
+        )
+    edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+    if any(edge.any() for edge in edges):
+        doubts.append(
+            "The head reaches the border of the image: its ellipse, circumference and alignment "
+            "are less certain."
+        )
+    return tuple(doubts)

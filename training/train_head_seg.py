@@ -1,0 +1,251 @@
+"""Train the network that finds the fetal head, on the annotated ellipses of HC18.
+
+``python -m training.train_head_seg --steps 2000``; the same command again goes on from the last
+checkpoint. ``training.export_head_seg`` makes the bundle of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from monai.losses import DiceCELoss
+from monai.networks.nets import UNet
+from monai.transforms import (
+    Compose,
+    RandAdjustContrastd,
+    RandAffined,
+    RandFlipd,
+    RandGaussianNoised,
+)
+from torch import nn
+from tqdm import tqdm
+
+from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.data import add_data_option
+from training.hc18 import HeadImage, read_hc18
+from training.runinfo import run_record
+from USToMRILib.ellipse import Ellipse
+from USToMRILib.head import net_grid, to_net
+
+# How often the network is shown a head cut out on black, and no head at all.
+CUT_OUT, NO_HEAD = 0.1, 0.1
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What decides the weights, next to data."""
+
+    steps: int
+    batch: int = 8
+    learning_rate: float = 2e-3
+    seed: int = 0
+
+
+def head_net() -> UNet:
+    """U-Net for logits [B, 1, 192, 192] of images of the same shape in [-1, 1]."""
+    return UNet(
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=1,
+        channels=(16, 32, 64, 96, 128),
+        strides=(2, 2, 2, 2),
+        num_res_units=1,
+        norm="BATCH",
+    )
+
+
+class HeadProbability(nn.Module):
+    """The exported network: probability of head, [B, 1, 192, 192]."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels float32 [B, 1, 192, 192] in [-1, 1]."""
+        return self.net(pixels).sigmoid()
+
+
+def prepare(head: HeadImage) -> np.ndarray:
+    """Image in [-1, 1] and target in 0 .. 1 on the network's grid, float32 [2, 192, 192]."""
+    pixels, spacing = head.pixels, (head.pixel_size_mm, head.pixel_size_mm)
+    grid = net_grid(pixels.shape, spacing)
+    origin, ellipse = grid.GetOrigin(), head.ellipse
+    centre = (ellipse.centre[0] - origin[0], ellipse.centre[1] - origin[1])
+    moved = Ellipse(centre, ellipse.semi_axes, ellipse.angle)
+    target = moved.mask(grid.GetSize()[::-1], grid.GetSpacing())
+    return np.stack([to_net(pixels, spacing, grid), target.astype(np.float32)])
+
+
+class HeadTrainer:
+    """Network, optimiser and data of one run.
+
+    Args:
+        config: of the run.
+        pairs: float32 [N, 2, 192, 192] of :func:`prepare`.
+        device: where to train.
+    """
+
+    def __init__(self, config: HeadConfig, pairs: np.ndarray, device: torch.device) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.device, self.step = config, device, 0
+        self.net = head_net().to(device)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, config.learning_rate, total_steps=config.steps
+        )
+        self.loss = DiceCELoss(sigmoid=True)
+        self.pairs = torch.from_numpy(pairs)
+        keys = ("image", "target")
+        self.augment = Compose(
+            [
+                RandFlipd(keys, prob=0.5, spatial_axis=0),
+                RandFlipd(keys, prob=0.5, spatial_axis=1),
+                RandAffined(
+                    keys,
+                    prob=0.9,
+                    rotate_range=math.radians(30),
+                    shear_range=(0.1, 0.1),
+                    scale_range=(0.3, 0.3),
+                    translate_range=(20, 20),
+                    mode=("bilinear", "nearest"),
+                    padding_mode=("border", "zeros"),
+                ),
+                RandAdjustContrastd("image", prob=0.7, gamma=(0.5, 2.0)),
+                RandGaussianNoised("image", prob=0.3, std=0.1),
+            ]
+        )
+
+    def train_step(self) -> float:
+        """One optimiser step; returns the loss."""
+        batch = self._batch(step_generator(self.config.seed, self.step)).to(self.device)
+        loss = self.loss(self.net(batch[:, :1]), batch[:, 1:])
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def _batch(self, generator: torch.Generator) -> torch.Tensor:
+        picks = torch.randint(len(self.pairs), (self.config.batch,), generator=generator)
+        self.augment.set_random_state(seed=int(torch.randint(2**31, (), generator=generator)))
+        return torch.stack([self._example(self.pairs[i], generator) for i in picks])
+
+    def _example(self, pair: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        moved = self.augment({"image": pair[:1], "target": pair[1:]})
+        image, target = torch.as_tensor(moved["image"]), torch.as_tensor(moved["target"])
+        chance = float(torch.rand((), generator=generator))
+        if chance < CUT_OUT:
+            image = torch.where(target > 0.5, image, torch.tensor(-1.0))
+        elif chance < CUT_OUT + NO_HEAD:
+            image, target = _scrambled(image, generator), torch.zeros_like(target)
+        return torch.cat([image, target])
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on."""
+        return {
+            "step": self.step,
+            "config": asdict(self.config),
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`.
+
+        Raises:
+            ValueError: if it is of a run with another configuration.
+        """
+        if state["config"] != asdict(self.config):
+            raise ValueError("The checkpoint was made with other settings; use another --work.")
+        self.step = state["step"]
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+
+
+def _scrambled(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Ultrasound texture without a head: the tiles of an image [1, 192, 192] in another order."""
+    tile = (24, 48)[int(torch.randint(2, (), generator=generator))]
+    tiles = image[0].unfold(0, tile, tile).unfold(1, tile, tile)
+    rows, columns = tiles.shape[:2]
+    order = torch.randperm(rows * columns, generator=generator)
+    shuffled = tiles.reshape(-1, tile, tile)[order].reshape(rows, columns, tile, tile)
+    return shuffled.permute(0, 2, 1, 3).reshape(image.shape)
+
+
+def prepared_pairs(data: Path, part: str, cache: Path) -> np.ndarray:
+    """The pairs of one part, kept in ``cache``."""
+    path = cache / f"head_{part}.npy"
+    if not path.exists():
+        np.save(path, np.stack([prepare(head) for head in read_hc18(data / "hc18", part)]))
+    return np.load(path)
+
+
+def mean_dice(net: nn.Module, pairs: np.ndarray, device: torch.device) -> float:
+    """Mean Dice of the thresholded network over pairs [N, 2, 192, 192]."""
+    net.eval()
+    scores = []
+    with torch.no_grad():
+        for start in range(0, len(pairs), 16):
+            batch = torch.from_numpy(pairs[start : start + 16]).to(device)
+            found, target = net(batch[:, :1]) > 0, batch[:, 1:] > 0.5
+            overlap = (found & target).sum((1, 2, 3))
+            scores.append(2 * overlap / (found.sum((1, 2, 3)) + target.sum((1, 2, 3))))
+    net.train()
+    return float(torch.cat(scores).mean())
+
+
+def train(trainer: HeadTrainer, validation: np.ndarray, work: Path) -> None:
+    """Run to the last step; ten times on the way validate and save."""
+    config, losses = trainer.config, []
+    tenth = max(1, config.steps // 10)
+    with (work / "log.jsonl").open("a") as log:
+        for _ in tqdm(range(trainer.step, config.steps), initial=trainer.step, total=config.steps):
+            losses.append(trainer.train_step())
+            if trainer.step % tenth == 0 or trainer.step == config.steps:
+                dice = mean_dice(trainer.net, validation, trainer.device)
+                entry = {"step": trainer.step, "loss": float(np.mean(losses)), "dice": dice}
+                losses.clear()
+                log.write(json.dumps(entry) + "\n")
+                log.flush()
+                save_checkpoint(work / "checkpoint.pt", trainer.state())
+
+
+def main() -> None:
+    """Train the network that finds the fetal head."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    add_data_option(parser)
+    parser.add_argument("--work", type=Path, default=Path("runs/head_seg"))
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
+    options.work.mkdir(parents=True, exist_ok=True)
+    pairs = prepared_pairs(options.data, "train", options.work)
+    validation = prepared_pairs(options.data, "validation", options.work)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = HeadTrainer(HeadConfig(options.steps, seed=options.seed), pairs, device)
+    checkpoint = options.work / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.load(load_checkpoint(checkpoint))
+    else:
+        (options.work / "run.json").write_text(json.dumps(run_record(options.seed), indent=2))
+    train(trainer, validation, options.work)
+
+
+if __name__ == "__main__":
+    main()
