@@ -122,9 +122,10 @@ def _read_header(path: Path) -> Dataset:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about values that break the standard, which are many
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            for _ in header.iterall():  # decodes every value now, where a damaged one is caught
-                pass
-            is_image = bool(header.get("Rows") and header.get("Columns"))
+            for part in (header.file_meta, header):
+                list(part.iterall())  # decodes every value now, where a damaged one is caught
+            extent = [header.get(keyword) for keyword in ("Rows", "Columns")]
+            is_image = all(isinstance(n, int) and n > 0 for n in [*extent, _frame_count(header)])
     except Exception as error:  # pydicom raises whatever it meets in a damaged file
         raise InputError(
             f"{path} is damaged or not a DICOM file; copy or export it again."
@@ -200,11 +201,11 @@ def _functional_group(header: Dataset, n: int, keyword: str) -> Dataset:
     """
     from pydicom.dataset import Dataset
 
-    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
-    shared = header.get("SharedFunctionalGroupsSequence") or []
+    per_frame = _items(header, "PerFrameFunctionalGroupsSequence")
+    shared = _items(header, "SharedFunctionalGroupsSequence")
     for group in (*per_frame[n : n + 1], *shared[:1]):
-        if group.get(keyword):
-            return group.get(keyword)[0]
+        for item in _items(group, keyword):
+            return item
     return header if _frame_count(header) == 1 else Dataset()
 
 
@@ -232,7 +233,7 @@ def _pixel_spacing(
 def _region_spacing(path: Path, header: Dataset) -> tuple[float, ...]:
     """Return the (i, j) pixel spacing in mm that the B-mode regions state, or nothing."""
     spacings = []
-    for region in header.get("SequenceOfUltrasoundRegions") or []:
+    for region in _items(header, "SequenceOfUltrasoundRegions"):
         kind = [region.get(f"PhysicalUnits{axis}Direction") for axis in "XY"]
         deltas = [abs((_numbers(region, f"PhysicalDelta{axis}", 1) or (0.0,))[0]) for axis in "XY"]
         is_bmode = region.get("RegionSpatialFormat") == _SPATIAL_2D
@@ -244,6 +245,12 @@ def _region_spacing(path: Path, header: Dataset) -> tuple[float, ...]:
             "of them."
         )
     return spacings[0] if spacings else ()
+
+
+def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
+    """Return the items of a sequence attribute, none if it is absent or damaged."""
+    element = dataset.get_item(keyword) if keyword in dataset else None
+    return element.value if element is not None and element.VR == "SQ" else ()
 
 
 def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
@@ -304,16 +311,18 @@ def _stack(path: Path, planes: list[_Plane], size: tuple[int, int]) -> tuple[Gri
 
 def _decode(path: Path, header: Dataset, frame: int | None = None) -> np.ndarray:
     """Return the grey values [k, j, i] of one frame or, without ``frame``, of all of them."""
+    from pydicom.uid import UID
+
     try:
         reader = itk_files.open_header(path, "GDCMImageIO")
         size = tuple(reader.GetSize())
         if frame is not None:
-            reader.SetExtractSize([size[0], size[1], 0])
+            reader.SetExtractSize([size[0], size[1], 1])
             reader.SetExtractIndex([0, 0, frame])
         array = itk_files.load(path, reader, size)  # GDCM takes the room of all frames at once
     except itk_files.UnreadableError as error:
-        syntax = getattr(header, "file_meta", {}).get("TransferSyntaxUID")
-        if syntax is None or not syntax.is_compressed:
+        syntax = header.file_meta.get("TransferSyntaxUID")
+        if not (isinstance(syntax, UID) and syntax.is_transfer_syntax and syntax.is_compressed):
             raise
         raise InputError(
             f"{path} is compressed as {syntax.name}, which could not be decoded; export it "

@@ -62,3 +62,25 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep what C++ libraries print off the process's standard error.
+
+    MetaIO, the NIfTI library and libtiff write there by themselves when a file is damaged or
+    the disk is full, and the same news arrives as an exception, which becomes one sentence.
+    """
+    try:
+        saved = os.dup(2)
+    except OSError:  # closed, as in a windowed application: there is nothing to keep quiet
+        saved = -1
+    try:
+        if saved >= 0:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        if saved >= 0:
+            os.dup2(saved, 2)
+            os.close(saved)

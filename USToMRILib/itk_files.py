@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
+from .files import quiet_libraries
 from .grid import Grid
 from .reading import RawImage, check_bytes, choose_frame, luma, needless_pixel_size
 
@@ -24,28 +22,6 @@ _NIFTI_SUFFIXES = (".nii", ".nii.gz")
 _DESCRIP_BYTES = 79
 # MetaIO reads a header line into a fixed buffer and loses the whole file beyond it.
 _META_IMAGE_BYTES = 16384
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what C++ libraries print off the process's standard error.
-
-    MetaIO and the NIfTI library write there by themselves when a file is damaged, and the same
-    news arrives as an exception that is told to the user in one sentence.
-    """
-    try:
-        saved = os.dup(2)
-    except OSError:  # closed, as in a windowed application: there is nothing to keep quiet
-        saved = -1
-    try:
-        if saved >= 0:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        if saved >= 0:
-            os.dup2(saved, 2)
-            os.close(saved)
 
 
 class UnreadableError(InputError):
@@ -88,7 +64,7 @@ def open_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
     try:
-        with _quiet():
+        with quiet_libraries():
             reader.ReadImageInformation()
     except RuntimeError as error:
         raise _unreadable(path, error) from error
@@ -115,7 +91,7 @@ def load(path: Path, reader: sitk.ImageFileReader, size: tuple[int, ...]) -> np.
         )
     check_bytes(path, size, sitk.Image([1, 1], pixel, components).GetSizeOfPixelComponent())
     try:
-        with _quiet():
+        with quiet_libraries():
             array = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise _unreadable(path, error) from error
@@ -135,11 +111,13 @@ def write(image: sitk.Image, path: Path, metadata: dict[str, str]) -> None:
     if nifti:
         fields = {"ITK_FileNotes": _descrip(fields)}
     elif path.suffix.lower() == ".mha":
-        fields = {k: v for k, v in fields.items() if len(v.encode()) <= _META_IMAGE_BYTES}
+        fields = {
+            k: _escaped(v) for k, v in fields.items() if len(_escaped(v)) <= _META_IMAGE_BYTES
+        }
     for key, value in fields.items():
         image.SetMetaData(key, value)
     try:
-        with _quiet():
+        with quiet_libraries():
             sitk.WriteImage(image, str(path), useCompression=path.suffix.lower() != ".nii")
         if nifti:  # the NIfTI library does not report a full disk
             _check_complete_nifti(path, open_header(path))
@@ -148,6 +126,11 @@ def write(image: sitk.Image, path: Path, metadata: dict[str, str]) -> None:
             f"The image could not be written completely into {path.parent}; free some space there "
             "or choose another folder."
         ) from error
+
+
+def _escaped(text: str) -> str:
+    """Return ASCII text: MetaIO cuts other letters off the end of a line."""
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 def _descrip(fields: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InputError
+from .files import quiet_libraries
 from .grid import Grid
 from .reading import RawImage, check_bytes, choose_frame, luma, missing_pixel_size
 
@@ -33,7 +34,7 @@ def read(path: Path, pixel_size: float | None, frame: int | None) -> RawImage:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
+        with quiet_libraries(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd tags; what matters is raised
             with Image.open(path, formats=_FORMATS) as picture:
                 check_bytes(path, picture.size, 4)
@@ -76,7 +77,8 @@ def write(array: np.ndarray, path: Path, metadata: dict[str, str]) -> None:
 
     picture = Image.fromarray(_eight_bit(array))
     try:
-        picture.save(path, **_save_options(path.suffix.lower(), metadata))
+        with quiet_libraries():
+            picture.save(path, **_save_options(path.suffix.lower(), metadata))
     except OSError as error:
         raise InputError(
             f"The picture could not be written into {path.parent} ({error.strerror}); free some "

@@ -115,9 +115,9 @@ class Volume:
         """Write the volume as NRRD, NIfTI, MetaImage or, one slice, PNG, JPEG, TIFF or BMP.
 
         The file appears complete or not at all. The volume's metadata, and ``metadata`` on top,
-        go into the header as far as the format has room: every field in NRRD and PNG, fields up
-        to 16 KiB in MetaImage, 79 characters in NIfTI, none in BMP. Pictures hold 8 bits and no
-        geometry: values are taken as 0..255, rounded and clipped.
+        go into the header as far as the format has room: every field in NRRD, PNG, JPEG and
+        TIFF, fields up to 16 KiB in escaped ASCII in MetaImage, 79 characters in NIfTI, none in
+        BMP. Pictures hold 8 bits and no geometry: values are taken as 0..255, rounded and clipped.
 
         Raises:
             InputError: as ``check_writable``; a dtype that a picture cannot hold; a full disk.
