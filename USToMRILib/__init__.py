@@ -5,10 +5,23 @@ Importing this package is cheap; torch is imported by the functions that run a n
 
 from __future__ import annotations
 
-from .errors import Cancelled, InputError
-from .grid import Grid
-from .volume import Volume
-
 __version__ = "0.1.0"
 
-__all__ = ["Cancelled", "Grid", "InputError", "Volume", "__version__"]
+from .errors import Cancelled, InputError
+from .grid import Grid
+from .progress import CancelToken, ProgressEvent
+from .translate import METHODS, Result, translate
+from .volume import Volume
+
+__all__ = [
+    "METHODS",
+    "CancelToken",
+    "Cancelled",
+    "Grid",
+    "InputError",
+    "ProgressEvent",
+    "Result",
+    "Volume",
+    "__version__",
+    "translate",
+]

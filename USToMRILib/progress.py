@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Optional, TypeVar
 
@@ -83,6 +84,12 @@ class Progress:
             self._report(ProgressEvent(phase, done, of, elapsed / done * (of - done)))
         self._cancel.raise_if_cancelled()
         self.timings[phase] = self.timings.get(phase, 0.0) + time.perf_counter() - start
+
+    @contextmanager
+    def phase(self, phase: str) -> Iterator[None]:
+        """Time a piece of work that is one item."""
+        for _ in self.track(phase, (None,)):
+            yield
 
     def _report(self, event: ProgressEvent) -> None:
         if self._callback is not None:

@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, required=True)
     parser.add_argument("--part", default="train", choices=["train", "validation", "test"])
     options = parser.parse_args()
-    rows = []
+    rows: list[np.ndarray] = []
     for domain in DOMAINS:
         slices = fetal_slices(options.data, domain, options.part)
         print(f"{domain}: {len(slices)} slices of the {options.part} part")

@@ -1,0 +1,44 @@
+"""A picture of ultrasound and pseudo-MRI beside and over each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .files import atomic
+from .translate import Result
+from .volume import Volume
+
+OVERLAY_OPACITY = 0.5
+
+
+def write_comparison(path: Path, ultrasound: Volume, result: Result) -> None:
+    """Write a PNG: ultrasound, pseudo-MRI and their overlay; of a volume, its middle slice.
+
+    The pseudo-MRI and the overlay carry the word SYNTHETIC.
+    """
+    # The figure classes themselves, not pyplot: no window system, no global state.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    middle = ultrasound.grid.size[2] // 2
+    us, mri = ultrasound.array[middle], result.volume.array[middle]
+    low, high = np.percentile(us, [0.5, 99.8])
+    width, height, _ = np.array(ultrasound.grid.size) * ultrasound.grid.spacing
+    figure = Figure(figsize=(15, 5 * height / width + 0.6), layout="constrained", facecolor="black")
+    panels = figure.subplots(1, 3)
+    method = result.provenance["method"]
+    titles = ("ultrasound", f"SYNTHETIC pseudo-MRI ({method})", "overlay, SYNTHETIC")
+    for panel, title in zip(panels, titles):
+        panel.set_axis_off()
+        panel.set_title(title, color="white", fontsize=15)
+    extent = (0, width, height, 0)
+    for panel in (panels[0], panels[2]):
+        panel.imshow(us, cmap="gray", vmin=low, vmax=high, extent=extent)
+    panels[1].imshow(mri, cmap="gray", vmin=0, vmax=255, extent=extent)
+    # Only where there is a pseudo-MRI: the ultrasound around it keeps its brightness.
+    shown = np.ma.masked_less_equal(mri, 0)
+    panels[2].imshow(shown, cmap="inferno", vmin=0, vmax=255, alpha=OVERLAY_OPACITY, extent=extent)
+    with atomic(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))

@@ -1,0 +1,86 @@
+"""The record of how a pseudo-MRI was made."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .volume import Volume
+
+SYNTHETIC = (
+    "SYNTHETIC IMAGE: computed from ultrasound by USToMRI, not an MRI scan; it may show anatomy "
+    "that is not there. Not for diagnosis."
+)
+
+HEADER_KEY = "USToMRI_provenance"
+
+
+def make_provenance(
+    volume: Volume, method: str, parameters: dict[str, Any], bundles: dict[str, str], device: str
+) -> dict[str, Any]:
+    """The record of one translation, ready for JSON.
+
+    Args:
+        volume: the input.
+        method, parameters: everything that changes a voxel.
+        bundles: names and SHA-256 of the weights.
+        device: that computed it.
+    """
+    return {
+        "notice": SYNTHETIC,
+        "tool": "USToMRI",
+        "version": __version__,
+        "method": method,
+        "parameters": parameters,
+        "bundles": bundles,
+        "device": device,
+        "libraries": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("torch", "SimpleITK", "numpy")},
+        },
+        "input": {
+            "voxels_sha256": voxels_sha256(volume.array),
+            "dtype": str(volume.array.dtype),
+            "grid": asdict(volume.grid),
+        },
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def voxels_sha256(array: np.ndarray) -> str:
+    """SHA-256 of the voxels' bytes in k, j, i order, little-endian."""
+    ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return hashlib.sha256(ordered.tobytes()).hexdigest()
+
+
+def header_fields(provenance: dict[str, Any]) -> dict[str, str]:
+    """The record as image header fields.
+
+    The first is short, for formats that have room for one line only.
+    """
+    return {
+        "description": f"SYNTHETIC pseudo-MRI, USToMRI {provenance['version']} "
+        f"{provenance['method']}, not for diagnosis",
+        HEADER_KEY: json.dumps(provenance),
+    }
+
+
+def sidecar_path(output: Path) -> Path:
+    """Where the record of an output file lies unless the user names a place: beside it."""
+    return output.with_name(output.name + ".json")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
