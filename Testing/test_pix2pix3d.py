@@ -1,0 +1,245 @@
+"""Volume translation by windows, with networks whose answer is known; and the bundle itself."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from USToMRILib.bundle import Bundle, list_bundles, load_bundle
+from USToMRILib.errors import Cancelled
+from USToMRILib.grid import Grid
+from USToMRILib.pix2pix3d import (
+    BUNDLE,
+    model_grid,
+    normalise_ultrasound,
+    translate_volume,
+    ultrasound_cone,
+    ultrasound_range,
+)
+from USToMRILib.progress import CancelToken, Progress, ProgressEvent
+from USToMRILib.volume import Volume
+from USToMRILib.windows import blend_windows
+
+SHAPES = st.tuples(st.integers(1, 19), st.integers(1, 41), st.integers(1, 41))
+SKEWED = (0.0, 0.6, -0.8, 1.0, 0.0, 0.0, 0.0, -0.8, -0.6)
+
+
+class Net(torch.nn.Module):
+    """A function of the ultrasound in the place of a generator; keeps the shapes that it saw."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor] = lambda x: x) -> None:
+        super().__init__()
+        self.function, self.seen = function, set()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.dtype == torch.float32
+        assert x.abs().max() <= 1
+        self.seen.add(tuple(x.shape))
+        return self.function(x)
+
+
+def bundle_of(net: torch.nn.Module, window: tuple[int, ...] = (8, 32, 32)) -> Bundle:
+    """A bundle around a network, as the loader makes it."""
+    metadata = {"window": list(window), "divisors": [2, 16, 16], "spacing_mm": [1.0, 1.0, 1.0]}
+    return Bundle(BUNDLE, metadata, "0" * 64, net)  # type: ignore[arg-type]
+
+
+def volume_of(array: np.ndarray, spacing: tuple[float, float, float] = (1, 1, 1)) -> Volume:
+    """A volume on a skewed grid."""
+    return Volume(array, Grid(array.shape[::-1], spacing, (5, -7, 9), SKEWED))
+
+
+def textured(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """A volume of every byte, with some of the least value but no empty region."""
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=SHAPES, seed=st.integers(0, 99))
+def test_identity_returns_the_normalised_input_whatever_the_size(
+    shape: tuple[int, int, int], seed: int
+) -> None:
+    array = textured(shape, seed)
+    array.flat[0] = 1 + array.flat[0] // 2  # whatever it drew, one voxel is not the least
+    net = Net()
+    found = translate_volume(volume_of(array), bundle_of(net), Progress())
+    low, high = ultrasound_range(array)
+    expected = (normalise_ultrasound(array, low, high) + 1) * 127.5
+    expected[~ultrasound_cone(array)] = 0
+    assert found.dtype == np.float32
+    assert found.shape == shape
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    for _, _, d, h, w in net.seen:
+        assert (d, h % 16, w % 16) == (8, 0, 0)
+        assert max(h, w) <= 32
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=st.tuples(st.integers(8, 30), st.integers(16, 60), st.integers(16, 60)))
+def test_blending_keeps_a_constant_and_the_identity(shape: tuple[int, int, int]) -> None:
+    array = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    blended = blend_windows(array, lambda x: x, (8, 16, 16), Progress())
+    np.testing.assert_allclose(blended, array, atol=2e-6)
+    ones = blend_windows(array, np.ones_like, (8, 16, 16), Progress())
+    np.testing.assert_allclose(ones, 1, atol=2e-6)
+
+
+def test_windows_that_disagree_blend_without_a_step() -> None:
+    """Windows that answer 0, 1, 0, ... differ by 1; neighbouring voxels by little."""
+    answers = iter(range(1000))
+    blended = blend_windows(
+        np.zeros((8, 16, 256), np.float32),
+        lambda x: np.full_like(x, next(answers) % 2),
+        (8, 16, 64),
+        Progress(),
+        overlap=(0.5, 0.5, 0.5),
+    )
+    assert np.ptp(blended) > 0.9
+    assert np.abs(np.diff(blended, axis=2)).max() < 0.06
+
+
+def test_result_does_not_depend_on_the_order_of_the_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    array = textured((20, 50, 70))
+    bundle = bundle_of(Net(lambda x: torch.tanh(x + 0.1 * x.mean())))
+
+    class Backwards(Progress):
+        def track(self, phase: str, items: Any, of: Optional[int] = None) -> Any:
+            return super().track(phase, list(items)[::-1], of)
+
+    forwards = translate_volume(volume_of(array), bundle, Progress())
+    backwards = translate_volume(volume_of(array), bundle, Backwards())
+    np.testing.assert_allclose(forwards, backwards, atol=1e-3)
+
+
+def test_cancel_takes_effect_before_the_next_window() -> None:
+    token, calls = CancelToken(), []
+
+    def cancel_at_third(x: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 3:
+            token.cancel()
+        return x
+
+    with pytest.raises(Cancelled):
+        translate_volume(
+            volume_of(textured((30, 60, 60))),
+            bundle_of(Net(cancel_at_third)),
+            Progress(cancel=token),
+        )
+    assert len(calls) == 3
+
+
+def test_progress_counts_every_window() -> None:
+    events: list[ProgressEvent] = []
+    net_calls: list[int] = []
+    net = Net(lambda x: net_calls.append(1) or x)  # type: ignore[func-returns-value]
+    translate_volume(volume_of(textured((20, 40, 40))), bundle_of(net), Progress(events.append))
+    assert {event.phase for event in events} == {"windows"}
+    assert [event.step for event in events] == list(range(1, events[0].of + 1))
+    assert len(net_calls) == events[0].of > 4
+
+
+def test_outside_the_cone_is_zero_and_fluid_inside_is_not() -> None:
+    k, j, i = np.ogrid[:24, :48, :48]
+    cone = (np.abs(i - 24) <= j / 2) & (np.abs(k - 12) <= 8)
+    array = np.where(cone, textured((24, 48, 48)) // 2 + 60, 0).astype(np.uint8)
+    ventricle = np.zeros_like(cone)
+    ventricle[9:15, 30:36, 20:28] = True
+    ventricle[9:15, 42:, 20:28] = True  # the volume ends in the middle of this one
+    array[ventricle] = 0
+    assert (ultrasound_cone(array) == cone).all()
+    found = translate_volume(volume_of(array), bundle_of(Net(torch.ones_like)), Progress())
+    np.testing.assert_allclose(found[cone], 255, atol=1e-3)
+    assert not found[~cone].any()
+
+
+def test_empty_windows_are_not_computed() -> None:
+    array = np.zeros((8, 32, 320), np.uint8)
+    array[:, :, :32] = textured((8, 32, 32)) | 1
+    calls: list[int] = []
+    net = Net(lambda x: calls.append(1) or x)  # type: ignore[func-returns-value]
+    translate_volume(volume_of(array), bundle_of(net), Progress())
+    assert len(calls) <= 3
+
+
+def test_a_constant_volume_is_left_without_a_result() -> None:
+    constant = np.full((9, 20, 20), 7, np.int16)
+    assert not translate_volume(volume_of(constant), bundle_of(Net()), Progress()).any()
+
+
+@pytest.mark.parametrize("spacing", [(0.4, 0.5, 0.8), (2.0, 1.0, 3.0), (0.3, 0.3, 1.0)])
+def test_other_voxel_sizes_are_seen_at_the_trained_one_and_come_back_in_place(
+    spacing: tuple[float, float, float],
+) -> None:
+    """A smooth ball returns to where it is; the network saw about 1 mm."""
+    grid = Grid(tuple(int(60 / s) for s in spacing), spacing, (5, -7, 9), SKEWED)  # type: ignore[arg-type]
+    ijk = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij")[::-1], axis=-1)
+    points = grid.index_to_physical(ijk)
+    middle = grid.index_to_physical(np.array([0.4, 0.55, 0.5]) * grid.size)
+    ball = 20 + 200 * np.exp(-((points - middle) ** 2).sum(-1) / (2 * 12**2))
+    net = Net()
+    found = translate_volume(Volume(ball.astype(np.float32), grid), bundle_of(net), Progress())
+    weights = np.where(found > 60, found, 0)[..., None]
+    centre = (points * weights).sum((0, 1, 2)) / weights.sum()
+    assert np.linalg.norm(centre - middle) < 0.1
+    low, high = ultrasound_range(ball)
+    expected = (normalise_ultrasound(ball, low, high) + 1) * 127.5
+    assert np.abs(found - expected)[found > 0].max() < 12
+
+
+def test_model_grid_covers_the_same_extent() -> None:
+    grid = Grid((100, 40, 1), (0.25, 1.1, 5.0), (1, 2, 3), SKEWED)
+    coarse = model_grid(grid, (1, 1, 1))
+    assert coarse.size == (25, 40, 1)
+    for ends in ([-0.5, -0.5, -0.5], [99.5, 39.5, 0.5]):
+        corner = grid.index_to_physical(np.array(ends))
+        found = coarse.physical_to_index(corner)
+        np.testing.assert_allclose(
+            found, np.where(np.array(ends) < 0, -0.5, np.array(coarse.size) - 0.5), atol=1e-9
+        )
+
+
+def test_normalisation_ignores_gain_offset_and_background() -> None:
+    array = np.pad(textured((6, 20, 20)) // 2 + 10, 5)
+    reference = normalise_ultrasound(array, *ultrasound_range(array))
+    louder = array.astype(np.int32) * 7 - 100
+    wider = np.pad(array, 20)
+    np.testing.assert_allclose(
+        normalise_ultrasound(louder, *ultrasound_range(louder)), reference, atol=1e-5
+    )
+    assert ultrasound_range(wider) == ultrasound_range(array)
+    assert reference.min() == -1
+    assert reference.max() == 1
+
+
+@pytest.mark.skipif(BUNDLE not in list_bundles(), reason="the bundle pix2pix3d is not installed")
+class TestBundle:
+    """The generator that ships."""
+
+    def test_runs_on_any_multiple_of_its_divisors(self) -> None:
+        bundle = load_bundle(BUNDLE)
+        d, h, w = bundle.metadata["divisors"]
+        for shape in ((2 * d, h, 3 * w), (4 * d, 2 * h, w)):
+            out = bundle.net(torch.zeros(1, 1, *shape))
+            assert out.shape == (1, 1, *shape)
+            assert out.abs().max() <= 1
+
+    def test_voxel_does_not_depend_on_what_lies_far_away(self) -> None:
+        """Normalisation is frozen: a bright corner changes nothing beyond the receptive field."""
+        bundle = load_bundle(BUNDLE)
+        reach = bundle.metadata["receptive_field"]["reach"][2]
+        size = 2 * 16 * (reach // 16 + 2)
+        dark = torch.full((1, 1, 8, 32, size), -0.5)
+        bright = dark.clone()
+        bright[..., 0] = 1
+        with torch.no_grad():
+            changed = (bundle.net(dark) - bundle.net(bright)).abs().amax((0, 1, 2, 3)) > 1e-6
+        assert changed[0]
+        assert not changed[reach + 1 :].any()
