@@ -7,6 +7,7 @@ import gzip
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -284,6 +285,16 @@ def test_truncated_files_are_refused_and_nothing_is_printed(
     arguments = {"pixel_size": 1.0} if suffix in PICTURES else {}
     assert "damaged" in _refusal(path, **arguments)
     assert capfd.readouterr() == ("", "")
+
+
+def test_threads_that_read_do_not_lose_the_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = _damaged(tmp_path, "mha", 0.5)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: _refusal(path), range(40)))
+    os.write(2, b"still here")
+    assert capfd.readouterr() == ("", "still here")
 
 
 @pytest.mark.parametrize("suffix", ["nrrd", "nii", "nii.gz", "mha", "dcm", *PICTURES])

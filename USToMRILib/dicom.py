@@ -142,15 +142,15 @@ def _find_series(path: Path) -> list[tuple[Path, Dataset]]:
     """Return the image files of the one series in a folder with their headers."""
     series: dict[str, list[tuple[Path, Dataset]]] = {}
     try:
-        candidates = [f for f in sorted(path.iterdir()) if f.is_file() and is_dicom(f)]
+        visible = [f for f in sorted(path.iterdir()) if f.is_file() and f.name[0] != "."]
+        candidates = [f for f in visible if f.name != "DICOMDIR" and is_dicom(f)]
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); check its permissions."
         ) from error
     for file in candidates:
-        if file.name != "DICOMDIR":
-            header = _read_header(file)
-            series.setdefault(str(header.get("SeriesInstanceUID")), []).append((file, header))
+        header = _read_header(file)
+        series.setdefault(str(header.get("SeriesInstanceUID")), []).append((file, header))
     if not series:
         raise InputError(
             f"{path} is a folder without DICOM images; give an image file, or the folder that "

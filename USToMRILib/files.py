@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,10 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+# Two threads in quiet_libraries() would restore each other's redirection.
+_QUIET = threading.RLock()
+
+
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Keep what C++ libraries print off the process's standard error.
@@ -71,16 +76,17 @@ def quiet_libraries() -> Iterator[None]:
     MetaIO, the NIfTI library and libtiff write there by themselves when a file is damaged or
     the disk is full, and the same news arrives as an exception, which becomes one sentence.
     """
-    try:
-        saved = os.dup(2)
-    except OSError:  # closed, as in a windowed application: there is nothing to keep quiet
-        saved = -1
-    try:
-        if saved >= 0:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        if saved >= 0:
-            os.dup2(saved, 2)
-            os.close(saved)
+    with _QUIET:
+        try:
+            saved = os.dup(2)
+        except OSError:  # closed, as in a windowed application: there is nothing to keep quiet
+            saved = -1
+        try:
+            if saved >= 0:
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            if saved >= 0:
+                os.dup2(saved, 2)
+                os.close(saved)
