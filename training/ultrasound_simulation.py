@@ -102,7 +102,8 @@ class ScanRanges:
     elevation_factor: Range = (1.2, 1.8)
     focus_mm: Range = (30.0, 70.0)
     # Specular echo of a reflectance of 1, relative to the speckle of white matter: a fluid-brain
-    # interface (reflectance 0.03, -31 dB) at normal incidence then stands 10-20 dB above it.
+    # interface (reflectance 0.03, -31 dB) at normal incidence then stands 5-15 dB above it, less
+    # what the voxels smear.
     specular_db: Range = (40.0, 50.0)
     specular_exponent: Range = (2.0, 6.0)
     # The gain over time follows the median attenuation in the cone, this fraction too low or high.
