@@ -80,8 +80,7 @@ def read_file(path: Path, pixel_size: float | None, frame: int | None) -> RawIma
         return _decode(path, header)[order], grid, _kept_fields(header)
     chosen = choose_frame(path, count, frame)
     plane = _plane(path, header, chosen, pixel_size)
-    stated = _numbers(header, "SpacingBetweenSlices", 1) or _numbers(header, "SliceThickness", 1)
-    grid = _grid(plane, (header.Columns, header.Rows, 1), stated[0] if stated else 1.0)
+    grid = _grid(plane, (header.Columns, header.Rows, 1), _slice_distance(header))
     return _decode(path, header, chosen), grid, _kept_fields(header)
 
 
@@ -261,6 +260,12 @@ def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     except (TypeError, ValueError):
         return ()
     return values if len(values) == count and all(map(math.isfinite, values)) else ()
+
+
+def _slice_distance(header: Dataset) -> float:
+    """Return the mm that a single slice takes up along k; 1 if the file states none or 0."""
+    stated = [_numbers(header, key, 1) for key in ("SpacingBetweenSlices", "SliceThickness")]
+    return next((value[0] for value in stated if value and value[0] > 0), 1.0)
 
 
 def _grid(plane: _Plane, size: tuple[int, int, int], gap: float) -> Grid:

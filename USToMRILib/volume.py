@@ -9,7 +9,7 @@ from typing import Union
 import numpy as np
 import SimpleITK as sitk
 
-from . import dicom, files, itk_files, pictures
+from . import dicom, files, itk_files, picture_files
 from .errors import InputError
 from .grid import Grid
 from .reading import RawImage, check_pixel_size
@@ -128,8 +128,8 @@ class Volume:
         for key, value in self.metadata.items():
             fields.setdefault(key, value)
         with files.atomic(target) as temporary:
-            if _has_suffix(target, pictures.SUFFIXES):
-                pictures.write(self.array[0], temporary, fields)
+            if _has_suffix(target, picture_files.SUFFIXES):
+                picture_files.write(self.array[0], temporary, fields)
             else:
                 itk_files.write(self.to_sitk(), temporary, fields)
 
@@ -141,14 +141,14 @@ def check_writable(path: PathLike, grid: Grid | None = None) -> None:
     picture format could hold it.
     """
     target = Path(path).expanduser()
-    is_picture = _has_suffix(target, pictures.SUFFIXES)
+    is_picture = _has_suffix(target, picture_files.SUFFIXES)
     if _has_suffix(target, (".mhd", ".nhdr")):
         raise InputError(
             f"{target} would become two files, which cannot be replaced as one; "
             "write .mha or .nrrd instead."
         )
     if not is_picture and not _has_suffix(target, itk_files.WRITE_SUFFIXES):
-        known = " ".join(itk_files.WRITE_SUFFIXES + pictures.SUFFIXES)
+        known = " ".join(itk_files.WRITE_SUFFIXES + picture_files.SUFFIXES)
         raise InputError(f"{target} has no suffix that can be written; use one of {known}.")
     if is_picture and grid is not None and grid.size[2] > 1:
         raise InputError(
@@ -174,8 +174,8 @@ def _read_raw(path: Path, pixel_size: float | None, frame: int | None) -> RawIma
     files.check_readable(path)
     if _has_suffix(path, itk_files.READ_SUFFIXES):
         return itk_files.read(path, pixel_size, frame)
-    if _has_suffix(path, pictures.SUFFIXES):
-        return pictures.read(path, pixel_size, frame)
+    if _has_suffix(path, picture_files.SUFFIXES):
+        return picture_files.read(path, pixel_size, frame)
     if dicom.is_dicom(path):
         return dicom.read_file(path, pixel_size, frame)
     raise InputError(
