@@ -248,12 +248,14 @@ def test_a_series_is_sorted_by_position(tmp_path: Path) -> None:
 def test_a_single_slice_keeps_its_place_and_its_neighbours_distance(tmp_path: Path) -> None:
     dataset = _slices([0], SliceThickness=4, SpacingBetweenSlices=5)[0]
     grid = Volume.read(_save(dataset, tmp_path / "slice.dcm")).grid
-    at_5_mm = Grid((8, 6, 1), (0.5, 0.8, 5), (10, -20, 30), tuple(OBLIQUE.ravel()))
-    assert grid.is_close(at_5_mm, tolerance=1e-5)
+    expected = Grid((8, 6, 1), (0.5, 0.8, 5), (10, -20, 30), tuple(OBLIQUE.ravel()))
+    assert grid.is_close(expected, tolerance=1e-5)
     assert grid.spacing[2] == 5
-    for stated, expected in (({"SpacingBetweenSlices": 0, "SliceThickness": 4}, 4), ({}, 1)):
-        path = _save(_slices([0], **stated)[0], tmp_path / "other.dcm")
-        assert Volume.read(path).grid.spacing[2] == expected
+    for thickness, distance in ((4, 4), (0, 1)):
+        path = _save(_slices([0], SliceThickness=thickness)[0], tmp_path / "thick.dcm")
+        assert Volume.read(path).grid.spacing[2] == distance
+    path = _save(_slices([0], SpacingBetweenSlices=0)[0], tmp_path / "zero.dcm")
+    assert "voxel spacing of 0" in _refusal(path)
 
 
 def test_a_folder_with_one_file_is_that_file(tmp_path: Path) -> None:

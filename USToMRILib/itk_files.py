@@ -180,6 +180,8 @@ def _unreadable(path: Path, error: Exception | None = None) -> UnreadableError:
             f"The image axes of {path} are not orthonormal (sheared or scaled directions); "
             "resample it onto a regular grid first."
         )
+    if "Zero-valued spacing" in str(error):
+        return UnreadableError(f"{path} states a voxel spacing of 0; repair the file's header.")
     return UnreadableError(
         f"{path} is damaged, incomplete or not an image of this format; copy or export it again."
     )
