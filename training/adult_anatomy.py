@@ -142,8 +142,9 @@ def find_tissue(labels: np.ndarray) -> np.ndarray:
 
     Three structures that echo strongly are not labelled and are found by geometry: the pia and
     vessels of a sulcus, as the external CSF next to cortex and as the ridge of the distance from
-    white matter where two banks of cortex touch; the falx, where left and right cortex are equally
-    far; the tentorium, the same for cerebrum and cerebellum.
+    white matter where two banks of cortex touch; the falx, as the external CSF just as far from
+    left as from right cortex (so it has gaps where the fissure is an even number of voxels wide);
+    the tentorium, the same for cerebrum and cerebellum.
     """
     table = np.zeros(int(labels.max()) + 1, np.uint8) + TISSUE_INDEX["soft"]
     for index, tissue in enumerate(TISSUES.values()):
@@ -156,9 +157,8 @@ def find_tissue(labels: np.ndarray) -> np.ndarray:
     tissue[_sulcal(labels, cortex, fluid)] = TISSUE_INDEX["sulcus"]
     left, right = (_distance(np.isin(labels, side)) for side in (CORTEX_LEFT, CORTEX_RIGHT))
     cerebrum, cerebellum = np.minimum(left, right), _distance(np.isin(labels, CEREBELLUM))
-    between = fluid | cortex
-    falx = between & (np.abs(left - right) < 0.75) & (left < 6)
-    tentorium = between & (np.abs(cerebrum - cerebellum) < 0.75) & (cerebellum < 5)
+    falx = fluid & (np.abs(left - right) < 0.75) & (left < 6)
+    tentorium = fluid & (np.abs(cerebrum - cerebellum) < 0.75) & (cerebellum < 5)
     tissue[falx | tentorium] = TISSUE_INDEX["falx"]
     return tissue
 

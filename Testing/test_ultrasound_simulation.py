@@ -1,0 +1,263 @@
+"""The simulation of ultrasound against textbook answers, and the pairs made with it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.adult_anatomy import (
+    TISSUE_INDEX,
+    TISSUES,
+    Head,
+    T1Priors,
+    draw_t1,
+    find_tissue,
+    list_heads,
+    read_head,
+)
+from training.adult_pairs import Pair, make_pair
+from training.splits import PARTS, read_split
+from training.ultrasound_simulation import (
+    Beams,
+    Scan,
+    ScanRanges,
+    TissueMaps,
+    envelope_of_speckle,
+    simulate_bmode,
+)
+
+SHAPE = (32, 64, 64)
+SCAN = Scan(
+    face=(15.5, 2.0, 31.5),
+    depth_mm=55.0,
+    radius_mm=20.0,
+    half_angle_deg=28.0,
+    half_sweep_deg=12.0,
+    frequency_mhz=5.0,
+    axial_fwhm_mm=1.0,
+    lateral_fwhm_mm=1.5,
+    lateral_spread=0.0,
+    elevation_factor=1.5,
+    focus_mm=30.0,
+    specular_db=45.0,
+    specular_exponent=4.0,
+    gain_error=0.0,
+    noise_db=-200.0,
+    white_db=30.0,
+    dynamic_range_db=80.0,
+    looks=1,
+)
+
+
+def uniform(attenuation: float = 0.5, shape: tuple[int, int, int] = SHAPE) -> TissueMaps:
+    """White matter everywhere."""
+    ones = np.ones(shape, np.float32)
+    return TissueMaps(ones, 0.48 * ones, attenuation * ones)
+
+
+def decibels(image: np.ndarray, scan: Scan) -> np.ndarray:
+    """The echo in dB that a grey value stands for."""
+    return (image / 255 - 1) * scan.dynamic_range_db + scan.white_db
+
+
+def phantom(radius: float = 36.0, size: int = 97) -> Head:
+    """Half spheres of white matter in cortex, CSF and bone, with a ventricle in the middle."""
+    k, j, i = (axis - (size - 1) / 2 for axis in np.ogrid[:size, :size, :size])
+    r = np.sqrt(k**2 + j**2 + i**2)
+    labels = np.zeros((size,) * 3, np.uint16)
+    fissure = np.broadcast_to(np.abs(i) < 1.5, labels.shape)
+    left = np.broadcast_to(i < 0, labels.shape)
+    for limit, left_label, right_label in (
+        (radius + 8, 515, 515),
+        (radius + 3, 24, 24),
+        (radius, 3, 42),
+        (radius - 4, 2, 41),
+        (radius / 3, 4, 43),
+    ):
+        labels[(r < limit) & left] = left_label
+        labels[(r < limit) & ~left] = right_label
+    labels[fissure & np.isin(labels, (3, 42))] = 24
+    return Head(labels, find_tissue(labels))
+
+
+def priors() -> T1Priors:
+    """Means of 5, 40 (CSF), 160 (white matter), 100 (grey matter), 90 for the rest."""
+    means = np.full((2, 25), 90.0)
+    means[0, :4] = 5, 40, 160, 100
+    means[1] = 5
+    return T1Priors(means, np.full((2, 25), 8.0))
+
+
+RANGES = ScanRanges(depth_mm=(55.0, 60.0), half_angle_deg=(30.0, 35.0), half_sweep_deg=(15.0, 20.0))
+
+
+@pytest.fixture(scope="module")
+def head() -> Head:
+    return phantom()
+
+
+@pytest.fixture(scope="module")
+def pair(head: Head) -> Pair:
+    return make_pair(head, priors(), 3, (24, 64, 64), RANGES)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.03])
+def test_homogeneous_tissue_has_rayleigh_speckle_of_the_tissues_power(spread: float) -> None:
+    """Mean over standard deviation sqrt(pi / (4 - pi)) = 1.913, mean square 1, at every depth."""
+    scan = replace(SCAN, lateral_spread=spread)
+    beams = Beams.of(scan)
+    rng = np.random.default_rng(0)
+    envelopes = np.stack([envelope_of_speckle(scan, beams, rng) for _ in range(4)])
+    for part in np.array_split(envelopes, 3, axis=1):
+        assert part.mean() / part.std() == pytest.approx(1.913, rel=0.03)
+        assert (part**2).mean() == pytest.approx(1, rel=0.05)
+
+
+def test_averaged_looks_smooth_speckle_by_their_square_root() -> None:
+    """Of the envelope; on the logarithmic scale the spread falls from 5.57 dB accordingly."""
+    spreads = {}
+    for looks in (1, 4):
+        scan = replace(SCAN, looks=looks)
+        image, cone = simulate_bmode(uniform(), scan, seed=1)
+        values = 10 ** (decibels(image[cone], scan) / 20)
+        spreads[looks] = values.std() / values.mean()
+    assert spreads[1] / spreads[4] == pytest.approx(2, rel=0.1)
+
+
+def test_speckle_widens_away_from_the_focus() -> None:
+    scan = replace(SCAN, lateral_spread=0.08, focus_mm=10.0)
+    beams = Beams.of(scan)
+    envelope = envelope_of_speckle(scan, beams, np.random.default_rng(0))
+    widths = []
+    for depth in (10.0, 50.0):
+        row = np.argmin(np.abs(beams.r - scan.radius_mm - depth))
+        values = envelope[row - 3 : row + 4] - envelope[row - 3 : row + 4].mean()
+        neighbours = (values[..., 1:] * values[..., :-1]).mean() / values.var()
+        step = (beams.theta[1] - beams.theta[0]) * beams.r[row]
+        widths.append(step / np.sqrt(-np.log(max(neighbours, 1e-3))))
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_attenuation_without_gain_is_its_coefficient() -> None:
+    """Two ways, 5 MHz, 0.5 dB/cm/MHz: 5 dB a centimetre; and none where the gain follows it."""
+    for gain_error, expected in ((-1.0, -5.0), (0.0, 0.0)):
+        scan = replace(SCAN, gain_error=gain_error, dynamic_range_db=120.0)
+        image, cone = simulate_bmode(uniform(), scan, seed=2)
+        depths = np.arange(8, 50)
+        j = depths + int(scan.face[1])
+        profile = np.array([decibels(image[:, d][cone[:, d]], scan).mean() for d in j])
+        slope = np.polyfit(depths / 10, profile, 1)[0]
+        assert slope == pytest.approx(expected, abs=0.3)
+
+
+def test_bone_shadows_and_fluid_enhances() -> None:
+    maps = uniform()
+    side = np.arange(SHAPE[2]) < 32
+    bone, fluid = maps.attenuation.copy(), maps.attenuation.copy()
+    bone[:, 20:24, side] = 8.0
+    fluid[:, 20:40, side] = 0.0
+    plain, cone = simulate_bmode(maps, SCAN, seed=4)
+    below = cone.copy()
+    below[:, :45] = False
+    below[:, :, ~side] = False
+    below[:, :, 26:] = False
+    changes = []
+    for attenuation in (bone, fluid):
+        image, _ = simulate_bmode(replace(maps, attenuation=attenuation), SCAN, seed=4)
+        changes.append(float((decibels(image, SCAN) - decibels(plain, SCAN))[below].mean()))
+    assert changes[0] < -15
+    # 20 mm at 5 MHz without 0.5 dB/cm/MHz: 10 dB, a little more on slanted beams.
+    assert changes[1] == pytest.approx(10, abs=2)
+
+
+def test_interfaces_echo_most_where_they_are_met_head_on() -> None:
+    """A plane at the same depth, across the beams and tilted by 45 degrees to them."""
+    levels = []
+    for tilt in (0.0, 1.0):
+        i = np.arange(SHAPE[2])
+        beyond = np.arange(SHAPE[1])[:, None] > 30 + tilt * (i - 31.5)
+        maps = replace(
+            uniform(), log_impedance=np.broadcast_to(np.where(beyond, 0.48, 0.42), SHAPE).copy()
+        )
+        image, _ = simulate_bmode(maps, replace(SCAN, looks=8), seed=5)
+        levels.append(float(decibels(image, SCAN)[14:18, 27:35, 29:35].max(axis=1).mean()))
+    assert levels[0] > 6  # above the speckle of white matter, 0 dB
+    assert levels[0] > levels[1] + 5
+
+
+def test_outside_the_cone_there_is_nothing() -> None:
+    image, cone = simulate_bmode(uniform(), SCAN, seed=0)
+    assert not image[~cone].any()
+    assert (image[cone] > 0).all()
+    assert image.max() <= 255
+    assert not cone[16, :2, 31].any()  # behind the face
+    assert cone[16, 3:56, 31].all()
+    assert not cone[16, 59:, 31].any()  # beyond the depth
+    assert not cone[16, 10, :14].any()  # beside the cone
+    assert 0.1 < cone.mean() < 0.7
+
+
+def test_same_seed_same_pair(head: Head, pair: Pair) -> None:
+    again = make_pair(head, priors(), 3, (24, 64, 64), RANGES)
+    other = make_pair(head, priors(), 4, (24, 64, 64), RANGES)
+    for name in ("ultrasound", "mri", "cone"):
+        assert (getattr(again, name) == getattr(pair, name)).all()
+        assert (getattr(other, name) != getattr(pair, name)).any()
+
+
+def test_ventricle_is_dark_in_both_images_and_they_lie_alike(pair: Pair) -> None:
+    """In T1 below white matter by the priors; in ultrasound nearly black."""
+    deep = pair.cone.copy()
+    deep[:, :20] = False
+    fluid = deep & (pair.mri < 60)
+    white = deep & (pair.mri > 140)
+    assert fluid.sum() > 500
+    assert white.sum() > 500
+    assert np.median(pair.ultrasound[fluid]) < 0.5 * np.median(pair.ultrasound[white])
+
+
+def test_craniotomy_opens_the_skull_above_the_probe(pair: Pair) -> None:
+    """With bone in the way all below would be in its shadow."""
+    assert np.median(pair.ultrasound[10:14, 10:30, 28:36]) > 40
+
+
+def test_falx_and_sulci_are_found(head: Head) -> None:
+    size = len(head.labels)
+    k, j, i = (axis - (size - 1) / 2 for axis in np.ogrid[:size, :size, :size])
+    r = np.sqrt(k**2 + j**2 + i**2)
+    fluid, lateral = head.labels == 24, np.abs(i) > 10
+    in_fissure = fluid & (i == 0) & (r < 35)
+    for where, name in (
+        (in_fissure, "falx"),
+        (fluid & lateral & (r < 36.5), "sulcus"),
+        (fluid & lateral & (r > 38.5), "cistern"),
+        (np.isin(head.labels, (4, 43)), "ventricle"),
+    ):
+        assert where.sum() > 100
+        assert (head.tissue[where] == TISSUE_INDEX[name]).all(), name
+
+
+def test_t1_follows_the_priors_of_each_label() -> None:
+    labels = np.repeat(np.array([2, 3, 4], np.uint16), 20)[:, None, None] * np.ones(
+        (1, 40, 40), np.uint16
+    )
+    image = draw_t1(labels, priors(), np.random.default_rng(0))
+    white, grey, fluid = (image[start + 5 : start + 15].mean() for start in (0, 20, 40))
+    assert white == pytest.approx(160, rel=0.1)
+    assert grey == pytest.approx(100, rel=0.15)
+    assert fluid == pytest.approx(40, rel=0.35)
+
+
+def test_every_head_is_in_one_part_of_the_split_and_every_label_is_a_tissue() -> None:
+    folder = os.environ.get("USTOMRI_DATA")
+    if not folder or not list_heads(Path(folder)):
+        pytest.skip("set USTOMRI_DATA to a folder with adult_labels")
+    split = read_split("adult")
+    assert sorted(name for part in PARTS for name in split[part]) == list_heads(Path(folder))
+    known = {label for tissue in TISSUES.values() for label in tissue.labels}
+    found = set(np.unique(read_head(Path(folder), list_heads(Path(folder))[0]).labels).tolist())
+    assert found <= known
