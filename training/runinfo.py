@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import platform
 import shlex
 import subprocess
@@ -32,6 +33,12 @@ def run_record(seed: int) -> dict[str, Any]:
             **{name: version(name) for name in ("torch", "monai", "numpy", "SimpleITK")},
         },
     }
+
+
+def append_record(path: Path, record: dict[str, Any], step: int) -> None:
+    """Add the record of a command that goes on from ``step`` to the records of its run."""
+    records = json.loads(path.read_text()) if path.exists() else []
+    path.write_text(json.dumps([*records, {**record, "from_step": step}], indent=2))
 
 
 def _module_name() -> str:

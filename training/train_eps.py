@@ -22,7 +22,7 @@ from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
 from training.eps_net import EpsNet
 from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
-from training.runinfo import run_record
+from training.runinfo import append_record, run_record
 from USToMRILib.schedule import Schedule
 
 
@@ -152,12 +152,12 @@ class EpsTrainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
+        """Go on from :meth:`state`; only the number of steps may differ from that run's.
 
         Raises:
             ValueError: if it is of a run with another configuration.
         """
-        if state["config"] != asdict(self.config):
+        if {**state["config"], "steps": self.config.steps} != asdict(self.config):
             raise ValueError(
                 "The checkpoint was made with other settings; use another --work folder."
             )
@@ -219,8 +219,7 @@ def main() -> None:
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
-    else:
-        (work / "run.json").write_text(json.dumps(run_record(options.seed), indent=2))
+    append_record(work / "run.json", run_record(options.seed), trainer.step)
     train(trainer, validation, work)
 
 

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
 from training.hc18 import HeadImage, read_hc18
-from training.runinfo import run_record
+from training.runinfo import append_record, run_record
 from USToMRILib.ellipse import Ellipse
 from USToMRILib.head import net_grid, to_net
 
@@ -242,8 +242,7 @@ def main() -> None:
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
-    else:
-        (options.work / "run.json").write_text(json.dumps(run_record(options.seed), indent=2))
+    append_record(options.work / "run.json", run_record(options.seed), trainer.step)
     train(trainer, validation, options.work)
 
 
