@@ -1,0 +1,137 @@
+"""Set up, demonstrate and test USToMRI from a checkout; needs Python alone.
+
+python3 dev.py demo [IMAGE] [--pixel-size MM]   translate the sample, or an image of yours
+python3 dev.py test [PYTEST OPTIONS]            style, types and tests
+python3 dev.py setup                            only make the environment, .venv in this folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+SAMPLE = ROOT / "Resources" / "Sample" / "generated_fetal_head.png"
+OUTPUT = ROOT / "demo_output"
+
+# The version that the tests pass with. The plain wheel for Linux brings gigabytes of CUDA; a
+# machine without an NVIDIA driver takes the one for CPUs, unless pip is told where to look.
+TORCH = "torch==2.13.0"
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+def main() -> int:
+    """Run the command that the arguments name and return its exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=("setup", "demo", "test"))
+    options, rest = parser.parse_known_args()
+    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+        found = platform.python_version()
+        print(f"Python 3.10 to 3.13 is needed and this is {found}; run dev.py with one of those.")
+        return 2
+    command = {"setup": _setup_all, "demo": _demo, "test": _test}[options.command]
+    try:
+        return command(rest)
+    except subprocess.CalledProcessError as error:
+        print(f"This failed: {subprocess.list2cmdline(map(str, error.cmd))}", file=sys.stderr)
+        return 1
+
+
+def _setup_all(rest: list[str]) -> int:
+    _setup("training", "test")
+    print(f"The environment is ready: {PYTHON}")
+    return 0
+
+
+def _setup(*extras: str) -> None:
+    """Make ``.venv`` with the library and ``extras``, unless it is there and current."""
+    stamp = VENV / "setup.json"
+    inputs = (ROOT / "pyproject.toml").read_bytes() + TORCH.encode() + sys.version.encode()
+    wanted = {"inputs": hashlib.sha256(inputs).hexdigest(), "extras": sorted(extras)}
+    if stamp.exists():
+        made = json.loads(stamp.read_text())
+        if made["inputs"] == wanted["inputs"] and set(extras) <= set(made["extras"]):
+            return
+        wanted["extras"] = sorted({*extras, *made["extras"]})
+    print(f"Setting up {VENV} (once; some minutes and about 3 GB) ...", flush=True)
+    if not PYTHON.exists() or not _same_python():
+        venv.create(VENV, clear=True, with_pip=True)
+    package = f"{ROOT}[{','.join(wanted['extras'])}]" if wanted["extras"] else str(ROOT)
+    _pip("install", TORCH, *_torch_source())
+    _pip("install", TORCH, "--editable", package)
+    stamp.write_text(json.dumps(wanted))
+
+
+def _same_python() -> bool:
+    """Whether ``.venv`` was made with the Python that runs this."""
+    asked = [str(PYTHON), "-c", "import sys; print(sys.version)"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return found == sys.version
+
+
+def _pip(*arguments: str) -> None:
+    options = ("--quiet", "--disable-pip-version-check")
+    subprocess.run([PYTHON, "-m", "pip", *arguments, *options], cwd=ROOT, check=True)
+
+
+def _torch_source() -> list[str]:
+    told = any(name in os.environ for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL"))
+    if platform.system() != "Linux" or shutil.which("nvidia-smi") or told:
+        return []
+    return ["--extra-index-url", TORCH_CPU_INDEX]
+
+
+def _demo(rest: list[str]) -> int:
+    """Translate an image and say where the results are and how long each phase took."""
+    parser = argparse.ArgumentParser(prog="dev.py demo")
+    parser.add_argument("image", nargs="?", type=Path, default=SAMPLE)
+    parser.add_argument("--pixel-size", type=float, metavar="MM")
+    parser.add_argument("--method", default="ddic")
+    options = parser.parse_args(rest)
+    if options.image == SAMPLE:
+        description = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
+        options.pixel_size = description["pixel_size_mm"]
+        print(f"Sample: {description['description']}")
+    _setup()
+    OUTPUT.mkdir(exist_ok=True)
+    stem = options.image.name.split(".")[0]
+    output = OUTPUT / f"{stem}_SYNTHETIC_MRI_{options.method}.nrrd"
+    picture = output.with_suffix(".png")
+    command = [PYTHON, "-m", "USToMRILib", "translate", options.image, output]
+    command += ["--method", options.method, "--picture", picture, "--progress", "text"]
+    if options.pixel_size:
+        command += ["--pixel-size", str(options.pixel_size)]
+    status = subprocess.run(list(map(str, command))).returncode
+    if status:
+        return status
+    record = output.with_name(output.name + ".json")
+    timings = json.loads(record.read_text(encoding="utf-8"))["timings_s"]
+    print("Seconds: " + ", ".join(f"{phase} {s:.1f}" for phase, s in timings.items()))
+    for what, path in (("pseudo-MRI", output), ("provenance", record), ("picture", picture)):
+        print(f"{what + ':':12}{path}")
+    return 0
+
+
+def _test(rest: list[str]) -> int:
+    """Check style and types and run the tests; ``rest`` goes to pytest."""
+    _setup("training", "test")
+    for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
+        subprocess.run([PYTHON, "-m", *check], cwd=ROOT, check=True)
+    pytest = [PYTHON, "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile", *rest]
+    return subprocess.run(pytest, cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
