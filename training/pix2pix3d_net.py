@@ -26,7 +26,7 @@ class Generator(nn.Module):
         width: channels of the first level.
     """
 
-    def __init__(self, width: int = 24) -> None:
+    def __init__(self, width: int = 16) -> None:
         super().__init__()
         strides: list[tuple[int, int, int]] = [(1, 1, 1), _SLICE, _SLICE, _VOLUME]
         self.unet = DynUNet(

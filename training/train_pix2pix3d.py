@@ -37,10 +37,10 @@ class Pix2PixConfig:
     steps: int
     batch: int = 2
     patch: tuple[int, int, int] = (8, 128, 128)
-    width: int = 24
+    width: int = 16
     discriminator_width: int = 24
     l1_weight: float = 100.0
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     discriminator_rate: float = 2e-4
     warmup: int = 100
     ema: float = 0.995
