@@ -115,7 +115,7 @@ def ddib(
         InputError: for an unknown solver or a number of steps that cannot be run.
         Cancelled: when the progress' token is set.
     """
-    _check_solver(solver)
+    check_solver(solver)
     schedule = schedule or Schedule.cosine()
     latent = encode(x0, us_net, schedule, steps, progress)
     return decode(latent, mri_net, schedule, steps, progress)
@@ -146,7 +146,7 @@ def ddic(
 
     Other arguments, result and errors are those of :func:`ddib`.
     """
-    _check_solver(solver)
+    check_solver(solver)
     schedule, progress = schedule or Schedule.cosine(), progress or Progress()
     x = y = encode(x0, us_net, schedule, steps, progress)
     rate = lr * schedule.num_steps / steps
@@ -186,6 +186,7 @@ def _imposed_step(
         return x, ddim_step(y - rate * gradient, mri_net, schedule, *levels)
 
 
-def _check_solver(solver: str) -> None:
+def check_solver(solver: str) -> None:
+    """Raise InputError for a solver that is not one of :data:`SOLVERS`."""
     if solver not in SOLVERS:
         raise InputError(f"The solver {solver!r} is unknown; choose from {', '.join(SOLVERS)}.")

@@ -121,4 +121,6 @@ def _open(path: Path, sha256: str, device: str) -> torch.jit.ScriptModule:
         # TorchScript's deprecation is known; see above.
         warnings.simplefilter("ignore", DeprecationWarning)
         net = torch.jit.load(str(path), map_location=device)
-    return net.eval().requires_grad_(False)
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    return net.eval()

@@ -73,9 +73,10 @@ def translate_slice(
             f"The method {method!r} translates one slice and the volume has "
             f"{volume.grid.size[2]}; give a single slice, or use the method 'pix2pix3d'."
         )
+    bridge.check_solver(solver)
     with progress.phase("load"):
         nets, schedule = _load_pair(device)
-    schedule.levels(steps)  # refuses what cannot be run before any work is done
+        schedule.levels(steps)  # refuses what cannot be run before the head is looked for
     with progress.phase("head"):
         head = _head(volume, hint, device)
     frame = HeadFrame(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from training.export import trace
+from USToMRILib.bundle import (
+    METADATA_FILE,
+    WEIGHTS_FILE,
+    list_bundles,
+    load_bundle,
+    models_dir,
+    read_metadata,
+    verify_bundle,
+)
+from USToMRILib.errors import InputError
+
+
+@pytest.fixture
+def copied_models(tiny_models_dir, tmp_path, monkeypatch):
+    folder = shutil.copytree(tiny_models_dir, tmp_path / "models")
+    monkeypatch.setenv("USTOMRI_MODELS", str(folder))
+    return folder
+
+
+def test_a_bundle_loads_with_its_metadata_and_no_gradient_for_its_weights(tiny_models):
+    bundle = load_bundle("fetal_us_eps")
+    x = torch.ones(2, 1, 128, 128, requires_grad=True)
+    bundle.net(x, torch.tensor([0, 999])).sum().backward()
+    assert x.grad is not None
+    assert not bundle.net.training
+    assert all(not p.requires_grad for p in bundle.net.parameters())
+    assert bundle.metadata["schedule"]["name"] == "cosine"
+    assert bundle.sha256 == bundle.metadata["sha256"] == verify_bundle("fetal_us_eps")
+
+
+def test_the_metadata_travel_inside_the_weights(tiny_models):
+    extra = {"metadata.json": ""}
+    torch.jit.load(str(tiny_models / "pix2pix3d" / WEIGHTS_FILE), _extra_files=extra)
+    inside = json.loads(extra["metadata.json"])
+    assert {**inside, "sha256": verify_bundle("pix2pix3d")} == read_metadata("pix2pix3d")
+
+
+def test_the_same_weights_are_opened_once(tiny_models):
+    assert load_bundle("pix2pix3d").net is load_bundle("pix2pix3d").net
+
+
+def test_changed_weights_are_refused_before_they_are_opened(copied_models):
+    weights = copied_models / "pix2pix3d" / WEIGHTS_FILE
+    weights.write_bytes(weights.read_bytes() + b"x")
+    with pytest.raises(InputError, match=r"damaged or were changed.*install the bundle again"):
+        load_bundle("pix2pix3d")
+
+
+def test_missing_and_broken_bundles_are_refused(copied_models):
+    with pytest.raises(InputError, match="'nothing' is not in"):
+        load_bundle("nothing")
+    (copied_models / "fetal_us_eps" / WEIGHTS_FILE).unlink()
+    with pytest.raises(InputError, match="lacks"):
+        load_bundle("fetal_us_eps")
+    for broken in ("{", "[1]"):
+        (copied_models / "pix2pix3d" / METADATA_FILE).write_text(broken)
+        with pytest.raises(InputError, match="install the bundle again"):
+            load_bundle("pix2pix3d")
+
+
+def test_a_trace_that_computes_something_else_is_not_exported():
+    class Fickle(torch.nn.Module):
+        def forward(self, x):
+            return x * len(x)
+
+    with pytest.raises(RuntimeError, match="differs"):
+        trace(Fickle(), torch.ones(2, 1))
+
+
+def test_every_bundle_of_the_repository_is_complete_and_verified(bundled):
+    assert {"fetal_us_eps", "fetal_mri_eps", "fetal_head_seg", "pix2pix3d"} <= set(list_bundles())
+    assert models_dir() == bundled
+    for name in list_bundles():
+        verify_bundle(name)
+        metadata = read_metadata(name)
+        for key in ("version", "task", "network_data_format", "training", "metrics", "data"):
+            assert metadata[key], f"{name} lacks {key}"
+        run = metadata["training"]["runs"][-1]
+        assert run["command"].startswith("python -m training.")
+        assert len(run["commit"]) == 40
+        assert not run["dirty"]
+        assert (bundled / name / "docs" / "README.md").stat().st_size > 1000
+        assert (bundled / name / "LICENSE").exists()
+        assert (bundled / name / WEIGHTS_FILE).stat().st_size < 50e6

@@ -1,0 +1,226 @@
+"""The one line from image to image, on bundles whose answers are known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import HEAD
+
+from USToMRILib import Cancelled, CancelToken, Grid, InputError, Volume, translate
+from USToMRILib.ellipse import Ellipse
+from USToMRILib.head import Head, find_head
+from USToMRILib.provenance import voxels_sha256
+from USToMRILib.translate import METHODS, _with_fallback
+
+
+def test_the_head_is_found_where_it_was_drawn(tiny_models, head_slice):
+    head = find_head(head_slice)
+    assert head.ellipse.centre == pytest.approx(HEAD.centre, abs=0.5)
+    assert head.ellipse.semi_axes == pytest.approx(HEAD.semi_axes, abs=0.8)
+    assert head.ellipse.angle == pytest.approx(HEAD.angle, abs=0.03)
+    assert head.circumference_mm == pytest.approx(HEAD.circumference_mm, rel=0.02)
+    assert head.mask.grid == head_slice.grid
+    assert set(np.unique(head.mask.array)) == {0, 1}
+    assert head.warnings == ()
+
+
+@pytest.mark.parametrize("method", ["ddic", "ddib"])
+def test_the_pseudo_mri_lies_on_the_head_on_the_inputs_grid(tiny_models, head_slice, method):
+    before = head_slice.array.copy()
+    result = translate(head_slice, method, steps=4, device="cpu")
+    assert result.volume.grid == head_slice.grid
+    assert result.volume.array.dtype == np.float32
+    assert result.volume.array.min() == 0
+    assert 0 < result.volume.array.max() <= 255
+    inside = HEAD.mask(head_slice.array.shape[1:], head_slice.grid.spacing[:2])
+    shown = result.volume.array[0] > 0
+    assert 2 * (inside & shown).sum() / (inside.sum() + shown.sum()) > 0.97
+    np.testing.assert_array_equal(head_slice.array, before)
+
+
+def test_ddib_between_two_gaussians_scales_the_image(tiny_models, head_slice):
+    result = translate(head_slice, "ddib", steps=100, head=HEAD)
+    # Deviations 0.5 and 0.4: y = 0.8 x on [-1, 1]; the drawn texture spans the whole range.
+    # Away from the skull, where the frame's pixels mix head and background.
+    core = Ellipse(HEAD.centre, (32.0, 25.0), HEAD.angle)
+    centre = core.mask(head_slice.array.shape[1:], head_slice.grid.spacing[:2])
+    values = result.volume.array[0][centre] / 127.5 - 1
+    assert np.percentile(values, 99) == pytest.approx(0.8, abs=0.08)
+    assert np.corrcoef(values, head_slice.array[0][centre])[0, 1] > 0.95
+
+
+def test_a_head_given_by_the_user_wins(tiny_models, head_slice):
+    smaller = Ellipse(HEAD.centre, (30.0, 24.0), HEAD.angle)
+    by_ellipse = translate(head_slice, steps=3, head=smaller)
+    mask = Head.from_ellipse(smaller, head_slice).mask
+    by_mask = translate(head_slice, steps=3, head=mask)
+    for result in (by_ellipse, by_mask):
+        found = result.provenance["parameters"]["head"]["circumference_mm"]
+        assert found == pytest.approx(smaller.circumference_mm, rel=0.005)
+        assert "fetal_head_seg" not in result.provenance["bundles"]
+    cut_out = head_slice.with_array(np.where(mask.array, head_slice.array, 0))
+    alone = translate(cut_out, steps=3, head="none")
+    assert alone.provenance["parameters"]["head"]["circumference_mm"] == pytest.approx(
+        smaller.circumference_mm, rel=0.005
+    )
+
+
+def test_a_mask_on_another_grid_is_refused(tiny_models, head_slice):
+    grid = head_slice.grid
+    moved = Grid(grid.size, grid.spacing, (11.0, -20.0, 30.0), grid.direction)
+    with pytest.raises(InputError, match="drawn on this image"):
+        translate(head_slice, head=Volume(np.ones(grid.shape, np.uint8), moved))
+    with pytest.raises(InputError, match="empty"):
+        translate(head_slice, head=head_slice.with_array(np.zeros(grid.shape, np.uint8)))
+    with pytest.raises(InputError, match="'maybe' is unknown"):
+        translate(head_slice, head="maybe")
+
+
+def test_the_same_input_gives_the_same_voxels(tiny_models, head_slice):
+    first, second = (translate(head_slice, steps=5, device="cpu") for _ in range(2))
+    np.testing.assert_array_equal(first.volume.array, second.volume.array)
+
+
+def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_path):
+    result = translate(head_slice, "ddic", steps=3, device="cpu", seed=5)
+    record = json.loads(json.dumps(result.provenance))
+    assert record["notice"].startswith("SYNTHETIC")
+    assert record["method"] == "ddic"
+    assert record["parameters"]["steps"] == 3
+    assert record["parameters"]["seed"] == 5
+    assert set(record["bundles"]) == {"fetal_us_eps", "fetal_mri_eps", "fetal_head_seg"}
+    assert record["device"] == "cpu"
+    assert record["libraries"]["torch"] == torch.__version__
+    assert record["input"]["voxels_sha256"] == voxels_sha256(head_slice.array)
+    assert record["input"]["grid"]["direction"] == list(head_slice.grid.direction)
+    assert set(record["timings_s"]) == {"load", "head", "encode", "decode"}
+    output = tmp_path / "a_SYNTHETIC.nrrd"
+    result.write(output)
+    assert json.loads((tmp_path / "a_SYNTHETIC.nrrd.json").read_text()) == record
+    again = Volume.read(output)
+    assert again.grid.is_close(head_slice.grid)
+    assert json.loads(again.metadata["USToMRI_provenance"]) == record
+
+
+def test_nothing_is_written_when_the_image_cannot_be(tiny_models, head_slice, tmp_path):
+    result = translate(head_slice, steps=2)
+    with pytest.raises(InputError):
+        result.write(tmp_path / "a.xyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_head_that_is_too_large_or_cut_off_is_said(tiny_models, head_slice):
+    large = Ellipse((52.0, 43.0), (70.0, 60.0), 0.0)
+    result = translate(head_slice, steps=2, head=large)
+    text = " ".join(result.warnings)
+    assert "170-350 mm" in text
+    assert "border" in text
+    assert result.provenance["warnings"] == result.warnings
+
+
+def test_images_without_a_head_are_refused_with_what_was_found(tiny_models, head_slice):
+    shape = head_slice.array.shape
+    dark = np.full(shape, 10, np.int16)
+    dark[0, 5, 5] = 300
+    with pytest.raises(InputError, match=r"No fetal head was found: at most .*--head-mask"):
+        translate(head_slice.with_array(dark))
+    bar = np.full(shape, 10, np.int16)
+    bar[0, 140:160, 10:300] = 300
+    with pytest.raises(InputError, match=r"no ellipse of a head's shape"):
+        translate(head_slice.with_array(bar))
+    grid = head_slice.grid
+    tiny = Grid(grid.size, (0.035, 0.03, 1.0), grid.origin, grid.direction)
+    with pytest.raises(InputError, match=r"circumference of \d+ mm, and fetal heads have 80"):
+        translate(Volume(head_slice.array, tiny))
+
+
+def test_volumes_of_several_slices_are_sent_to_the_method_for_them(tiny_models):
+    volume = Volume(np.random.default_rng(0).random((4, 40, 40)), Grid((40, 40, 4)))
+    with pytest.raises(InputError, match=r"has 4; give a single slice, or .*pix2pix3d"):
+        translate(volume, "ddic")
+
+
+def test_pix2pix3d_runs_the_generator_over_the_volume(tiny_models):
+    values = np.random.default_rng(0).random((11, 50, 70)).astype(np.float32) + 1
+    result = translate(Volume(values, Grid((70, 50, 11))), "pix2pix3d", device="cpu")
+    assert result.volume.grid == Grid((70, 50, 11))
+    assert np.corrcoef(result.volume.array.ravel(), values.ravel())[0, 1] < -0.99
+    assert list(result.provenance["bundles"]) == ["pix2pix3d"]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((1, 9, 9), 7), "constant"),
+        (np.where(np.eye(9) > 0, np.nan, 1.0)[None], "NaN"),
+        (np.where(np.eye(9) > 0, np.inf, 1.0)[None], "NaN or infinite"),
+    ],
+)
+def test_unusable_voxels_are_refused(array, message):
+    with pytest.raises(InputError, match=message):
+        translate(Volume(array, Grid((9, 9, 1))))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "magic"}, ", ".join(METHODS)),
+        ({"device": "abacus"}, "auto, cpu, cuda, mps"),
+        ({"steps": 1}, "2 to 1000"),
+        ({"solver": "magic"}, "choose from ddim"),
+    ],
+)
+def test_unusable_arguments_are_refused(tiny_models, head_slice, arguments, message):
+    with pytest.raises(InputError, match=message):
+        translate(head_slice, **{"method": "ddic", **arguments})
+
+
+@pytest.mark.parametrize("key", ["spacing_mm", "schedule"])
+def test_eps_networks_that_do_not_fit_are_refused(tiny_models_dir, tmp_path, monkeypatch, key):
+    import shutil
+
+    folder = shutil.copytree(tiny_models_dir, tmp_path / "models")
+    monkeypatch.setenv("USTOMRI_MODELS", str(folder))
+    path = folder / "fetal_mri_eps" / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    other = {"spacing_mm": [0.5, 0.5], "schedule": {"name": "linear"}}
+    path.write_text(json.dumps({**metadata, key: other[key]}))
+    image = Volume(np.arange(81).reshape(1, 9, 9), Grid((9, 9, 1)))
+    with pytest.raises(InputError, match="install"):
+        translate(image)
+
+
+def test_cancel_during_a_run_stops_it(tiny_models, head_slice):
+    token = CancelToken()
+
+    def listen(event):
+        if event.phase == "encode" and event.step == 2:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        translate(head_slice, steps=10, progress=listen, cancel=token)
+
+
+def test_a_device_out_of_memory_falls_back_to_the_cpu_and_says_so():
+    def compute(device):
+        if device != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return "made on the CPU"
+
+    made, device, warnings = _with_fallback(compute, "cuda")
+    assert (made, device) == ("made on the CPU", "cpu")
+    assert "did not suffice" in warnings[0]
+    with pytest.raises(torch.OutOfMemoryError):
+        _with_fallback(lambda device: compute("cuda"), "cpu")
+
+
+def test_importing_the_library_loads_no_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, USToMRILib, USToMRILib.cli; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
