@@ -26,7 +26,7 @@ from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
 from training.image_metrics import similarity
 from training.pix2pix3d_net import Generator, make_discriminator
-from training.runinfo import run_record
+from training.runinfo import append_record, run_record
 from USToMRILib.pix2pix3d import normalise_ultrasound, ultrasound_range
 
 
@@ -250,12 +250,12 @@ class Pix2PixTrainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
+        """Go on from :meth:`state`; only the number of steps may differ from that run's.
 
         Raises:
             ValueError: if it is of a run with another configuration.
         """
-        if state["config"] != _plain(self.config):
+        if {**state["config"], "steps": self.config.steps} != _plain(self.config):
             raise ValueError(
                 "The checkpoint was made with other settings; use another --work folder."
             )
@@ -349,8 +349,7 @@ def main() -> None:
         parser.error(f"{options.work} {found} checkpoint; add or drop --resume, or change --work")
     if options.resume:
         trainer.load(load_checkpoint(checkpoint))
-    else:
-        (options.work / "run.json").write_text(json.dumps(run_record(options.seed), indent=2))
+    append_record(options.work / "run.json", run_record(options.seed), trainer.step)
     train(trainer, validation, options.work, checkpoint_every=options.checkpoint_every)
 
 
