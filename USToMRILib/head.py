@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,6 +15,8 @@ from .volume import Volume
 
 if TYPE_CHECKING:
     import torch
+
+    HeadNet = Callable[[torch.Tensor], torch.Tensor]
 
 BUNDLE = "fetal_head_seg"
 NET_SIZE = 192
@@ -82,12 +84,16 @@ def find_head(volume: Volume, device: str = "cpu") -> Head:
         InputError: if the volume is no single slice, if no head is found (the message says what
             was), or if the bundle cannot be used.
     """
+    return find_head_with(load_bundle(BUNDLE, device).net, volume, device)
+
+
+def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
+    """:func:`find_head` with a network that maps pixels [B, 1, 192, 192] to probabilities."""
     if not volume.is_slice:
         raise InputError(
             f"A head is looked for in one slice, and the volume has {volume.grid.size[2]}; "
             "give a single slice."
         )
-    net = load_bundle(BUNDLE, device).net
     spacing = volume.grid.spacing[:2]
     grid = net_grid(volume.array.shape[1:], spacing)
     probability = _probability(net, to_net(volume.array[0], spacing, grid), device)
@@ -125,7 +131,7 @@ def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -
     return sitk.GetArrayFromImage(sitk.Resample(image, grid)) * 2 - 1
 
 
-def _probability(net: torch.jit.ScriptModule, pixels: np.ndarray, device: str) -> np.ndarray:
+def _probability(net: HeadNet, pixels: np.ndarray, device: str) -> np.ndarray:
     import torch
 
     with torch.no_grad():

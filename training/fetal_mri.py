@@ -16,10 +16,6 @@ import SimpleITK as sitk
 
 from training.splits import read_split
 
-LICENCES = (
-    "CRL atlas: non-commercial research and education; Wu et al. 2021: research, with citation"
-)
-
 DEEP_GREY_MATTER = 6
 PLANE_SIZE = 192
 PLANE_PIXEL_MM = 0.8
@@ -87,3 +83,14 @@ def transthalamic_plane(labels: sitk.Image, offset_mm: float, pitch_deg: float) 
     plane.SetDirection(direction.ravel().tolist())
     plane.SetOrigin((centre - half * (front + left)).tolist())
     return plane
+
+
+def source(part: str) -> dict[str, str]:
+    """The entry of a bundle's metadata for these volumes, of which ``part`` was used."""
+    return {
+        "name": "CRL spatiotemporal fetal brain atlas and the atlas of Wu et al.",
+        "part": part,
+        "reference": "Gholipour et al., Scientific Reports 2017, doi:10.1038/s41598-017-00525-w; "
+        "Wu et al. 2021; parcellation by Fidon et al. 2021.",
+        "licence": "CRL: non-commercial research and education only; Wu: research, with citation",
+    }

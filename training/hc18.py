@@ -24,9 +24,6 @@ from USToMRILib.ellipse import Ellipse
 # their radius is reduced by 1.34 pixels (standard deviation 0.03).
 OUTLINE_HALF_WIDTH_PIXELS = 1.34
 
-DOI = "10.5281/zenodo.1327317"
-LICENCE = "CC BY 4.0"
-
 
 @dataclass(frozen=True)
 class HeadImage:
@@ -92,6 +89,16 @@ def read_hc18(root: Path, part: str) -> Iterator[HeadImage]:
             files = _files_of(root, stem)
             if files and part_of(subject, split) == part:
                 yield HeadImage(stem, subject, float(pixel_size), float(circumference), *files)
+
+
+def source(part: str) -> dict[str, str]:
+    """The entry of a bundle's metadata for this data set, of which ``part`` was used."""
+    return {
+        "name": "HC18",
+        "part": part,
+        "reference": "van den Heuvel et al., PLoS ONE 2018, doi:10.5281/zenodo.1327317.",
+        "licence": "CC BY 4.0",
+    }
 
 
 def _files_of(root: Path, stem: str) -> tuple[Path, Path] | None:

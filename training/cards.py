@@ -1,0 +1,81 @@
+"""Metadata and model cards, the same shape for every bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+INTENDED_USE = (
+    "Research on ultrasound-to-MRI translation. Not a medical device: no diagnosis, no measurement "
+    "and no treatment decision may rest on its output."
+)
+
+
+def bundle_metadata(
+    task: str,
+    description: str,
+    formats: dict[str, dict[str, Any]],
+    runs_file: Path,
+    data: list[dict[str, str]],
+    metrics: dict[str, Any],
+    **more: Any,
+) -> dict[str, Any]:
+    """Metadata in MONAI's bundle schema, with what made the weights and how good they are.
+
+    Args:
+        task: one line.
+        description: a sentence or two.
+        formats: ``network_data_format``: "inputs" and "outputs".
+        runs_file: ``run.json`` of the training run; command, commit, seed and versions of each of
+            its commands go in.
+        data: sources with name, part, DOI and licence.
+        metrics: measured on held-out data, with the command that measured them.
+        more: what else the library needs of this bundle.
+    """
+    runs = json.loads(runs_file.read_text())
+    versions = runs[-1]["versions"]
+    return {
+        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
+        "0.8.1/meta_schema_20240725.json",
+        "version": "0.1.0",
+        "changelog": {"0.1.0": "first weights"},
+        "monai_version": versions["monai"],
+        "pytorch_version": versions["torch"],
+        "numpy_version": versions["numpy"],
+        "task": task,
+        "description": description,
+        "authors": "the USToMRI contributors",
+        "copyright": "the USToMRI contributors",
+        "intended_use": INTENDED_USE,
+        "network_data_format": formats,
+        "data": data,
+        "training": {"runs": runs},
+        "metrics": metrics,
+        **more,
+    }
+
+
+def model_card(title: str, metadata: dict[str, Any], sections: dict[str, str]) -> str:
+    """The card's Markdown: description, ``sections`` in order, and what the metadata know."""
+    runs = metadata["training"]["runs"]
+    commands = "\n".join(
+        f"- from step {run['from_step']}: `{run['command']}` at commit `{run['commit']}`, seed "
+        f"{run['seed']}, {run['date']}"
+        for run in runs
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in runs[-1]["versions"].items())
+    sources = "\n".join(
+        f"- {source['name']}: {source['part']}. {source['reference']} Licence: {source['licence']}."
+        for source in metadata["data"]
+    )
+    measured = "\n".join(f"| {name} | {value} |" for name, value in metadata["metrics"].items())
+    parts = {
+        **sections,
+        "Data": sources,
+        "Made by": f"{commands}\n\nWith {versions}.",
+        "Measured": f"| what | value |\n| --- | --- |\n{measured}",
+        "Intended use": metadata["intended_use"],
+    }
+    body = "\n\n".join(f"## {heading}\n\n{text.strip()}" for heading, text in parts.items())
+    return f"# {title}\n\n{metadata['description']}\n\n{body}\n"

@@ -1,0 +1,138 @@
+"""Make a fetal eps-network's bundle of a training run, measured on the subjects held out.
+
+``python -m training.export_eps --domain us --work runs/eps_us``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training import fetal_mri, hc18
+from training.cards import bundle_metadata, model_card
+from training.checkpoint import load_checkpoint
+from training.data import add_data_option
+from training.eps_net import EpsNet
+from training.export import data_format, export_bundle, trace
+from training.fetal_slices import DOMAINS, contact_sheet
+from training.train_eps import EpsConfig, EpsTrainer, prepared_slices
+from USToMRILib.fetal import MRI_BUNDLE, US_BUNDLE
+from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
+
+NAMES = {"us": US_BUNDLE, "mri": MRI_BUNDLE}
+WHAT = {"us": "fetal head ultrasound", "mri": "fetal brain T2 MRI"}
+SAMPLES = 16
+
+LICENCES = {
+    "us": "The weights are licensed under the Creative Commons Attribution 4.0 International\n"
+    "licence (CC BY 4.0), as are the images of HC18 (doi:10.5281/zenodo.1327317) that they were\n"
+    "trained on.\n",
+    "mri": "The weights may be used for non-commercial research and education only. They were\n"
+    "trained on the CRL spatiotemporal fetal brain atlas (Gholipour et al. 2017), whose licence\n"
+    "allows only that, and on the atlas of Wu et al. 2021 (research, with citation).\n",
+}
+
+LIMITS = {
+    "us": """
+- One hospital's standard planes, head circumference 170 to 350 mm; nothing outside the skull.
+- Fine speckle is smoother in its samples than in ultrasound.
+""",
+    "mri": """
+- Averaged atlas volumes of healthy brains, one a gestational week: it has never seen pathology and
+  draws healthy anatomy in its place. What it draws is plausible, not measured.
+- Brain only: where the ultrasound shows skull, the pseudo-MRI shows fluid, brain or nothing.
+- Volumes of neighbouring weeks are alike, so that the held-out weeks are an easy test.
+""",
+}
+
+
+def measure(trainer: EpsTrainer, data: Path, work: Path) -> dict[str, Any]:
+    """Loss of the averaged network on the training run's validation part and on the test part."""
+    domain = trainer.config.domain
+    parts = ("validation", "test")
+    return {
+        f"velocity_loss_{part}": round(
+            trainer.validation_loss(prepared_slices(data, domain, part, work)), 5
+        )
+        for part in parts
+    }
+
+
+def main() -> None:
+    """Make a fetal eps-network's bundle of a training run."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    add_data_option(parser)
+    parser.add_argument("--domain", choices=DOMAINS, required=True)
+    parser.add_argument("--work", type=Path, help="default: runs/eps_DOMAIN")
+    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
+    options = parser.parse_args()
+    work = options.work or Path("runs") / f"eps_{options.domain}"
+    state = load_checkpoint(work / "checkpoint.pt")
+    config = EpsConfig(**state["config"])
+    slices = prepared_slices(options.data, options.domain, "validation", work)
+    trainer = EpsTrainer(config, slices, torch.device("cpu"))
+    trainer.load(state)
+    command = f"python -m training.export_eps --domain {options.domain}"
+    metadata = _metadata(
+        trainer, work, {"command": command, **measure(trainer, options.data, work)}
+    )
+    folder = export_bundle(
+        NAMES[options.domain],
+        _traced(trainer.ema),
+        metadata,
+        _card(trainer, metadata),
+        LICENCES[options.domain],
+        options.models,
+    )
+    contact_sheet(trainer.samples(SAMPLES), folder / "docs" / "samples.png")
+    print(f"{folder}\n{json.dumps(metadata['metrics'], indent=2)}")
+
+
+def _traced(net: EpsNet) -> torch.jit.ScriptModule:
+    return trace(net, torch.randn(2, 1, FRAME_SIZE, FRAME_SIZE), torch.tensor([3, 900]))
+
+
+def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    domain, shape = trainer.config.domain, [FRAME_SIZE, FRAME_SIZE]
+    channel = {"0": f"{WHAT[domain]}, noised to level t; -1 is background"}
+    level = {"type": "int64", "format": "noise level t of each image, 0 .. T-1", "shape": ["B"]}
+    source = (hc18 if domain == "us" else fetal_mri).source
+    return bundle_metadata(
+        f"predict the noise in noised {WHAT[domain]} slices",
+        f"Unconditional diffusion model of {WHAT[domain]} slices about the transthalamic plane: "
+        "eps(x, t) for T = 1000 levels of the cosine schedule, differentiable in x.",
+        {
+            "inputs": {"image": data_format(channel, shape, [-1, 1], "image"), "t": level},
+            "outputs": {"pred": data_format({"0": "eps"}, shape, [-6, 6], "noise")},
+        },
+        work / "run.json",
+        [source("training on the training part, metrics on validation and test part of the split")],
+        metrics,
+        spacing_mm=[FRAME_PIXEL_MM, FRAME_PIXEL_MM],
+        schedule={"name": "cosine", "num_steps": 1000, "s": 0.008, "max_beta": 0.999},
+        steps=trainer.step,
+        split=f"training/splits/{'hc18' if domain == 'us' else 'fetal_mri'}.json",
+    )
+
+
+def _card(trainer: EpsTrainer, metadata: dict[str, Any]) -> str:
+    config, domain = trainer.config, trainer.config.domain
+    training = (
+        f"{trainer.step} steps of batch {config.batch} on one CPU core: a short training, about "
+        "an hour. Velocity prediction (exported as eps), AdamW, moving average "
+        f"{config.ema}, small rotations, scales, shifts, mirror images and gamma."
+    )
+    samples = (
+        f"![{SAMPLES} samples](samples.png)\n\n{SAMPLES} images that the network dreamed, by the "
+        "deterministic sampler in 50 steps from noise of the run's seed; not chosen."
+    )
+    sections = {"Training": training, "Samples": samples, "Limits": LIMITS[domain]}
+    return model_card(f"Diffusion model of {WHAT[domain]}", metadata, sections)
+
+
+if __name__ == "__main__":
+    main()
