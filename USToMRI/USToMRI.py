@@ -1,0 +1,112 @@
+"""Slicer's entry to the USToMRI module: a brain ultrasound in, a pseudo-MRI out.
+
+Where things lie, in a source checkout and installed::
+
+    checkout                          installed, under qt-scripted-modules/
+    USToMRI/USToMRI.py                USToMRI.py
+    USToMRI/USToMRIModule/            USToMRIModule/
+    USToMRI/Resources/UI, Icons       Resources/UI, Icons
+    USToMRILib/                       USToMRILib/
+    Resources/Models/                 Resources/Models/
+
+Slicer looks for the resources of a module beside its file, the library for its models beside its
+own folder: both hold in both places. Never put an ``__init__.py`` beside this file.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
+
+
+def _findLibrary() -> None:
+    """Put a source checkout's root on the path; once installed, USToMRILib is on it already."""
+    root = Path(__file__).resolve().parent.parent
+    if (root / "USToMRILib" / "__init__.py").is_file() and str(root) not in sys.path:
+        sys.path.append(str(root))
+
+
+_findLibrary()
+
+from USToMRIModule.USToMRILogic import USToMRILogic
+from USToMRIModule.USToMRIParameterNode import USToMRIParameterNode
+from USToMRIModule.USToMRIWidget import USToMRIWidget
+
+__all__ = ["USToMRI", "USToMRILogic", "USToMRIParameterNode", "USToMRITest", "USToMRIWidget"]
+
+
+class USToMRI(ScriptedLoadableModule):
+    """What Slicer shows about the module."""
+
+    def __init__(self, parent: Any) -> None:
+        """Describe the module to Slicer; called at its start, so nothing else happens here."""
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Ultrasound to MRI")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Image Synthesis")]
+        parent.dependencies = []
+        parent.contributors = ["The USToMRI contributors"]
+        parent.helpText = _helpText()
+        parent.acknowledgementText = _acknowledgementText()
+
+
+def _helpText() -> str:
+    return _(
+        "<p>Turns a brain ultrasound into a pseudo-MRI that lies exactly where the ultrasound"
+        " lies. Choose the ultrasound and a method, and press Translate. DDIC and DDIB work on"
+        " images of the fetal head, slice by slice; Pix2Pix works on volumes.</p>"
+        "<p><b>The image is synthetic.</b> Networks made it; it can show structures that are not"
+        " there and miss others that are. It is for research, not for diagnosis.</p>"
+    )
+
+
+def _acknowledgementText() -> str:
+    return _(
+        "<p>The methods are those of two papers:</p>"
+        "<p>DDIC and DDIB: the Dual Diffusion Imposed Correlation paper on fetal ultrasound to MRI"
+        " translation without pairs.</p>"
+        "<p>Pix2Pix: the BrainVoxGen paper on the synthesis of MRI volumes from ultrasound with a"
+        " 3D conditional adversarial network.</p>"
+    )
+
+
+class USToMRITest(ScriptedLoadableModuleTest):
+    """The self test: quick, offline, and without weights."""
+
+    def setUp(self) -> None:
+        """Start from an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """Run every test of this class, and make sure that there are some."""
+        names = [name for name in dir(self) if name.startswith("test_")]
+        assert names, "No test was found."
+        for name in names:
+            self.setUp()
+            getattr(self, name)()
+
+    def test_outputLiesOnInput(self) -> None:
+        """A translated node has its input's geometry and says that it is synthetic."""
+        inputNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "US")
+        slicer.util.updateVolumeFromArray(inputNode, np.ones((2, 3, 4), np.float32))
+        inputNode.SetSpacing(0.5, 0.7, 2.0)
+        outputNode = USToMRILogic(_identity).translate(inputNode)
+        assert outputNode.GetSpacing() == inputNode.GetSpacing()
+        assert "SYNTHETIC MRI" in outputNode.GetName()
+
+    def test_reasonWhenNothingIsChosen(self) -> None:
+        """Without an input the module says what is missing."""
+        assert USToMRILogic().reasonNotReady(None, None, "ddic")
+
+
+def _identity(volume: Any, **options: Any) -> Any:
+    """Stand in for the networks: the output is the input."""
+    from USToMRIModule.VolumeNodes import Result
+
+    return Result(volume, {"method": options["method"]})
