@@ -1,0 +1,163 @@
+"""Starting the host, making scenes in it, and loading a scripted module into it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any, Optional
+
+import slicer
+import vtk
+
+from . import api, parameters, scripted
+
+# (name in the application logic, class) of the module logics that the tests need
+_MODULE_LOGICS = (
+    ("Volumes", "vtkSlicerVolumesLogic"),
+    ("Markups", "vtkSlicerMarkupsLogic"),
+    ("Transforms", "vtkSlicerTransformLogic"),
+)
+
+
+class Application:
+    """``slicer.app`` without its window; a name that Slicer's does not have raises."""
+
+    def __init__(self) -> None:
+        self.slicerHome = str(Path(sys.prefix))
+        self._logic: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Say whether Slicer has the name."""
+        known = name in api.names_of("app")
+        reason = "not carried by the stand-in" if known else "not a name in Slicer"
+        raise AttributeError(f"slicer.app.{name}: {reason}")
+
+    def applicationLogic(self) -> Any:
+        """Return the application logic of the current scene."""
+        return self._logic
+
+    def mrmlScene(self) -> Any:
+        """Return the current scene."""
+        return slicer.mrmlScene
+
+    def testingEnabled(self) -> bool:
+        """Tests run in testing mode: no dialogs, no installations."""
+        return True
+
+    def processEvents(self) -> None:
+        """Let Qt work off its events."""
+        from . import pythonqt
+
+        pythonqt.application().processEvents()
+
+    def moduleManager(self) -> Any:
+        """Return something whose signals can be connected; it never emits."""
+        return types.SimpleNamespace(connect=lambda *args: True, disconnect=lambda *args: True)
+
+    def translate(self, context: str, text: str) -> str:
+        """Return the text as it is."""
+        return text
+
+
+def start(panel: bool = False) -> None:
+    """Put the stand-ins in place; with ``panel`` also ``qt`` and ``ctk``. Safe to call again."""
+    if not isinstance(getattr(slicer, "app", None), Application):
+        slicer.app = Application()
+        slicer.modules = types.SimpleNamespace()
+    if panel or slicer_python_dir():
+        from . import qt_modules
+
+        qt_modules.install()
+    if "slicer.parameterNodeWrapper" not in sys.modules:
+        _install_python_parts()
+
+
+def slicer_python_dir() -> Optional[Path]:
+    """Return the folder with Slicer's own Python files, if the environment names one."""
+    folder = os.environ.get("SLICER_PYTHON_DIR")
+    if not folder:
+        return None
+    for candidate in (Path(folder), Path(folder) / "slicer"):
+        if (candidate / "ScriptedLoadableModule.py").is_file():
+            return candidate
+    raise FileNotFoundError(f"SLICER_PYTHON_DIR={folder} holds no ScriptedLoadableModule.py")
+
+
+def _install_python_parts() -> None:
+    folder = slicer_python_dir()
+    if folder:
+        slicer.__path__.append(str(folder))
+        for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper", "packaging"):
+            importlib.import_module(f"slicer.{name}")
+        return
+    for part in (scripted.i18n(), scripted.scripted_loadable_module(), parameters.module()):
+        sys.modules[part.__name__] = part
+        setattr(slicer, part.__name__.partition(".")[2], part)
+
+
+def new_scene() -> Any:
+    """Make an empty scene with its logics the current one, and return it."""
+    close_scene()
+    scene = slicer.vtkMRMLScene()
+    logic = slicer.vtkSlicerApplicationLogic()
+    slicer.mrmlScene = scene
+    slicer.app._logic = logic
+    colors = logic.GetColorLogic()
+    logic.SetModuleLogic("Colors", colors)
+    logic.SetMRMLScene(scene)
+    colors.SetMRMLScene(scene)
+    colors.AddDefaultColorNodes()
+    logic.SetSliceLogics(vtk.vtkCollection())
+    logic.SetViewLogics(vtk.vtkCollection())
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    for name, class_name in _MODULE_LOGICS:
+        module_logic = getattr(slicer, class_name)()
+        module_logic.SetMRMLApplicationLogic(logic)
+        module_logic.SetMRMLScene(scene)
+        logic.SetModuleLogic(name, module_logic)
+    return scene
+
+
+def close_scene() -> None:
+    """Empty the current scene, as the application does before it makes another."""
+    scene = getattr(slicer, "mrmlScene", None)
+    if scene is not None:
+        scene.Clear(1)
+
+
+def add_module_folder(folder: Path) -> None:
+    """Put the folder of a scripted module on the path, as Slicer does."""
+    for entry in (str(folder), str(folder.parent)):
+        if entry not in sys.path:
+            sys.path.append(entry)
+
+
+def load_module(path: Path) -> types.ModuleType:
+    """Load a scripted module from its file, as Slicer does, and describe it in slicer.modules."""
+    add_module_folder(path.parent)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    parent = types.SimpleNamespace(path=str(path))
+    instance = getattr(module, path.stem)(parent)
+    setattr(slicer.modules, path.stem.lower(), parent)
+    setattr(slicer.modules, f"{path.stem}Instance", instance)
+    return module
+
+
+def open_panel(module: types.ModuleType) -> Any:
+    """Make a module's panel and enter it, as Slicer does when the user opens the module."""
+    parent = slicer.qSlicerScriptedLoadableModuleWidget()
+    parent.setMRMLScene(slicer.mrmlScene)
+    panel = getattr(module, f"{module.__name__}Widget")(parent)
+    panel.setup()
+    parent._host_entered = True
+    panel.enter()
+    return panel

@@ -1,0 +1,208 @@
+"""The widgets that Qt does not have: CTK's and MRML's, as far as the panel uses them."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Callable
+
+import shiboken6
+import slicer
+from PySide6 import QtCore, QtGui, QtWidgets
+
+_HEADER_HEIGHT = 24
+
+
+class CollapsibleButton(QtWidgets.QAbstractButton):
+    """``ctkCollapsibleButton``: a header that shows and hides what lies below it."""
+
+    contentsCollapsed = QtCore.Signal(bool)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._host_collapsed = False
+        self.setContentsMargins(0, _HEADER_HEIGHT, 0, 0)
+
+    def nextCheckState(self) -> None:
+        """Open or close, when the button is clicked."""
+        self._host_set_collapsed(not self._host_collapsed)
+
+    def _host_get_collapsed(self) -> bool:
+        return self._host_collapsed
+
+    def _host_set_collapsed(self, collapsed: bool) -> None:
+        self._host_collapsed = collapsed
+        for child in self.children():
+            if isinstance(child, QtWidgets.QWidget):
+                QtWidgets.QWidget.setVisible(child, not collapsed)
+        self.contentsCollapsed.emit(collapsed)
+
+    collapsed = QtCore.Property(bool, _host_get_collapsed, _host_set_collapsed)
+
+    def childEvent(self, event: QtCore.QChildEvent) -> None:
+        """Hide what is added to a collapsed button."""
+        child = event.child()
+        if event.added() and self._host_collapsed and isinstance(child, QtWidgets.QWidget):
+            QtWidgets.QWidget.setVisible(child, False)
+        super().childEvent(event)
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+        """Draw the header."""
+        painter = QtGui.QPainter(self)
+        width = QtCore.QObject.property(self, "width")
+        painter.fillRect(0, 0, width, _HEADER_HEIGHT - 4, self.palette.button())  # type: ignore
+        arrow = "▸" if self._host_collapsed else "▾"
+        text = QtCore.QObject.property(self, "text")
+        painter.drawText(6, _HEADER_HEIGHT - 9, f"{arrow}  {text}")
+        painter.end()
+
+
+class MRMLWidget(QtWidgets.QWidget):
+    """``qMRMLWidget``: passes the scene on to the widgets in it."""
+
+    mrmlSceneChanged = QtCore.Signal(object)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._host_scene: Any = None
+
+    def mrmlScene(self) -> Any:
+        """Return the scene."""
+        return self._host_scene
+
+    def setMRMLScene(self, scene: Any) -> None:
+        """Set the scene and tell about it."""
+        self._host_scene = scene
+        self.mrmlSceneChanged.emit(scene)
+
+
+class ModuleWidget(MRMLWidget):
+    """``qSlicerScriptedLoadableModuleWidget``: the parent of a scripted module's panel."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._host_entered = False
+        self.setLayout(QtWidgets.QVBoxLayout())
+
+    def _host_is_entered(self) -> bool:
+        return self._host_entered
+
+    isEntered = QtCore.Property(bool, _host_is_entered)
+
+
+class MRMLNodeComboBox(QtWidgets.QWidget):
+    """``qMRMLNodeComboBox``: the nodes of some classes in a scene, and None where enabled."""
+
+    currentNodeChanged = QtCore.Signal(object)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._host_scene: Any = None
+        self._host_tags: list[int] = []
+        self._host_settings: dict[str, Any] = {"nodeTypes": [], "showChildNodeTypes": True}
+        self._host_box = QtWidgets.QComboBox()
+        layout = QtWidgets.QVBoxLayout()
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._host_box)
+        self.setLayout(layout)
+        self._host_box.currentIndexChanged.connect(lambda index: self._host_chosen())
+
+    def mrmlScene(self) -> Any:
+        """Return the scene."""
+        return self._host_scene
+
+    def setMRMLScene(self, scene: Any) -> None:
+        """Show the nodes of a scene, and follow it."""
+        for tag in self._host_tags:
+            self._host_scene.RemoveObserver(tag)
+        self._host_scene = scene
+        self._host_tags = []
+        if scene is not None:
+            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
+                self._host_tags.append(scene.AddObserver(event, _filler(self)))
+        self._host_fill()
+
+    def currentNode(self) -> Any:
+        """Return the chosen node."""
+        node_id = self._host_box.currentData()
+        return self._host_scene.GetNodeByID(node_id) if self._host_scene and node_id else None
+
+    def setCurrentNode(self, node: Any) -> None:
+        """Choose a node, or the node of an id; none where it is not offered."""
+        node_id = node.GetID() if isinstance(node, slicer.vtkMRMLNode) else node
+        self._host_box.setCurrentIndex(self._host_box.findData(node_id or ""))
+
+    def _host_chosen(self) -> None:
+        self.currentNodeChanged.emit(self.currentNode())
+
+    def _host_fill(self) -> None:
+        """List the nodes anew; without None the real widget chooses the first node by itself."""
+        box, before = self._host_box, self._host_box.currentData()
+        box.blockSignals(True)
+        box.clear()
+        if self._host_settings.get("noneEnabled"):
+            box.addItem(self._host_settings.get("noneDisplay", "None"), "")
+        for node in self._host_nodes():
+            box.addItem(node.GetName(), node.GetID())
+        box.setCurrentIndex(max(box.findData(before), 0))
+        box.blockSignals(False)
+        if (box.currentData() or "") != (before or ""):
+            self._host_chosen()
+
+    def _host_nodes(self) -> list[Any]:
+        if self._host_scene is None:
+            return []
+        types, children = (
+            self._host_settings["nodeTypes"],
+            self._host_settings["showChildNodeTypes"],
+        )
+        hidden = self._host_settings.get("hideChildNodeTypes", [])
+        nodes = [self._host_scene.GetNthNode(i) for i in range(self._host_scene.GetNumberOfNodes())]
+        return [
+            node
+            for node in nodes
+            if not node.GetHideFromEditors()
+            and not any(node.IsA(t) for t in hidden)
+            and any(node.GetClassName() == t or (children and node.IsA(t)) for t in types)
+        ]
+
+
+def _filler(widget: MRMLNodeComboBox) -> Callable[..., None]:
+    """Return an observer that does nothing once its widget was destroyed."""
+    reference = weakref.ref(widget)
+
+    def fill(*args: Any) -> None:
+        alive = reference()
+        if alive is not None and shiboken6.isValid(alive):
+            alive._host_fill()
+
+    return fill
+
+
+def _setting(name: str, kind: Any, default: Any) -> Any:
+    """Return a Qt property that is kept in ``_host_settings``."""
+
+    def read(self: Any) -> Any:
+        return self._host_settings.get(name, default)
+
+    def write(self: Any, value: Any) -> None:
+        self._host_settings[name] = value
+        self._host_fill()
+
+    return QtCore.Property(kind, read, write)
+
+
+def _node_combo_box() -> type:
+    kinds: dict[str, tuple[Any, Any]] = {
+        name: ("QStringList", []) for name in ("nodeTypes", "hideChildNodeTypes")
+    }
+    for name in ("addEnabled", "removeEnabled", "renameEnabled", "editEnabled", "noneEnabled"):
+        kinds[name] = (bool, False)
+    for name in ("showChildNodeTypes", "selectNodeUponCreation", "showHidden"):
+        kinds[name] = (bool, False)
+    for name in ("noneDisplay", "baseName"):
+        kinds[name] = (str, "")
+    body = {name: _setting(name, kind, default) for name, (kind, default) in kinds.items()}
+    return type("NodeComboBox", (MRMLNodeComboBox,), body)
+
+
+NodeComboBox = _node_combo_box()

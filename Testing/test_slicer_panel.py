@@ -1,0 +1,378 @@
+"""The panel, on a strict stand-in for PythonQt, with a process that stands in for the networks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+import slicer_host
+
+slicer_host.require_panel()
+
+import slicer  # noqa: E402
+from slicer_host import volumes  # noqa: E402
+
+from USToMRILib import Volume, translate  # noqa: E402
+
+slicer_host.start(panel=True)
+slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
+
+import qt  # noqa: E402
+from USToMRIModule import VolumeNodes  # noqa: E402
+
+MODULE = Path(__file__).parent.parent / "USToMRI" / "USToMRI.py"
+WORKER = Path(slicer_host.__file__).with_name("fake_worker.py")
+
+
+@pytest.fixture(name="module")
+def fixture_module() -> Any:
+    """Give every test the module in an empty scene."""
+    slicer_host.new_scene()
+    yield slicer_host.load_module(MODULE)
+    slicer_host.close_scene()
+
+
+@pytest.fixture(name="panel")
+def fixture_panel(module: Any) -> Any:
+    """Give the module's panel with a worker that does well."""
+    panel = slicer_host.open_panel(module)
+    panel.logic = worker(module, "good")
+    yield panel
+    panel.cleanup()
+    panel.parent.deleteLater()
+
+
+def worker(module: Any, manner: str) -> Any:
+    """Return a logic whose process behaves in a chosen manner."""
+    return module.USToMRILogic(command=[sys.executable, str(WORKER), manner])
+
+
+def add_ultrasound(slices: int = 1) -> Any:
+    """Add an ultrasound to the scene."""
+    array = np.random.default_rng(1).random((slices, 5, 6)).astype(np.float32)
+    return volumes.add_volume("US", array)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Let Qt work until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "It did not happen in time."
+        slicer.app.processEvents()
+        time.sleep(0.01)
+
+
+def outputs() -> list[Any]:
+    """Return the synthetic volumes in the scene."""
+    return [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if node.GetAttribute("USToMRI.synthetic")
+    ]
+
+
+def test_module_describes_itself(module: Any) -> None:
+    """Title, category, and both papers in the acknowledgement."""
+    described = slicer.modules.ustomri
+    assert described.title
+    assert described.categories == ["Image Synthesis"]
+    assert "synthetic" in described.helpText
+    assert "BrainVoxGen" in described.acknowledgementText
+    assert "Dual Diffusion Imposed Correlation" in described.acknowledgementText
+
+
+def test_translate_says_why_it_cannot_run(panel: Any) -> None:
+    """Without a volume the button is disabled; the reason stands beside it and in its tooltip."""
+    assert not panel.ui.translateButton.enabled
+    assert panel.ui.translateButton.toolTip == "Choose the ultrasound volume to translate."
+    assert panel.ui.statusLabel.text == panel.ui.translateButton.toolTip
+    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert panel.ui.translateButton.enabled
+    assert panel.ui.statusLabel.text == ""
+
+
+def test_first_volume_is_offered(module: Any) -> None:
+    """A panel that opens on a scene with an ultrasound is ready."""
+    node = add_ultrasound()
+    panel = slicer_host.open_panel(module)
+    assert panel.ui.inputSelector.currentNode() is node
+    assert panel.ui.translateButton.enabled
+    panel.cleanup()
+
+
+def test_method_must_fit_the_volume(panel: Any) -> None:
+    """Pix2Pix needs a volume: the button follows every choice."""
+    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.ui.methodSelector.currentIndex = 2
+    assert not panel.ui.translateButton.enabled
+    assert "needs a volume" in panel.ui.statusLabel.text
+    panel.ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
+    assert panel.ui.translateButton.enabled
+
+
+def test_label_maps_are_no_ultrasound(panel: Any) -> None:
+    """The selector offers scalar and colour volumes, the output selector scalar ones only."""
+    for kind in ("LabelMap", "Vector", "Scalar"):
+        slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{kind}VolumeNode", kind)
+    for selector, offered in (
+        (panel.ui.inputSelector, ["Vector", "Scalar"]),
+        (panel.ui.outputSelector, ["Scalar"]),
+    ):
+        for kind in ("LabelMap", "Vector", "Scalar"):
+            selector.setCurrentNode(slicer.util.getNode(kind))
+            chosen = selector.currentNode()
+            assert (chosen is not None and chosen.GetName() == kind) == (kind in offered)
+
+
+def test_button_makes_a_pseudo_mri(panel: Any) -> None:
+    """The choices reach the command line, progress is shown, and the output appears."""
+    node = add_ultrasound()
+    node.SetAndObserveTransformNodeID(volumes.add_transform(np.diag([2.0, 1, 1, 1])).GetID())
+    panel.ui.inputSelector.setCurrentNode(node)
+    panel.ui.methodSelector.currentIndex = 1
+    panel.ui.stepsSpinBox.value = 20
+    seen: list[int] = []
+    panel.ui.progressBar.connect("valueChanged(int)", seen.append)
+    panel.ui.translateButton.click()
+    assert not panel.ui.translateButton.enabled
+    assert panel.ui.cancelButton.enabled
+    wait_until(outputs)
+    (output,) = outputs()
+    np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
+    np.testing.assert_array_equal(
+        slicer.util.arrayFromVolume(output), slicer.util.arrayFromVolume(node)
+    )
+    assert output.GetTransformNodeID() == node.GetTransformNodeID()
+    options = {
+        name: output.GetAttribute(f"USToMRI.{name}") for name in ("method", "steps", "device")
+    }
+    assert options == {"method": "ddib", "steps": "20", "device": "auto"}
+    assert {1, 4} <= set(seen)
+    assert panel.ui.translateButton.enabled
+    assert not panel.ui.cancelButton.enabled
+    assert panel.ui.statusLabel.text == (
+        "Made US SYNTHETIC MRI (DDIB). The GPU was full; the CPU did it."
+    )
+
+
+def test_progress_is_told_in_words(
+    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Phase, step and remaining time stand beside the bar."""
+    start_slow(panel, monkeypatch, tmp_path)
+    assert panel.ui.statusLabel.text == "translate: step 2 of 4, about 60 s left"
+    assert (panel.ui.progressBar.value, panel.ui.progressBar.maximum) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("manner", "message"),
+    [
+        ("unusable", "No head was found; draw it."),
+        ("broken", "exit status 1"),
+        ("crash", "unexpectedly"),
+        ("silent", "could not be read"),
+    ],
+)
+def test_failure_is_a_message(panel: Any, module: Any, manner: str, message: str) -> None:
+    """Whatever becomes of the process, the scene is as it was and the panel ready again."""
+    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.logic = worker(module, manner)
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    panel.ui.translateButton.click()
+    wait_until(lambda: panel.ui.translateButton.enabled)
+    assert message in panel.ui.statusLabel.text
+    assert "ustomri:" not in panel.ui.statusLabel.text
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_missing_python_is_a_message(panel: Any, module: Any) -> None:
+    """A program that cannot be started leaves the panel ready."""
+    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.logic = module.USToMRILogic(command=["no-such-program"])
+    panel.ui.translateButton.click()
+    wait_until(lambda: panel.ui.translateButton.enabled)
+    assert "could not be started" in panel.ui.statusLabel.text
+
+
+def test_cancel_ends_the_process_tree(
+    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Within a second, with its child and its files, and the scene is as it was."""
+    pids, folder = start_slow(panel, monkeypatch, tmp_path)
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    start = time.monotonic()
+    panel.ui.cancelButton.click()
+    wait_until(lambda: not any(alive(pid) for pid in pids))
+    assert time.monotonic() - start < 1
+    assert not folder.exists()
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+    assert panel.ui.translateButton.enabled
+    assert panel.ui.statusLabel.text == "Cancelled."
+
+
+def test_closing_the_panel_ends_the_process(
+    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is left running when the module goes."""
+    pids, _ = start_slow(panel, monkeypatch, tmp_path)
+    panel.cleanup()
+    wait_until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_closing_the_scene_ends_the_process(
+    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The input is gone, so nobody waits for the output."""
+    pids, _ = start_slow(panel, monkeypatch, tmp_path)
+    slicer.mrmlScene.Clear()
+    wait_until(lambda: not any(alive(pid) for pid in pids))
+    assert outputs() == []
+
+
+def test_input_may_be_deleted_meanwhile(panel: Any) -> None:
+    """Then there is no place for the output, which is said and nothing is added."""
+    node = add_ultrasound()
+    panel.ui.inputSelector.setCurrentNode(node)
+    panel.ui.translateButton.click()
+    slicer.mrmlScene.RemoveNode(node)
+    wait_until(lambda: not panel.ui.cancelButton.enabled)
+    assert "removed" in panel.ui.statusLabel.text
+    assert outputs() == []
+
+
+def test_real_command_line(panel: Any, module: Any, head_slice: Volume, tiny_models: Path) -> None:
+    """The library's own command line understands the panel, with networks of known answers."""
+    node = volumes.add_volume("US", head_slice.array)
+    node.SetSpacing(*head_slice.grid.spacing)
+    panel.logic = module.USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
+    panel.ui.inputSelector.setCurrentNode(node)
+    panel.ui.deviceSelector.currentIndex = 1
+    panel.ui.stepsSpinBox.value = 4
+    panel.ui.translateButton.click()
+    wait_until(lambda: panel.ui.translateButton.enabled, seconds=60)
+    (output,) = outputs()
+    expected = translate(VolumeNodes.volumeFromNode(node), steps=4, device="cpu")
+    # The file between the two processes keeps the spacing to its last digit but one.
+    np.testing.assert_allclose(
+        slicer.util.arrayFromVolume(output), expected.volume.array, atol=0.01
+    )
+    np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
+
+
+def test_choices_are_saved_with_the_scene(panel: Any) -> None:
+    """What is set in the panel stands in the parameter node, and the other way round."""
+    panel.ui.seedSpinBox.value = 12
+    panel.ui.deviceSelector.currentIndex = 1
+    node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
+    assert node.GetParameter("seed") == "12"
+    assert node.GetParameter("device") == "CPU"
+    node.SetParameter("method", "PIX2PIX3D")
+    assert panel.ui.methodSelector.currentIndex == 2
+
+
+def test_leaving_and_entering(panel: Any) -> None:
+    """A panel that is not shown does not follow the scene; it catches up when shown again."""
+    node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
+    panel.exit()
+    node.SetParameter("method", "DDIB")
+    assert panel.ui.methodSelector.currentIndex == 0
+    panel.enter()
+    assert panel.ui.methodSelector.currentIndex == 1
+
+
+def test_declined_packages_are_a_clear_state(
+    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No exception, no process; the panel says what happened and can be asked again."""
+    (tmp_path / "requirements.txt").write_text("a-package-that-nobody-has>=1\n")
+    panel.resourcePath = lambda name: str(tmp_path / name)
+    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
+    monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *args, **options: False)
+    panel.ui.translateButton.click()
+    assert "not installed" in panel.ui.statusLabel.text
+    assert panel.ui.translateButton.enabled
+    assert not panel.ui.cancelButton.enabled
+
+
+def test_opening_the_module_loads_nothing_heavy() -> None:
+    """Slicer starts as fast as without the module: no torch, and not even the library."""
+    code = (
+        "import sys, pathlib, slicer_host; slicer_host.start(panel=True); slicer_host.new_scene();"
+        "before = set(sys.modules);"
+        "slicer_host.open_panel(slicer_host.load_module(pathlib.Path(sys.argv[1])));"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code, str(MODULE)],
+        cwd=MODULE.parent.parent / "Testing",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "USToMRIModule" in loaded
+    assert not {"torch", "USToMRILib", "SimpleITK", "scipy", "skimage", "monai"} & set(loaded)
+
+
+def test_cancelled_job_never_reports(panel: Any, module: Any) -> None:
+    """Neither a result nor an error comes after a cancel."""
+    reports: list[Any] = []
+    job = panel.logic.startTranslation(
+        add_ultrasound(), onFinished=lambda *report: reports.append(report)
+    )
+    job.cancel()
+    slicer.app.processEvents()
+    assert not job.running
+    assert reports == []
+    job = panel.logic.startTranslation(
+        add_ultrasound(), onFinished=lambda *report: reports.append(report)
+    )
+    wait_until(lambda: reports)
+    ((node, error),) = reports
+    assert error is None
+    assert node in outputs()
+
+
+def test_stand_in_is_strict() -> None:
+    """What Slicer's PythonQt refuses, or would pass over in silence, raises here."""
+    button = qt.QPushButton()
+    with pytest.raises(AttributeError):
+        button.foo = 1
+    with pytest.raises(AttributeError):
+        button.setTooltip("wrong letter")
+    with pytest.raises(ValueError, match="no signal"):
+        button.connect("clickedd()", print)
+    with pytest.raises(AttributeError):
+        qt.QNoSuchWidget  # noqa: B018
+    with pytest.raises(AttributeError, match="not a name in Slicer"):
+        slicer.app.noSuchName  # noqa: B018
+
+
+def test_self_test_passes(module: Any) -> None:
+    """The test class that Slicer offers in its Self Tests runs here too."""
+    module.USToMRITest().runTest()
+
+
+def start_slow(
+    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> tuple[list[int], Path]:
+    """Start a translation that does not end; return its processes and its folder."""
+    notes = tmp_path / "pids"
+    monkeypatch.setenv("USTOMRI_FAKE_PIDS", str(notes))
+    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.logic = worker(sys.modules["USToMRI"], "slow")
+    panel.ui.translateButton.click()
+    wait_until(lambda: "step 2" in panel.ui.statusLabel.text)
+    first, second, folder = notes.read_text().split(maxsplit=2)
+    return [int(first), int(second)], Path(folder)
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process runs (one that ended and was not yet waited for does not)."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
