@@ -1,0 +1,145 @@
+"""The training of the 3D pix2pix: it learns, goes on exactly, and its trace is the network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.adult_pairs import Pair
+from training.checkpoint import load_checkpoint, save_checkpoint
+from training.export import trace
+from training.image_metrics import similarity
+from training.pix2pix3d_net import DIVISORS, Generator
+from training.train_pix2pix3d import Batch, PatchSampler, Pix2PixConfig, Pix2PixTrainer, train
+
+CONFIG = Pix2PixConfig(
+    steps=6, batch=2, patch=(8, 32, 32), width=4, discriminator_width=4, warmup=2, seed=5
+)
+
+
+def make_pairs(count: int = 2) -> list[Pair]:
+    """Volumes whose MRI is the negative of the ultrasound, in a wedge."""
+    rng = np.random.default_rng(0)
+    k, j, i = np.ogrid[:16, :32, :32]
+    cone = np.broadcast_to((np.abs(i - 16) <= 4 + j / 3) & (k > 1) & (k < 14), (16, 32, 32))
+    pairs = []
+    for _ in range(count):
+        blocks = rng.integers(60, 200, (4, 8, 8)).repeat(4, 0).repeat(4, 1).repeat(4, 2)
+        ultrasound = np.where(cone, blocks, 0).astype(np.uint8)
+        pairs.append(Pair(ultrasound, (255 - blocks).astype(np.uint8), cone))
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    return make_pairs()
+
+
+def trainer_of(pairs: list[Pair], config: Pix2PixConfig = CONFIG) -> Pix2PixTrainer:
+    return Pix2PixTrainer(config, pairs, torch.device("cpu"))
+
+
+def weights(trainer: Pix2PixTrainer) -> dict[str, torch.Tensor]:
+    """Every tensor of the three networks."""
+    return {
+        f"{name}.{key}": value
+        for name in ("generator", "discriminator", "ema")
+        for key, value in getattr(trainer, name).state_dict().items()
+    }
+
+
+def test_resumed_run_equals_an_uninterrupted_one(pairs: list[Pair], tmp_path: Path) -> None:
+    straight, validation = trainer_of(pairs), PatchSampler(pairs, CONFIG.patch).fixed(1)
+    train(straight, validation, tmp_path, log_every=1)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [1, 2, 3, 4, 5, 6]
+    assert {"discriminator", "gan", "l1", "total", "validation_ssim", "validation_psnr"} <= set(
+        log[-1]
+    )
+
+    interrupted = trainer_of(pairs)
+    for _ in range(3):
+        interrupted.train_step()
+    save_checkpoint(tmp_path / "half.pt", interrupted.state())
+    torch.manual_seed(99)  # nothing may depend on the global generator
+    resumed = trainer_of(pairs)
+    resumed.load(load_checkpoint(tmp_path / "half.pt"))
+    train(resumed, validation, tmp_path, log_every=1)
+    for name, value in weights(straight).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+    again = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert again == log
+
+
+def test_other_settings_are_refused_but_another_length_is_not(pairs: list[Pair]) -> None:
+    state = trainer_of(pairs).state()
+    trainer_of(pairs, replace(CONFIG, steps=9)).load(state)
+    with pytest.raises(ValueError, match="other settings"):
+        trainer_of(pairs, replace(CONFIG, learning_rate=1.0)).load(state)
+
+
+def test_it_learns_the_negative(pairs: list[Pair]) -> None:
+    config = replace(CONFIG, steps=80, learning_rate=1e-2, ema=0.9, width=8)
+    trainer = trainer_of(pairs, config)
+    first = trainer.validate(PatchSampler(pairs, CONFIG.patch).fixed(1))
+    losses = [trainer.train_step() for _ in range(80)]
+    last = trainer.validate(PatchSampler(pairs, CONFIG.patch).fixed(1))
+    assert np.mean([x["l1"] for x in losses[-10:]]) < 0.5 * losses[0]["l1"]
+    assert last["psnr"] > first["psnr"] + 4
+    for loss in losses:
+        assert loss["total"] == pytest.approx(loss["gan"] + 100 * loss["l1"], rel=1e-4)
+
+
+def test_patches_keep_pairs_together_and_empty_outside_the_cone(pairs: list[Pair]) -> None:
+    batch = PatchSampler(pairs, (8, 32, 32)).draw(32, seed=1)
+    assert batch.ultrasound.shape == batch.mri.shape == batch.cone.shape == (32, 1, 8, 32, 32)
+    assert (batch.ultrasound[~batch.cone] == -1).all()
+    assert (batch.mri[~batch.cone] == -1).all()
+    # The MRI is the negative: wherever both were moved, they must still match in rank.
+    for ultrasound, mri, cone in zip(batch.ultrasound, batch.mri, batch.cone):
+        values = torch.stack([ultrasound[cone], mri[cone]]).numpy()
+        values = values[:, values[0] < 0.999]  # gain may clip the brightest
+        assert np.corrcoef(values)[0, 1] < -0.95
+    same = PatchSampler(pairs, (8, 32, 32)).draw(32, seed=1)
+    assert torch.equal(same.ultrasound, batch.ultrasound)
+
+
+def test_trace_is_the_network_for_every_allowed_shape() -> None:
+    net = Generator(4).eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):  # as after training
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    traced = trace(net, torch.zeros(1, 1, 8, 64, 64))
+    d, h, w = DIVISORS
+    for shape in ((d, h, w), (4 * d, 3 * h, 5 * w), (3 * d, 8 * h, 2 * w)):
+        x = torch.randn(2, 1, *shape).clamp(-1, 1)
+        with torch.no_grad():
+            torch.testing.assert_close(traced(x), net(x), atol=1e-5, rtol=0)
+
+
+def test_similarity_of_known_images() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0, 255, (9, 20, 20))
+    cone = np.zeros(image.shape, bool)
+    cone[:, 5:15, 5:15] = True
+    same = similarity(image, image, cone)
+    assert same["ssim"] == pytest.approx(1)
+    assert same["psnr"] == 100
+    # What differs outside the cone does not count; an error of 25.5 is 20 dB below 255.
+    off = similarity(np.where(cone, image + 25.5, 0), image, cone)
+    assert off["psnr"] == pytest.approx(20)
+    assert off["l1"] == pytest.approx(25.5)
+    assert off["psnr_all"] == pytest.approx(20 + 10 * np.log10(4))
+    assert off["ssim"] < off["ssim_all"] < 1
+
+
+def test_batches_reach_the_discriminator_as_tensors(pairs: list[Pair]) -> None:
+    batch = PatchSampler(pairs, (8, 32, 32)).fixed(2)
+    assert len(batch) == 4
+    assert all(isinstance(b, Batch) and b.cone.dtype == torch.bool for b in batch)
