@@ -101,7 +101,7 @@ def main() -> None:
     )
     sections = {
         "Training": f"{state['step']} steps of batch 8: a short training on one CPU core. Heads "
-        "are turned, scaled, moved, mirrored and cut out on black; one image in ten shows none.",
+        "are turned, scaled, moved, mirrored and cut out on black; one image in five shows none.",
         "Limits": LIMITS,
     }
     card = model_card("Fetal head segmentation", metadata, sections)

@@ -26,6 +26,7 @@ from monai.transforms import (
     RandGaussianNoised,
 )
 from torch import nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
@@ -36,7 +37,7 @@ from USToMRILib.ellipse import Ellipse
 from USToMRILib.head import net_grid, to_net
 
 # How often the network is shown a head cut out on black, and no head at all.
-CUT_OUT, NO_HEAD = 0.1, 0.1
+CUT_OUT, NO_HEAD = 0.1, 0.2
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class HeadTrainer:
         if chance < CUT_OUT:
             image = torch.where(target > 0.5, image, torch.tensor(-1.0))
         elif chance < CUT_OUT + NO_HEAD:
-            image, target = _scrambled(image, generator), torch.zeros_like(target)
+            image, target = without_head(image, target, generator), torch.zeros_like(target)
         return torch.cat([image, target])
 
     def state(self) -> dict[str, Any]:
@@ -174,9 +175,38 @@ class HeadTrainer:
         self.schedule.load_state_dict(state["schedule"])
 
 
+def without_head(
+    image: torch.Tensor, target: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """An image [1, 192, 192] in [-1, 1] that shows no head, of one of five kinds.
+
+    The first two keep the texture of ultrasound: its tiles in another order, or the head taken
+    out. A network that has seen only those finds heads in plain noise and ramps.
+    """
+    kind = int(torch.randint(5, (), generator=generator))
+    if kind == 0:
+        return _scrambled(image, generator)
+    if kind == 1:
+        around = F.max_pool2d(target[None], 15, 1, 7)[0]
+        return torch.where(around > 0, torch.tensor(-1.0), image)
+    if kind == 2:
+        # Rayleigh: the amplitude of fully developed speckle.
+        field = torch.randn(2, *image.shape, generator=generator).norm(dim=0)
+    elif kind == 3:
+        size = int(torch.randint(3, 48, (), generator=generator))
+        coarse = torch.randn(1, 1, size, size, generator=generator)
+        field = F.interpolate(coarse, image.shape[1:], mode="bicubic")[0]
+    else:
+        slopes = torch.randn(2, generator=generator)
+        line = torch.linspace(-1, 1, image.shape[-1])
+        field = (slopes[0] * line[:, None] + slopes[1] * line)[None]
+    low, high = field.min(), field.max()
+    return (field - low) / (high - low) * 2 - 1
+
+
 def _scrambled(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Ultrasound texture without a head: the tiles of an image [1, 192, 192] in another order."""
-    tile = (24, 48)[int(torch.randint(2, (), generator=generator))]
+    """The tiles of an image [1, 192, 192] in another order."""
+    tile = (8, 16, 24, 48)[int(torch.randint(4, (), generator=generator))]
     tiles = image[0].unfold(0, tile, tile).unfold(1, tile, tile)
     rows, columns = tiles.shape[:2]
     order = torch.randperm(rows * columns, generator=generator)
