@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from training import train_pix2pix3d
 from training.adult_pairs import Pair
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.export import trace
 from training.image_metrics import similarity
 from training.pix2pix3d_net import DIVISORS, Generator
-from training.train_pix2pix3d import Batch, PatchSampler, Pix2PixConfig, Pix2PixTrainer, train
+from training.train_pix2pix3d import PatchSampler, Pix2PixConfig, Pix2PixTrainer, train
 
 CONFIG = Pix2PixConfig(
     steps=6, batch=2, patch=(8, 32, 32), width=4, discriminator_width=4, warmup=2, seed=5
@@ -139,7 +141,29 @@ def test_similarity_of_known_images() -> None:
     assert off["ssim"] < off["ssim_all"] < 1
 
 
-def test_batches_reach_the_discriminator_as_tensors(pairs: list[Pair]) -> None:
-    batch = PatchSampler(pairs, (8, 32, 32)).fixed(2)
-    assert len(batch) == 4
-    assert all(isinstance(b, Batch) and b.cone.dtype == torch.bool for b in batch)
+def test_validation_patches_are_fixed_and_whole(pairs: list[Pair]) -> None:
+    batches = PatchSampler(pairs, (8, 32, 32)).fixed(2)
+    assert len(batches) == 4
+    for batch, again in zip(batches, PatchSampler(pairs, (8, 32, 32)).fixed(2)):
+        assert batch.ultrasound.shape == (1, 1, 8, 32, 32)
+        assert torch.equal(batch.ultrasound, again.ultrasound)
+
+
+def test_command_trains_goes_on_and_refuses_to_overwrite(
+    pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*options: str) -> None:
+        command = ["train", "--data", str(tmp_path), "--work", str(tmp_path), "--smoke", *options]
+        monkeypatch.setattr(sys, "argv", command)
+        train_pix2pix3d.main()
+
+    monkeypatch.setattr(train_pix2pix3d, "cached_pairs", lambda *_: pairs)
+    with pytest.raises(SystemExit):
+        run("--steps", "2", "--resume")  # there is nothing to resume
+    run("--steps", "2")
+    with pytest.raises(SystemExit):
+        run("--steps", "2")  # would overwrite
+    run("--steps", "3", "--resume")
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+    records = json.loads((tmp_path / "run.json").read_text())
+    assert [record["from_step"] for record in records] == [0, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,12 +175,14 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def cached_pairs(data: Path, part: str, per_head: int, seed: int, cache: Path) -> list[Pair]:
-    """Return the pairs of every head of one part of the split `adult`, kept as files in `cache`.
+def cached_pairs(
+    data: Path, heads: Sequence[str], per_head: int, seed: int, cache: Path
+) -> list[Pair]:
+    """Return the pairs of some heads, kept as files in `cache`.
 
     Args:
         data: folder that holds `adult_labels`.
-        part: 'train', 'validation' or 'test'.
+        heads: their names, as in a part of the split `adult`.
         per_head: number of pairs of each head.
         seed: of the whole set; a pair's own seed depends on it, on the head and on its number.
         cache: folder for one file a pair; what lies there is read, the rest is made.
@@ -187,7 +190,7 @@ def cached_pairs(data: Path, part: str, per_head: int, seed: int, cache: Path) -
     cache.mkdir(parents=True, exist_ok=True)
     priors = T1Priors.read(data / "adult_labels")
     pairs = []
-    for name in tqdm(read_split("adult")[part], desc=f"{part} pairs", unit="head"):
+    for name in tqdm(heads, desc="pairs", unit="head"):
         head = None
         for number in range(per_head):
             path = cache / f"{name}_{seed}_{number:03d}.npz"
@@ -223,7 +226,8 @@ def main() -> None:
     parser.add_argument("--per-head", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    cached_pairs(options.data, options.part, options.per_head, options.seed, options.cache)
+    heads = read_split("adult")[options.part]
+    cached_pairs(options.data, heads, options.per_head, options.seed, options.cache)
 
 
 if __name__ == "__main__":

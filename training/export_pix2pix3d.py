@@ -261,7 +261,8 @@ def main() -> None:
     window = state["config"]["patch"]
     traced = trace(net, torch.zeros(1, 1, *window))
     seed = state["config"]["seed"]
-    pairs = cached_pairs(options.data, "test", options.per_head, seed, options.work / "pairs")
+    heads = read_split("adult")["test"]
+    pairs = cached_pairs(options.data, heads, options.per_head, seed, options.work / "pairs")
     translated = translate_pairs(traced, window, pairs)
     record = run_record(seed)
     metrics = {

@@ -11,7 +11,7 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from training.data import add_data_option
 from training.image_metrics import similarity
 from training.pix2pix3d_net import Generator, make_discriminator
 from training.runinfo import append_record, run_record
+from training.splits import read_split
 from USToMRILib.pix2pix3d import normalise_ultrasound, ultrasound_range
 
 
@@ -195,7 +196,8 @@ class Pix2PixTrainer:
         self.discriminator.requires_grad_(False)
         score = self.discriminator(torch.cat([ultrasound, fake], 1))[-1]
         gan = self.adversarial(score, target_is_real=True, for_discriminator=False)
-        l1 = l1_loss(fake[cone], mri[cone])
+        # Over the cone alone: outside both are -1.
+        l1 = l1_loss(fake, mri, reduction="sum") / cone.sum().clamp(min=1)
         total = gan + self.config.l1_weight * l1
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -320,9 +322,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument(
-        "--smoke", action="store_true", help="a tiny network, for a trial in minutes"
-    )
+    parser.add_argument("--smoke", action="store_true", help="one head, a tiny network")
 
 
 def main() -> None:
@@ -332,14 +332,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    per_head = 1 if options.smoke else options.pairs_per_head
-    config = Pix2PixConfig(options.steps, options.batch, pairs_per_head=per_head, seed=options.seed)
+    config = Pix2PixConfig(
+        options.steps, options.batch, pairs_per_head=options.pairs_per_head, seed=options.seed
+    )
+    split = read_split("adult")
     if options.smoke:
-        config = Pix2PixConfig(options.steps, 1, width=4, discriminator_width=4, pairs_per_head=1)
+        config = replace(config, batch=1, width=4, discriminator_width=4, pairs_per_head=1)
+        split = {part: heads[:1] for part, heads in split.items()}
     options.work.mkdir(parents=True, exist_ok=True)
-    cache = options.work / "pairs"
-    pairs = cached_pairs(options.data, "train", per_head, options.seed, cache)
-    held_out = cached_pairs(options.data, "validation", min(per_head, 4), options.seed, cache)
+    data, per_head, cache = options.data, config.pairs_per_head, options.work / "pairs"
+    pairs = cached_pairs(data, split["train"], per_head, options.seed, cache)
+    held_out = cached_pairs(data, split["validation"], min(per_head, 4), options.seed, cache)
     validation = PatchSampler(held_out, config.patch).fixed(3)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Pix2PixTrainer(config, pairs, device)

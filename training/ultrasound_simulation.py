@@ -7,8 +7,8 @@ craniotomy. Along every beam the simulation has
   speckle; Goodman, J. Opt. Soc. Am. 1976, doi:10.1364/JOSA.66.001145), blurred by a point spread
   function that widens away from the focus and is wider in elevation than laterally;
 * specular echoes: amplitude reflectance d(ln Z)/2 at steps of the impedance Z, times a power of
-  the cosine of incidence (after Wein et al., Med. Image Anal. 2008,
-  doi:10.1016/j.media.2008.06.006, who use the same terms on computed tomography);
+  the cosine of incidence (after Wein et al., "Automatic CT-ultrasound
+  registration", Med. Image Anal. 2008, who use the same terms on computed tomography);
 * attenuation and transmission loss on the way, so that fluid enhances and bone shadows; a gain
   over time that assumes an average tissue; and electronic noise, which that gain lifts with depth;
 * envelope, log compression and scan conversion. Outside the cone the image is 0.
