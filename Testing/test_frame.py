@@ -53,6 +53,12 @@ def test_the_way_there_and_back_keeps_a_smooth_image():
     assert (back[~inside] == 0).all()
 
 
+def test_the_skulls_edge_is_as_sharp_as_the_slice():
+    frame = HeadFrame(Ellipse((80.0, 75.0), (50.0, 40.0), 0.3), SHAPE, SPACING)
+    cut_out = np.where(frame.mask, 100.0, 0.0)
+    np.testing.assert_allclose(frame.to_source(cut_out), np.where(frame.source_mask, 100, 0))
+
+
 def test_fine_texture_does_not_fold_into_the_frame():
     # Stripes of 1 mm, which pixels of 1.094 mm cannot carry, must vanish, not become broad ones.
     shape, spacing = (800, 800), (0.125, 0.125)

@@ -89,12 +89,11 @@ def translate_slice(
         schedule=schedule,
         progress=progress,
     )
-    mri = y[0, 0].clamp(-1, 1).cpu().numpy()
-    shown = np.where(frame.mask, (mri + 1) * 127.5, 0)
+    mri = (y[0, 0].clamp(-1, 1).cpu().numpy() + 1) * 127.5
     bundles = {bundle.name: bundle.sha256 for bundle in nets}
     if hint is None:
         bundles[HEAD_BUNDLE] = load_bundle(HEAD_BUNDLE, device).sha256
-    return SliceTranslation(frame.to_source(shown)[None].astype(np.float32), head, bundles)
+    return SliceTranslation(frame.to_source(mri)[None], head, bundles)
 
 
 def _head(volume: Volume, hint: HeadHint, device: str) -> Head:

@@ -53,9 +53,16 @@ class HeadFrame:
 
         Cubic B-spline, kept within the frame's range of values; ``background`` outside the skull.
         """
+        from scipy.ndimage import distance_transform_edt
+
+        # The skull's edge is cut on the slice's fine pixels: beyond it the frame goes on with the
+        # nearest value inside, or the edge would show the frame's coarse steps.
+        nearest = distance_transform_edt(~self.mask, return_distances=False, return_indices=True)
+        filled = frame[tuple(nearest)]
         source = self._source_image(np.zeros(self.shape, np.float32))
-        pixels = _resample(self._frame_image(frame), source, sitk.sitkBSpline)
-        return np.where(self.source_mask, pixels.clip(frame.min(), frame.max()), background)
+        pixels = _resample(self._frame_image(filled), source, sitk.sitkBSpline)
+        clipped = pixels.clip(filled.min(), filled.max())
+        return np.where(self.source_mask, clipped, background).astype(np.float32)
 
     @property
     def mask(self) -> np.ndarray:
