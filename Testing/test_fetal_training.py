@@ -1,0 +1,167 @@
+"""Training of the fetal networks: short, resumed, exported."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.eps_net import EpsNet
+from training.export import trace
+from training.runinfo import append_record, run_record
+from training.train_eps import EpsConfig, EpsTrainer
+from training.train_eps import train as train_eps
+from training.train_head_seg import HeadConfig, HeadTrainer, without_head
+from USToMRILib.schedule import Schedule
+
+CPU = torch.device("cpu")
+EPS = EpsConfig("us", steps=6, batch=2, width=8, warmup=2)
+HEADS = HeadConfig(steps=4, batch=2)
+
+
+def spots(count):
+    """Smooth images [count, 128, 128] in [-1, 1]."""
+    y, x = np.indices((128, 128))
+    centres = np.random.default_rng(0).uniform(40, 88, (count, 2))
+    return np.stack(
+        [2 * np.exp(-((x - a) ** 2 + (y - b) ** 2) / 400) - 1 for a, b in centres]
+    ).astype(np.float32)
+
+
+def head_pairs(count):
+    images = np.zeros((count, 2, 192, 192), np.float32)
+    y, x = np.indices((192, 192))
+    images[:, 1] = ((x - 90) / 60) ** 2 + ((y - 100) / 45) ** 2 < 1
+    images[:, 0] = images[:, 1] * 1.4 - 0.7
+    return images
+
+
+def weights(net):
+    return torch.cat([p.flatten() for p in net.state_dict().values()]).double()
+
+
+@pytest.mark.parametrize(
+    ("make", "nets"),
+    [
+        (lambda: EpsTrainer(EPS, spots(5), CPU), ("net", "ema")),
+        (lambda: HeadTrainer(HEADS, head_pairs(3), CPU), ("net",)),
+    ],
+    ids=["eps", "head"],
+)
+def test_a_resumed_run_ends_with_the_weights_of_one_that_never_stopped(tmp_path, make, nets):
+    through = make()
+    for _ in range(4):
+        through.train_step()
+    stopped = make()
+    for _ in range(2):
+        stopped.train_step()
+    save_checkpoint(tmp_path / "c.pt", stopped.state())
+    resumed = make()
+    resumed.load(load_checkpoint(tmp_path / "c.pt"))
+    for _ in range(2):
+        resumed.train_step()
+    for name in nets:
+        expected, found = weights(getattr(through, name)), weights(getattr(resumed, name))
+        assert torch.equal(found, expected)
+        assert not torch.equal(found, weights(getattr(stopped, name)))
+    assert resumed.step == through.step == 4
+
+
+def test_a_run_may_become_longer_but_nothing_else_may_change():
+    state = EpsTrainer(EPS, spots(2), CPU).state()
+    EpsTrainer(replace(EPS, steps=9), spots(2), CPU).load(state)
+    with pytest.raises(ValueError, match="other settings"):
+        EpsTrainer(replace(EPS, batch=3), spots(2), CPU).load(state)
+
+
+def test_eps_follows_from_the_velocity():
+    schedule = Schedule.cosine()
+    net = EpsNet(8, schedule)
+    x0, eps = torch.rand(3, 1, 128, 128) * 2 - 1, torch.randn(3, 1, 128, 128)
+    t = torch.tensor([0, 400, 999])
+    ab = torch.from_numpy(schedule.alpha_bar[1:]).float()[t].view(-1, 1, 1, 1)
+    net.velocity = lambda x, t: ab.sqrt() * eps - (1 - ab).sqrt() * x0  # the exact velocity
+    noisy = ab.sqrt() * x0 + (1 - ab).sqrt() * eps
+    torch.testing.assert_close(net(noisy, t), eps, rtol=0, atol=1e-5)
+    assert net.loss(x0, t, eps) < 1e-9
+
+
+def test_the_traced_network_runs_other_batches_with_gradients():
+    net = EpsNet(8, Schedule.cosine()).eval()
+    for parameter in net.parameters():  # MONAI starts some at zero: a trace of zeros shows nothing
+        torch.nn.init.normal_(parameter, std=0.1)
+    traced = trace(net, torch.randn(2, 1, 128, 128), torch.tensor([3, 900]))
+    x, t = torch.randn(3, 1, 128, 128), torch.tensor([0, 500, 999])
+    inputs = x.clone().requires_grad_(True), x.clone().requires_grad_(True)
+    outputs = traced(inputs[0], t), net(inputs[1], t)
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-4)
+    for output in outputs:
+        output.square().sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=1e-3, atol=1e-3)
+    # No tensor that the trace made itself may sit on the device it was traced on.
+    assert "aten::arange" not in str(traced.inlined_graph)
+
+
+def test_a_short_run_logs_samples_and_checkpoints(tmp_path):
+    config = replace(EPS, steps=2)
+    train_eps(EpsTrainer(config, spots(3), CPU), spots(2), tmp_path, log_every=1)
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in entries] == [1, 2]
+    assert all(np.isfinite(entry["loss"]) for entry in entries)
+    assert all(entry["validation_loss"] > 0 for entry in entries)
+    assert (tmp_path / "samples_000002.png").exists()
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 2
+
+
+@pytest.mark.slow
+def test_training_lowers_the_validation_loss():
+    trainer = EpsTrainer(replace(EPS, steps=150, width=16, warmup=20), spots(20), CPU)
+    before = trainer.validation_loss(spots(8))
+    for _ in range(150):
+        trainer.train_step()
+    assert trainer.validation_loss(spots(8)) < before / 3
+
+
+def test_images_without_head_hold_every_kind_in_range():
+    image, target = (torch.from_numpy(a) for a in head_pairs(1)[0][:, None])
+    made = [without_head(image, target, step_generator(0, n)) for n in range(40)]
+    assert all(m.shape == image.shape for m in made)
+    assert min(m.min() for m in made) == -1
+    assert max(m.max() for m in made) <= 1
+    assert any(torch.equal(m.flatten().sort().values, image.flatten().sort().values) for m in made)
+    assert any((m[target > 0] == -1).all() for m in made)
+
+
+def test_a_checkpoint_is_never_half_written(tmp_path, monkeypatch):
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, {"step": 1})
+
+    def fail(state, file):
+        file.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_checkpoint(path, {"step": 2})
+    assert load_checkpoint(path) == {"step": 1}
+
+
+def test_random_numbers_depend_on_seed_and_step_alone():
+    draws = {float(torch.rand((), generator=step_generator(s, n))) for s in (0, 1) for n in (0, 1)}
+    assert len(draws) == 4
+    again = float(torch.rand((), generator=step_generator(1, 1)))
+    assert again in draws
+
+
+def test_the_record_of_a_run_holds_each_of_its_commands(tmp_path):
+    record = run_record(seed=3)
+    assert record["seed"] == 3
+    assert set(record["versions"]) == {"python", "torch", "monai", "numpy", "SimpleITK"}
+    append_record(tmp_path / "run.json", record, 0)
+    append_record(tmp_path / "run.json", record, 40)
+    records = json.loads((tmp_path / "run.json").read_text())
+    assert [r["from_step"] for r in records] == [0, 40]
