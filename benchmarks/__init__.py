@@ -1,0 +1,1 @@
+"""What is measured, against what, with its results written down."""
