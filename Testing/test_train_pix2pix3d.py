@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from training import train_pix2pix3d
+from training import export_pix2pix3d, train_pix2pix3d
 from training.adult_pairs import Pair
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.export import trace
+from training.export_pix2pix3d import reach
 from training.image_metrics import similarity
 from training.pix2pix3d_net import DIVISORS, Generator
+from training.runinfo import append_record, run_record
 from training.train_pix2pix3d import PatchSampler, Pix2PixConfig, Pix2PixTrainer, train
+from USToMRILib.bundle import load_bundle
+from USToMRILib.pix2pix3d import BUNDLE
 
 CONFIG = Pix2PixConfig(
     steps=6, batch=2, patch=(8, 32, 32), width=4, discriminator_width=4, warmup=2, seed=5
@@ -123,6 +127,32 @@ def test_trace_is_the_network_for_every_allowed_shape() -> None:
         x = torch.randn(2, 1, *shape).clamp(-1, 1)
         with torch.no_grad():
             torch.testing.assert_close(traced(x), net(x), atol=1e-5, rtol=0)
+
+
+def test_reach_of_a_known_convolution() -> None:
+    assert reach(torch.nn.Conv3d(1, 1, (3, 5, 7), padding="same")) == [1, 2, 3]
+
+
+def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
+    pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(pairs)
+    for _ in range(3):
+        trainer.train_step()
+    save_checkpoint(tmp_path / "checkpoint.pt", trainer.state())
+    append_record(tmp_path / "run.json", run_record(CONFIG.seed), 0)
+    command = ["export", "--data", str(tmp_path), "--work", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*command, "--models", str(tmp_path), "--per-head", "1"])
+    monkeypatch.setattr(export_pix2pix3d, "cached_pairs", lambda *_: pairs)
+    export_pix2pix3d.main()
+
+    monkeypatch.setenv("USTOMRI_MODELS", str(tmp_path))
+    bundle = load_bundle(BUNDLE)
+    assert bundle.metadata["metrics"]["volumes"] == len(pairs)
+    x = torch.randn(1, 1, 6, 48, 32).clamp(-1, 1)
+    torch.testing.assert_close(bundle.net(x), trainer.ema(x), atol=1e-5, rtol=0)
+    for file in ("docs/README.md", "docs/held_out.png", "LICENSE"):
+        assert (tmp_path / BUNDLE / file).stat().st_size > 500
 
 
 def test_similarity_of_known_images() -> None:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import monai
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from training.adult_pairs import Pair, cached_pairs
+from training.cards import bundle_metadata, model_card
 from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.export import data_format, export_bundle, trace
@@ -30,15 +30,52 @@ from USToMRILib.pix2pix3d import BUNDLE, translate_volume
 from USToMRILib.progress import Progress
 from USToMRILib.volume import Volume
 
-_PICTURE = Path("docs/held_out.png")
-_DATA = {
-    "name": "Label maps of 17 adult heads that SynthSeg was trained on, with T1 intensity priors",
-    "doi": "10.1016/j.media.2023.102789",
-    "source": "https://github.com/BBillot/SynthSeg",
+SPACING_MM = (1.0, 1.0, 1.0)
+
+DESCRIPTION = (
+    "3D pix2pix generator that turns a volume of intra-operative brain ultrasound into a T1-like "
+    "pseudo-MRI. Every image that it was trained and measured on is simulated: it has never seen "
+    "a real ultrasound volume. What ultrasound does not show is made up from what heads usually "
+    "look like."
+)
+
+SOURCE = {
+    "name": "SynthSeg training label maps: 17 adult heads, with T1 intensity priors",
+    "part": "both images of every pair are simulated from the label maps; training, validation "
+    "and test heads as in training/splits/adult.json",
+    "reference": "Billot et al., Med. Image Anal. 2023, doi:10.1016/j.media.2023.102789, "
+    "https://github.com/BBillot/SynthSeg.",
     "licence": "Apache-2.0",
-    "use": "both images of every pair are simulated from the label maps",
 }
-_LICENCE = """The weights in this folder were trained by the USToMRI project on images simulated
+
+INPUT = """
+An ultrasound volume with the probe at the top: j points away from the probe, i is lateral, k is
+the direction of the sweep. Other orientations run, but were not trained. The generator works at
+1 mm; the library resamples volumes with other voxels, and back. Intensities: the least value, the
+background, becomes -1 and the 99.5th percentile of the rest 1. Output -1..1 stands for 0..255 in
+arbitrary units. Normalisation layers are batch normalisation with fixed statistics and there is no
+dropout: at inference a voxel depends on nothing beyond the receptive field, so that windows join.
+"""
+
+LIMITS = """
+- How well it does on real ultrasound (RESECT, ReMIND) is not known. The simulation leaves out
+  refraction, multiple echoes, side lobes, blood, air and instruments.
+- Healthy adult anatomy only: no tumours, oedema, cavities, brain shift, fetuses or newborns.
+- Grey and white matter echo nearly alike: their border is inferred from sulci and ventricles. In
+  shadows and at depth, where only noise is left, the anatomy is invented.
+- Vessels, bone and what lies outside the brain are unreliable.
+"""
+
+MEASURES = """
+Simulated volumes of heads in neither training nor validation, mean and standard deviation over
+volumes. `ssim`, `psnr` (dB) and `l1` (of 0..255) count only voxels inside the cone; `_all` counts
+every voxel, where the empty background flatters. For comparison the same for two answers that
+need no network: the ultrasound itself, and the mean MRI intensity everywhere.
+
+![Heads that training never saw: ultrasound, pseudo-MRI, MRI](held_out.png)
+"""
+
+LICENCE = """The weights in this folder were trained by the USToMRI project on images simulated
 from the label maps of SynthSeg (Billot et al. 2023, https://github.com/BBillot/SynthSeg), which are
 licensed under the Apache License, Version 2.0. The weights are licensed under the same terms:
 
@@ -74,7 +111,7 @@ def translate_pairs(
     net: torch.jit.ScriptModule, window: Sequence[int], pairs: list[Pair]
 ) -> list[np.ndarray]:
     """Translate the ultrasound of every pair as the product does, float32 [k, j, i] in 0..255."""
-    metadata = {"window": list(window), "divisors": list(DIVISORS), "spacing_mm": [1.0] * 3}
+    metadata = {"window": list(window), "divisors": list(DIVISORS), "spacing_mm": list(SPACING_MM)}
     bundle = Bundle(BUNDLE, metadata, "", net)
     return [
         translate_volume(Volume(pair.ultrasound, Grid(pair.mri.shape[::-1])), bundle, Progress())
@@ -86,22 +123,17 @@ def held_out_metrics(translated: Sequence[np.ndarray], pairs: Sequence[Pair]) ->
     """Return mean and standard deviation over volumes of each similarity, and of two baselines."""
     mean_mri = float(np.mean([pair.mri[pair.cone].mean() for pair in pairs]))
     rows = {
-        "pseudo_mri": [similarity(t, p.mri, p.cone) for t, p in zip(translated, pairs)],
-        "baseline_ultrasound_itself": [similarity(p.ultrasound, p.mri, p.cone) for p in pairs],
-        "baseline_constant_mean": [
-            similarity(np.full(p.mri.shape, mean_mri), p.mri, p.cone) for p in pairs
-        ],
+        "": [similarity(image, p.mri, p.cone) for image, p in zip(translated, pairs)],
+        "ultrasound_itself_": [similarity(p.ultrasound, p.mri, p.cone) for p in pairs],
+        "constant_": [similarity(np.full(p.mri.shape, mean_mri), p.mri, p.cone) for p in pairs],
     }
-    return {
-        name: {
-            key: {
-                "mean": round(float(np.mean([row[key] for row in found])), 4),
-                "sd": round(float(np.std([row[key] for row in found])), 4),
-            }
-            for key in found[0]
-        }
-        for name, found in rows.items()
-    }
+    metrics = {}
+    for prefix, found in rows.items():
+        for name in found[0]:
+            values = [row[name] for row in found]
+            metrics[f"{prefix}{name}_mean"] = round(float(np.mean(values)), 3)
+            metrics[f"{prefix}{name}_sd"] = round(float(np.std(values)), 3)
+    return metrics
 
 
 def picture(translated: Sequence[np.ndarray], pairs: Sequence[Pair], path: Path) -> None:
@@ -109,10 +141,11 @@ def picture(translated: Sequence[np.ndarray], pairs: Sequence[Pair], path: Path)
     figure = Figure(figsize=(12, 2 * len(pairs)), facecolor="black")
     axes = figure.subplots(len(pairs), 6, squeeze=False)
     for row, image, pair in zip(axes, translated, pairs):
-        mri = np.where(pair.cone, pair.mri, 0)
-        for offset, cut in ((0, np.s_[48]), (3, np.s_[:, :, 64])):
-            for axis, volume in zip(row[offset:], (pair.ultrasound, image, mri)):
-                axis.imshow(volume[cut] if offset == 0 else volume[cut].T, "gray", vmin=0, vmax=255)
+        shown = (pair.ultrasound, image, np.where(pair.cone, pair.mri, 0))
+        k, _, i = (size // 2 for size in image.shape)
+        cuts = [volume[k] for volume in shown] + [volume[:, :, i].T for volume in shown]
+        for axis, cut in zip(row, cuts):
+            axis.imshow(cut, "gray", vmin=0, vmax=255)
     for axis, title in zip(
         axes[0], ("ultrasound (simulated)", "pseudo-MRI", "MRI (simulated)") * 2
     ):
@@ -124,159 +157,92 @@ def picture(translated: Sequence[np.ndarray], pairs: Sequence[Pair], path: Path)
 
 
 def make_metadata(
-    state: dict[str, Any], runs: list[dict[str, Any]], metrics: dict[str, Any], extents: list[int]
+    state: dict[str, Any], runs_file: Path, metrics: dict[str, Any], extents: list[int]
 ) -> dict[str, Any]:
     """Return the bundle's metadata, but for the checksum."""
     shape = [f"{by}*n" for by in DIVISORS]
     config = state["config"]
-    return {
-        "version": "0.1.0",
-        "task": "3D brain ultrasound to T1-like pseudo-MRI",
-        "description": "3D pix2pix generator, trained on simulated pairs of adult heads",
-        "monai_version": monai.__version__,
-        "pytorch_version": torch.__version__,
-        "numpy_version": np.__version__,
-        "intended_use": "Research on image translation. Not for diagnosis, planning or guidance.",
-        "spacing_mm": [1.0, 1.0, 1.0],
-        "orientation": "trained with the probe at the top: j away from it, i lateral, k the sweep",
-        "divisors": list(DIVISORS),
-        "window": config["patch"],
-        "receptive_field": {"reach": extents, "unit": "voxels along (D, H, W), to each side"},
-        "normalisation": "batch normalisation with fixed statistics; no dropout; nothing at "
-        "inference depends on other voxels than those in the receptive field",
-        "intensity": "ultrasound: least value to -1, 99.5th percentile of the rest to 1; "
-        "pseudo-MRI: -1..1 to 0..255",
-        "network_data_format": {
+    return bundle_metadata(
+        "3D brain ultrasound to T1-like pseudo-MRI",
+        DESCRIPTION,
+        {
             "inputs": {"image": data_format({"0": "B-mode ultrasound"}, shape, [-1, 1], "image")},
             "outputs": {"pred": data_format({"0": "pseudo-MRI (T1)"}, shape, [-1, 1], "image")},
         },
-        "training": {"steps": state["step"], "config": config, "runs": runs, "data": [_DATA]},
-        "split": {part: read_split("adult")[part] for part in PARTS},
-        "metrics": metrics,
-    }
+        runs_file,
+        [SOURCE],
+        metrics,
+        steps=state["step"],
+        config=config,
+        split="training/splits/adult.json",
+        subjects={part: read_split("adult")[part] for part in PARTS},
+        spacing_mm=list(SPACING_MM),
+        orientation="probe at the top: j away from it, i lateral, k the sweep",
+        divisors=list(DIVISORS),
+        window=config["patch"],
+        receptive_field={"reach": extents, "unit": "voxels along (D, H, W), to each side"},
+        normalisation="batch normalisation with fixed statistics, no dropout",
+    )
 
 
 def make_card(metadata: dict[str, Any]) -> str:
     """Return the model card, in plain words."""
-    training, metrics = metadata["training"], metadata["metrics"]
-    config, run, test = training["config"], training["runs"][-1], metrics["test"]
-    rows = "\n".join(
-        f"| {label} | "
-        + " | ".join(
-            f"{test[name][key]['mean']:.3g} ± {test[name][key]['sd']:.2g}" for key in _COLUMNS
-        )
-        + " |"
-        for name, label in (
-            ("pseudo_mri", "pseudo-MRI"),
-            ("baseline_ultrasound_itself", "the ultrasound itself"),
-            ("baseline_constant_mean", "the mean MRI intensity everywhere"),
-        )
+    config, steps = metadata["config"], metadata["steps"]
+    training = (
+        f"Short: {steps} steps of {config['batch']} patches of "
+        f"{' x '.join(map(str, config['patch']))} voxels, on part of one CPU core. "
+        f"{len(metadata['subjects']['train'])} heads, {config['pairs_per_head']} simulated pairs "
+        "of each: T1 contrast from SynthSeg's priors, B-mode from "
+        "`training/ultrasound_simulation.py`. U-Net, 3D PatchGAN, least-squares adversarial loss "
+        f"+ {config['l1_weight']:g} x L1 inside the cone, Adam, moving average of the weights."
     )
-    split = metadata["split"]
-    patches = training["steps"] * config["batch"]
-    return _CARD.format(
-        steps=training["steps"],
-        batch=config["batch"],
-        patches=patches,
-        heads=len(split["train"]),
-        pairs=config["pairs_per_head"],
-        test=", ".join(split["test"]),
-        volumes=metrics["volumes"],
-        rows=rows,
-        command=run["command"],
-        commit=run["commit"],
-        torch=metadata["pytorch_version"],
-        monai=metadata["monai_version"],
-        measured=metrics["command"],
-        measured_commit=metrics["commit"],
-    )
+    sections = {
+        "Input and output": INPUT,
+        "Training": training,
+        "Limits": LIMITS,
+        "How it was measured": MEASURES,
+    }
+    return model_card("3D ultrasound to pseudo-MRI", metadata, sections)
 
 
-_COLUMNS = ("ssim", "psnr", "l1", "ssim_all", "psnr_all")
-_CARD = """# pix2pix3d
-
-A 3D pix2pix generator that turns a volume of intra-operative brain ultrasound into a T1-like
-pseudo-MRI. **Every image it was trained and measured on is simulated; it has never seen a real
-ultrasound volume.** The pseudo-MRI is synthetic. It is for research, not for diagnosis, planning or
-guidance: what is not visible in the ultrasound is made up from what heads usually look like.
-
-![held-out heads](held_out.png)
-
-*Heads that training never saw: ultrasound, pseudo-MRI, MRI; the middle slice and one across.*
-
-## Input and output
-Ultrasound volume, 1 mm voxels (others are resampled), the probe at the top: j points away from the
-probe, i is lateral, k is the direction of the sweep. Other orientations run, but were not trained.
-Output 0..255 in arbitrary units, 0 outside the cone.
-
-## Training
-- Pairs simulated from label maps of adult heads (SynthSeg, Billot et al. 2023,
-  doi:10.1016/j.media.2023.102789, Apache-2.0): T1 contrast from SynthSeg's priors; B-mode from
-  `training/ultrasound_simulation.py`. {heads} heads with {pairs} pairs each; healthy anatomy, no
-  tumours, no resection cavities, no brain shift between the images.
-- U-Net with batch normalisation, 3D PatchGAN, least-squares adversarial loss + 100 x L1 inside the
-  cone, patches of 8 x 128 x 128, Adam, moving average of the weights.
-- **Short: {steps} steps of {batch} patches ({patches} patches) on part of one CPU core.** More
-  training will make it better.
-- `{command}` at commit `{commit}` (torch {torch}, MONAI {monai}); earlier commands of the run, if
-  any, are in the metadata.
-
-## Measured
-{volumes} simulated volumes of {test}, which were in neither training nor validation; mean ±
-standard deviation over volumes. The first three columns count only voxels inside the cone, the last
-two every voxel, where the empty background flatters.
-
-| | SSIM | PSNR dB | L1 (0..255) | SSIM, all | PSNR dB, all |
-|---|---|---|---|---|---|
-{rows}
-
-`{measured}` at commit `{measured_commit}`.
-
-## Limits
-- How well it does on real ultrasound (RESECT, ReMIND) is not known. The simulation leaves out
-  refraction, multiple echoes, side lobes, blood, air and instruments.
-- Lesions, oedema, cavities, fetal and neonatal brains were not in training.
-- Grey and white matter echo alike: their border is drawn from the shape of sulci and ventricles.
-  In shadows and at depth, where only noise is left, the anatomy is invented.
-- The same seed and device give the same voxels; other devices differ in the last digits.
-"""
+def load_generator(state: dict[str, Any]) -> Generator:
+    """Return the averaged generator of a checkpoint, ready to run."""
+    net = Generator(state["config"]["width"]).requires_grad_(False).eval()
+    net.load_state_dict(state["ema"])
+    return net
 
 
 def main() -> None:
-    """Make the bundle `pix2pix3d` of a training run."""
+    """Make the bundle pix2pix3d of a training run."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     add_data_option(parser)
     parser.add_argument("--work", type=Path, default=Path("runs/pix2pix3d"), help="run's folder")
-    parser.add_argument(
-        "--models", type=Path, help="folder of the bundles; default: Resources/Models"
-    )
+    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
     parser.add_argument("--per-head", type=int, default=4, help="test volumes of each head")
     parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     state = load_checkpoint(options.work / "checkpoint.pt")
-    net = Generator(state["config"]["width"]).requires_grad_(False).eval()
-    net.load_state_dict(state["ema"])
-    window = state["config"]["patch"]
+    window, seed = state["config"]["patch"], state["config"]["seed"]
+    net = load_generator(state)
     traced = trace(net, torch.zeros(1, 1, *window))
-    seed = state["config"]["seed"]
     heads = read_split("adult")["test"]
     pairs = cached_pairs(options.data, heads, options.per_head, seed, options.work / "pairs")
     translated = translate_pairs(traced, window, pairs)
     record = run_record(seed)
     metrics = {
-        "test": held_out_metrics(translated, pairs),
-        "volumes": len(pairs),
         "command": record["command"],
         "commit": record["commit"],
+        "subjects": ", ".join(heads),
+        "volumes": len(pairs),
+        **held_out_metrics(translated, pairs),
     }
-    runs = json.loads((options.work / "run.json").read_text())
-    metadata = make_metadata(state, runs, metrics, reach(net))
-    root = export_bundle(BUNDLE, traced, metadata, make_card(metadata), _LICENCE, options.models)
+    metadata = make_metadata(state, options.work / "run.json", metrics, reach(net))
+    folder = export_bundle(BUNDLE, traced, metadata, make_card(metadata), LICENCE, options.models)
     shown = slice(None, None, max(1, options.per_head // 2))
-    picture(translated[shown], pairs[shown], root / _PICTURE)
-    print(json.dumps(metrics["test"], indent=2))
+    picture(translated[shown], pairs[shown], folder / "docs/held_out.png")
+    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
 
 
 if __name__ == "__main__":
