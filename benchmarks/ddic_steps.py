@@ -15,9 +15,8 @@ import torch
 from training.data import add_data_option
 from training.hc18 import read_hc18
 from training.runinfo import run_record
-from USToMRILib.bridge import ddib, ddic
 from USToMRILib.bundle import load_bundle
-from USToMRILib.fetal import MRI_BUNDLE, US_BUNDLE
+from USToMRILib.fetal import BRIDGES, MRI_BUNDLE, US_BUNDLE
 from USToMRILib.frame import HeadFrame, normalise_ultrasound
 
 PUBLISHED = 1000
@@ -55,13 +54,10 @@ def main() -> None:
     bundles = [load_bundle(name) for name in (US_BUNDLE, MRI_BUNDLE)]
     nets = [bundle.net for bundle in bundles]
     results = {}
-    for name, method, steps in [
-        ("DDIC", ddic, PUBLISHED),
-        *(("DDIC", ddic, steps) for steps in STEPS),
-        ("DDIB", ddib, STEPS[1]),
-    ]:
+    for name, steps in [*(("DDIC", n) for n in (PUBLISHED, *STEPS)), ("DDIB", STEPS[1])]:
         start = time.perf_counter()
-        results[name, steps] = (method(x0, *nets, steps=steps), time.perf_counter() - start)
+        made = BRIDGES[name.lower()](x0, *nets, steps=steps)
+        results[name, steps] = (made, time.perf_counter() - start)
         print(f"{name} {steps}: {results[name, steps][1]:.0f} s", flush=True)
     published, longest = results["DDIC", PUBLISHED]
     rows = [
@@ -75,8 +71,9 @@ def main() -> None:
         "# DDIC with fewer steps",
         "",
         f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; "
-        f"{options.images} images, small heads to large, of the test part of `training/splits/hc18.json` (real ultrasound,"
-        " heads by their annotated ellipse), CPU, fp32. Weights: "
+        f"{options.images} images, small heads to large, of the test part of "
+        "`training/splits/hc18.json` (real ultrasound, heads by their annotated ellipse), CPU, "
+        "fp32. Weights: "
         + ", ".join(f"{bundle.name} {bundle.sha256[:12]}" for bundle in bundles)
         + ".",
         "",
