@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CMAKE = shutil.which("cmake")
+CMAKE = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
 
 SLICER_CONFIG = """
 set(Slicer_USE_FILE ${CMAKE_CURRENT_LIST_DIR}/macros.cmake)
@@ -52,11 +52,15 @@ macro(ctkMacroCompilePythonScript)
 endmacro()
 """
 
-# With a compiler that is taken for granted, the test needs none.
+# Nothing is compiled: with compilers and make taken for granted, the test needs none of them.
 NO_COMPILER = [
-    f"-DCMAKE_{language}_{name}"
-    for language in ("C", "CXX")
-    for name in (f"COMPILER={sys.executable}", "COMPILER_FORCED=1", "COMPILER_ID_RUN=1")
+    "-GUnix Makefiles",
+    f"-DCMAKE_MAKE_PROGRAM={sys.executable}",
+    *(
+        f"-DCMAKE_{language}_{setting}"
+        for language in ("C", "CXX")
+        for setting in (f"COMPILER={sys.executable}", "COMPILER_FORCED=1", "COMPILER_ID_RUN=1")
+    ),
 ]
 
 

@@ -133,6 +133,7 @@ def test_button_makes_a_pseudo_mri(panel: Any) -> None:
     """The choices reach the command line, progress is shown, and the output appears."""
     node = add_ultrasound()
     node.SetAndObserveTransformNodeID(volumes.add_transform(np.diag([2.0, 1, 1, 1])).GetID())
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     panel.ui.inputSelector.setCurrentNode(node)
     panel.ui.methodSelector.currentIndex = 1
     panel.ui.stepsSpinBox.value = 20
@@ -153,6 +154,9 @@ def test_button_makes_a_pseudo_mri(panel: Any) -> None:
     }
     assert options == {"method": "ddib", "steps": "20", "device": "auto"}
     assert {1, 4} <= set(seen)
+    view = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
+    assert view.GetBackgroundVolumeID() == node.GetID()
+    assert view.GetForegroundVolumeID() == output.GetID()
     assert panel.ui.translateButton.enabled
     assert not panel.ui.cancelButton.enabled
     assert panel.ui.statusLabel.text == (
@@ -187,6 +191,8 @@ def test_failure_is_a_message(panel: Any, module: Any, manner: str, message: str
     wait_until(lambda: panel.ui.translateButton.enabled)
     assert message in panel.ui.statusLabel.text
     assert "ustomri:" not in panel.ui.statusLabel.text
+    panel.ui.seedSpinBox.value = 5
+    assert message in panel.ui.statusLabel.text
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 

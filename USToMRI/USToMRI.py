@@ -69,10 +69,10 @@ def _helpText() -> str:
 def _acknowledgementText() -> str:
     return _(
         "<p>The methods are those of two papers:</p>"
-        "<p>DDIC and DDIB: the Dual Diffusion Imposed Correlation paper on fetal ultrasound to MRI"
-        " translation without pairs.</p>"
-        "<p>Pix2Pix: the BrainVoxGen paper on the synthesis of MRI volumes from ultrasound with a"
-        " 3D conditional adversarial network.</p>"
+        "<p>DDIC (Dual Diffusion Imposed Correlation): <i>Translation of Fetal Brain Ultrasound"
+        " Images into Pseudo-MRI Images using Artificial Intelligence</i>.</p>"
+        "<p>Pix2Pix in 3D: <i>BrainVoxGen: Deep Learning Framework for Synthesis of Ultrasound to"
+        " MRI</i>.</p>"
     )
 
 

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-SCENE_PACKAGES = "libgl1 libxrender1 libxcursor1 libgomp1"
-PANEL_PACKAGES = "libegl1 libgl1 libglib2.0-0 libxkbcommon0 libdbus-1-3 libfontconfig1"
+# Found by starting from a minimal Debian 12.
+SCENE_PACKAGES = "libstdc++6"
+PANEL_PACKAGES = "libgl1 libegl1 libglib2.0-0 libxkbcommon0 libfontconfig1 libdbus-1-3"
 
 _SCENE = "import slicer; slicer.vtkMRMLScene"
 _PANEL = "from PySide6 import QtUiTools, QtWidgets; QtWidgets.QApplication([])"

@@ -10,7 +10,7 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-TORCH_REQUIREMENT = ">=2.0"
+TORCH_REQUIREMENT = ">=2.1"
 
 
 class DependenciesDeclined(RuntimeError):

@@ -144,7 +144,7 @@ class TranslationJob:
             return
         self._readProgress()
         self._readLine(self._unfinishedLine.strip())
-        if exitStatus != qt.QProcess.NormalExit:
+        if exitStatus == qt.QProcess.CrashExit:
             message = _("The translation stopped unexpectedly; the computer may lack memory.")
             self._finish(None, TranslationError(message))
         elif exitCode != 0:

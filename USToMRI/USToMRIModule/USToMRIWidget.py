@@ -27,6 +27,7 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode: Any = None
         self._guiTag: Any = None
         self._job: Optional[TranslationJob] = None
+        self._shownReason = ""
         VTKObservationMixin.__init__(self)
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
@@ -114,25 +115,28 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _start(self) -> TranslationJob:
         chosen = self._parameterNode
+        inputNode = chosen.inputVolume
         job: TranslationJob = self.logic.startTranslation(
-            chosen.inputVolume,
+            inputNode,
             chosen.outputVolume,
             method=chosen.method.value,
             device=chosen.device.value,
             steps=chosen.steps or None,
             seed=chosen.seed,
             onProgress=self._showProgress,
-            onFinished=self._onFinished,
+            onFinished=lambda node, error: self._onFinished(inputNode, node, error),
         )
         return job
 
-    def _onFinished(self, outputNode: Any, error: Optional[Exception]) -> None:
+    def _onFinished(self, inputNode: Any, outputNode: Any, error: Optional[Exception]) -> None:
         self._job = None
         self._showIdle()
         if error is not None:
             self._showMessage(str(error))
             return
-        slicer.util.setSliceViewerLayers(foreground=outputNode, foregroundOpacity=0.5)
+        slicer.util.setSliceViewerLayers(
+            background=inputNode, foreground=outputNode, foregroundOpacity=0.5
+        )
         made = _("Made {name}.").format(name=outputNode.GetName())
         self._showMessage(" ".join([made, *warningsOf(outputNode)]))
 
@@ -147,17 +151,19 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _updateReadiness(self, caller: Any = None, event: Any = None) -> None:
         """Enable Translate when it can run, else say why it cannot."""
-        if self._parameterNode is None:
-            reason = _("The module is not open.")
-        else:
-            chosen = self._parameterNode
-            reason = self.logic.reasonNotReady(
-                chosen.inputVolume, chosen.outputVolume, chosen.method.value
-            )
+        chosen = self._parameterNode
+        if chosen is None:
+            self.ui.translateButton.enabled = False
+            return
+        reason = self.logic.reasonNotReady(
+            chosen.inputVolume, chosen.outputVolume, chosen.method.value
+        )
         self.ui.translateButton.enabled = not reason and self._job is None
         self.ui.translateButton.toolTip = reason or _("Make a synthetic MRI of the ultrasound")
-        if self._job is None:
+        # What became of the last translation stays until there is a new reason.
+        if self._job is None and (reason or self.ui.statusLabel.text == self._shownReason):
             self._showMessage(reason)
+            self._shownReason = reason
 
     def _showRunning(self) -> None:
         self.ui.cancelButton.enabled = True
