@@ -163,5 +163,6 @@ def test_the_record_of_a_run_holds_each_of_its_commands(tmp_path):
     assert set(record["versions"]) == {"python", "torch", "monai", "numpy", "SimpleITK"}
     append_record(tmp_path / "run.json", record, 0)
     append_record(tmp_path / "run.json", record, 40)
+    append_record(tmp_path / "run.json", record, 40)  # the one before was cut off
     records = json.loads((tmp_path / "run.json").read_text())
     assert [r["from_step"] for r in records] == [0, 40]

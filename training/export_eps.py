@@ -124,8 +124,8 @@ def _card(trainer: EpsTrainer, metadata: dict[str, Any]) -> str:
     training = (
         f"{trainer.step} steps of batch {config.batch} on one CPU core: a short training, about "
         "an hour. Velocity prediction (exported as eps), AdamW, moving average "
-        f"{config.ema}, small rotations, scales, shifts, mirror images and gamma; half of the noise "
-        "levels drawn among the noisiest 40 %."
+        f"{config.ema}, small rotations, scales, shifts, mirror images and gamma; half of the "
+        "noise levels drawn among the noisiest 40 % (see the commands below for where that began)."
     )
     samples = (
         f"![{SAMPLES} samples](samples.png)\n\n{SAMPLES} images that the network dreamed, by the "

@@ -36,9 +36,13 @@ def run_record(seed: int) -> dict[str, Any]:
 
 
 def append_record(path: Path, record: dict[str, Any], step: int) -> None:
-    """Add the record of a command that goes on from ``step`` to the records of its run."""
+    """Add the record of a command that goes on from ``step`` to the records of its run.
+
+    Earlier commands that started at ``step`` or beyond left nothing and are dropped.
+    """
     records = json.loads(path.read_text()) if path.exists() else []
-    path.write_text(json.dumps([*records, {**record, "from_step": step}], indent=2))
+    kept = [earlier for earlier in records if earlier["from_step"] < step]
+    path.write_text(json.dumps([*kept, {**record, "from_step": step}], indent=2))
 
 
 def _module_name() -> str:
