@@ -344,6 +344,18 @@ def test_cancelled_job_never_reports(panel: Any, module: Any) -> None:
     assert node in outputs()
 
 
+def test_reload_reads_all_code_again(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slicer's Reload button drops the module's parts and the library, and nothing else."""
+    from USToMRIModule.Reload import forgetModules
+
+    names = ["USToMRI", "USToMRIModule", "USToMRIModule.Reload", "USToMRILib.grid", "numpy"]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "modules", dict.fromkeys(names))
+        forgetModules()
+        left = list(sys.modules)
+    assert left == ["USToMRI", "numpy"]
+
+
 def test_stand_in_is_strict() -> None:
     """What Slicer's PythonQt refuses, or would pass over in silence, raises here."""
     button = qt.QPushButton()
