@@ -67,7 +67,7 @@ class TranslationJob:
         self._command = command
         self._onProgress = onProgress
         self._onFinished = onFinished
-        self._folder: Optional[tempfile.TemporaryDirectory[str]] = None
+        self._folder: Optional[Path] = None
         self._cancelled = False
         self._unfinishedLine = ""
         self._lastWords: list[str] = []
@@ -86,8 +86,12 @@ class TranslationJob:
 
         :param arguments: options of ``translate`` on the command line.
         """
-        self._folder = tempfile.TemporaryDirectory(prefix="USToMRI-")
-        volume.write(self._path("input.nrrd"))
+        self._folder = Path(tempfile.mkdtemp(prefix="USToMRI-"))
+        try:
+            volume.write(self._path("input.nrrd"))
+        except Exception:
+            self._forgetFiles()
+            raise
         environment = qt.QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONPATH", _libraryPath(environment.value("PYTHONPATH")))
         self._process.setProcessEnvironment(environment)
@@ -111,13 +115,13 @@ class TranslationJob:
 
     def _path(self, name: str) -> str:
         assert self._folder is not None
-        return str(Path(self._folder.name) / name)
+        return str(self._folder / name)
 
     def _forgetFiles(self) -> None:
         # Later, because Qt must not find the process gone that is just telling about its end.
         qt.QTimer.singleShot(0, lambda: _running.discard(self))
         if self._folder is not None:
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
     def _readProgress(self) -> None:
@@ -154,7 +158,7 @@ class TranslationJob:
 
     def _reason(self, exitCode: int) -> str:
         if exitCode == _UNUSABLE_INPUT and self._lastWords:
-            return self._lastWords[-1].partition("ustomri: ")[2] or self._lastWords[-1]
+            return self._lastWords[-1].removeprefix("ustomri: ")
         message = _("The translation failed (exit status {code}); Slicer's log has the details.")
         return message.format(code=exitCode)
 
