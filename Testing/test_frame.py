@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from USToMRILib.ellipse import Ellipse
-from USToMRILib.frame import FRAME_PIXEL_MM, HeadFrame, normalise, normalise_ultrasound
+from USToMRILib.frame import FRAME_PIXEL_MM, HeadFrame, normalise_head
+from USToMRILib.intensity import rescale
 
 SHAPE, SPACING = (300, 400), (0.4, 0.5)
 
@@ -80,9 +81,14 @@ def test_the_mask_is_the_skull_upright_and_centred():
 def test_normalisation_is_unit_range_inside_and_background_outside():
     frame = HeadFrame(Ellipse((80.0, 75.0), (50.0, 40.0), 0.0), SHAPE, SPACING)
     values = np.random.default_rng(0).gamma(2.0, 20.0, (128, 128))
-    scaled = normalise_ultrasound(values, frame.mask)
+    scaled = normalise_head(values, frame.mask)
     assert scaled.dtype == np.float32
     assert (scaled.min(), scaled.max()) == (-1, 1)
     assert (scaled[~frame.mask] == -1).all()
-    np.testing.assert_allclose(normalise_ultrasound(3 * values + 7, frame.mask), scaled, atol=1e-5)
-    assert normalise(np.full((128, 128), 25.0), frame.mask, 0, 100)[64, 64] == pytest.approx(-0.5)
+    np.testing.assert_allclose(normalise_head(3 * values + 7, frame.mask), scaled, atol=1e-5)
+
+
+def test_rescaling_maps_black_and_white_and_clips():
+    values = np.array([-5.0, 0.0, 25.0, 100.0, 300.0])
+    np.testing.assert_allclose(rescale(values, 0, 100), [-1, -1, -0.5, 1, 1])
+    np.testing.assert_array_equal(rescale(values, 7, 7), -1)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from USToMRILib.bundle import Bundle, list_bundles, load_bundle
 from USToMRILib.errors import Cancelled
 from USToMRILib.grid import Grid
+from USToMRILib.intensity import rescale
 from USToMRILib.pix2pix3d import (
     BUNDLE,
     model_grid,
-    normalise_ultrasound,
     translate_volume,
     ultrasound_cone,
     ultrasound_range,
@@ -69,7 +69,7 @@ def test_identity_returns_the_normalised_input_whatever_the_size(
     net = Net()
     found = translate_volume(volume_of(array), bundle_of(net), Progress())
     low, high = ultrasound_range(array)
-    expected = (normalise_ultrasound(array, low, high) + 1) * 127.5
+    expected = (rescale(array, low, high) + 1) * 127.5
     expected[~ultrasound_cone(array)] = 0
     assert found.dtype == np.float32
     assert found.shape == shape
@@ -190,7 +190,7 @@ def test_other_voxel_sizes_are_seen_at_the_trained_one_and_come_back_in_place(
     centre = (points * weights).sum((0, 1, 2)) / weights.sum()
     assert np.linalg.norm(centre - middle) < 0.1
     low, high = ultrasound_range(ball)
-    expected = (normalise_ultrasound(ball, low, high) + 1) * 127.5
+    expected = (rescale(ball, low, high) + 1) * 127.5
     assert np.abs(found - expected)[found > 0].max() < 12
 
 
@@ -208,12 +208,10 @@ def test_model_grid_covers_the_same_extent() -> None:
 
 def test_normalisation_ignores_gain_offset_and_background() -> None:
     array = np.pad(textured((6, 20, 20)) // 2 + 10, 5)
-    reference = normalise_ultrasound(array, *ultrasound_range(array))
+    reference = rescale(array, *ultrasound_range(array))
     louder = array.astype(np.int32) * 7 - 100
     wider = np.pad(array, 20)
-    np.testing.assert_allclose(
-        normalise_ultrasound(louder, *ultrasound_range(louder)), reference, atol=1e-5
-    )
+    np.testing.assert_allclose(rescale(louder, *ultrasound_range(louder)), reference, atol=1e-5)
     assert ultrasound_range(wider) == ultrasound_range(array)
     assert reference.min() == -1
     assert reference.max() == 1

@@ -11,7 +11,7 @@ from . import bridge
 from .bundle import Bundle, load_bundle
 from .ellipse import Ellipse
 from .errors import InputError
-from .frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_ultrasound
+from .frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, find_head
 from .progress import Progress
@@ -80,7 +80,7 @@ def translate_slice(
     with progress.phase("head"):
         head = _head(volume, hint, device)
     frame = HeadFrame(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
-    x0 = normalise_ultrasound(frame.to_frame(volume.array[0]), frame.mask)
+    x0 = normalise_head(frame.to_frame(volume.array[0]), frame.mask)
     y = BRIDGES[method](
         torch.from_numpy(x0)[None, None].to(device),
         *(bundle.net for bundle in nets),

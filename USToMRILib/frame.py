@@ -14,10 +14,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from .ellipse import Ellipse
+from .intensity import rescale
 
 FRAME_SIZE = 128
 FRAME_PIXEL_MM = 1.094
-BACKGROUND = -1.0
+BACKGROUND = np.float32(-1)
 
 # A Gaussian of this full width at half maximum (in output pixels) before sampling keeps detail
 # finer than the output's pixels from folding into it.
@@ -98,22 +99,13 @@ def _resample(image: sitk.Image, grid: sitk.Image, interpolator: int) -> np.ndar
     return sitk.GetArrayFromImage(moved)
 
 
-def normalise(frame: np.ndarray, mask: np.ndarray, black: float, white: float) -> np.ndarray:
-    """Scale a frame so that ``black`` becomes -1 and ``white`` 1; clipped, -1 outside the mask.
+def normalise_head(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Scale an ultrasound frame to [-1, 1], -1 outside the head.
 
-    Args:
-        frame: float [128, 128].
-        mask: boolean [128, 128], inside the head.
-    """
-    scaled = (frame - black) / max(white - black, np.finfo(np.float32).eps) * 2 - 1
-    return np.where(mask, scaled.clip(-1, 1), BACKGROUND).astype(np.float32)
-
-
-def normalise_ultrasound(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Scale an ultrasound frame to [-1, 1] from the 1st to the 97th percentile inside the head.
+    Black and white are the 1st and the 97th percentile inside the head.
 
     The skull is a few per cent of the head's pixels and far brighter than the brain; left to set
     white, it would press the brain into the darkest fifth of the range.
     """
     black, white = np.percentile(frame[mask], [1.0, 97.0])
-    return normalise(frame, mask, float(black), float(white))
+    return np.where(mask, rescale(frame, black, white), BACKGROUND)

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from .bundle import load_bundle
 from .ellipse import Ellipse
 from .errors import InputError
+from .intensity import rescale
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -121,14 +122,14 @@ def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -
     """
     pixels = np.asarray(pixels, np.float32)
     black, white = float(pixels.min()), float(np.percentile(pixels, 99.5))
-    scaled = ((pixels - black) / max(white - black, np.finfo(np.float32).eps)).clip(0, 1)
-    image = sitk.GetImageFromArray(scaled)
+    # From 0, so that what is sampled beyond the image becomes -1 in the end.
+    image = sitk.GetImageFromArray(rescale(pixels, black, white) + 1)
     image.SetSpacing(spacing)
     pixel = grid.GetSpacing()[0]
     if pixel > min(spacing):
         # As in the frame: half a pixel of blur keeps speckle from folding.
         image = sitk.SmoothingRecursiveGaussian(image, 0.5 * pixel)
-    return sitk.GetArrayFromImage(sitk.Resample(image, grid)) * 2 - 1
+    return sitk.GetArrayFromImage(sitk.Resample(image, grid)) - 1
 
 
 def _probability(net: HeadNet, pixels: np.ndarray, device: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .grid import Grid
+from .intensity import rescale
 from .progress import Progress
 from .volume import Volume
 from .windows import blend_windows
@@ -37,14 +38,6 @@ def ultrasound_range(array: np.ndarray) -> tuple[float, float]:
     above = array[array > low]
     high = float(np.percentile(above, _HIGH_PERCENTILE)) if above.size else low
     return low, high
-
-
-def normalise_ultrasound(array: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map `low`..`high` (see `ultrasound_range`) to -1..1, clipped, float32 of the same shape."""
-    if high <= low:
-        return np.full(array.shape, -1, np.float32)
-    scaled = (array.astype(np.float32) - np.float32(low)) * np.float32(2 / (high - low)) - 1
-    return np.clip(scaled, -1, 1)
 
 
 def ultrasound_cone(array: np.ndarray) -> np.ndarray:
@@ -111,7 +104,7 @@ def _translate_array(
     padded = np.pad(padded, [(0, 0), *around[1:]], constant_values=array.min())
 
     def generate(voxels: np.ndarray) -> np.ndarray:
-        return _generate(normalise_ultrasound(voxels, low, high), bundle.net)
+        return _generate(rescale(voxels, low, high), bundle.net)
 
     blended = blend_windows(padded, generate, window, progress)
     inner = tuple(slice(before, before + n) for (before, _), n in zip(around, array.shape))

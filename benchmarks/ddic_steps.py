@@ -17,7 +17,7 @@ from training.hc18 import read_hc18
 from training.runinfo import run_record
 from USToMRILib.bundle import load_bundle
 from USToMRILib.fetal import BRIDGES, MRI_BUNDLE, US_BUNDLE
-from USToMRILib.frame import HeadFrame, normalise_ultrasound
+from USToMRILib.frame import HeadFrame, normalise_head
 
 PUBLISHED = 1000
 STEPS = (100, 50, 25)
@@ -29,7 +29,7 @@ def frames(data: Path, count: int) -> tuple[torch.Tensor, np.ndarray]:
     for head in heads[:: len(heads) // count][:count]:
         spacing = (head.pixel_size_mm, head.pixel_size_mm)
         frame = HeadFrame(head.ellipse, head.mask.shape, spacing)
-        images.append(normalise_ultrasound(frame.to_frame(head.pixels), frame.mask))
+        images.append(normalise_head(frame.to_frame(head.pixels), frame.mask))
         masks.append(frame.mask)
     return torch.from_numpy(np.stack(images))[:, None], np.stack(masks)
 

@@ -15,7 +15,8 @@ from training.data import add_data_option
 from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri
 from training.hc18 import read_hc18
 from USToMRILib.ellipse import Ellipse
-from USToMRILib.frame import HeadFrame, normalise, normalise_ultrasound
+from USToMRILib.frame import BACKGROUND, HeadFrame, normalise_head
+from USToMRILib.intensity import rescale
 
 DOMAINS = ("us", "mri")
 
@@ -39,7 +40,7 @@ def _ultrasound(root: Path, part: str) -> Iterator[np.ndarray]:
         spacing = (head.pixel_size_mm, head.pixel_size_mm)
         pixels = head.pixels
         frame = HeadFrame(head.ellipse, pixels.shape, spacing)
-        yield normalise_ultrasound(frame.to_frame(pixels), frame.mask)
+        yield normalise_head(frame.to_frame(pixels), frame.mask)
 
 
 def _mri(root: Path, part: str) -> Iterator[np.ndarray]:
@@ -49,7 +50,8 @@ def _mri(root: Path, part: str) -> Iterator[np.ndarray]:
         brain = frame.to_frame(np.where(plane.mask, plane.pixels, 0))
         # The brain is no ellipse: its own mask bounds it, and MRI background is true zero.
         inside = frame.to_frame(plane.mask.astype(np.float32)) > 0.5
-        yield normalise(brain, inside, black=0.0, white=float(np.percentile(brain[inside], 99.5)))
+        white = np.percentile(brain[inside], 99.5)
+        yield np.where(inside, rescale(brain, 0.0, white), BACKGROUND)
 
 
 def contact_sheet(slices: Iterable[np.ndarray], path: Path, columns: int = 8) -> None:

@@ -28,7 +28,8 @@ from training.image_metrics import similarity
 from training.pix2pix3d_net import Generator, make_discriminator
 from training.runinfo import append_record, run_record
 from training.splits import read_split
-from USToMRILib.pix2pix3d import normalise_ultrasound, ultrasound_range
+from USToMRILib.intensity import rescale
+from USToMRILib.pix2pix3d import ultrasound_range
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class PatchSampler:
         """Return ultrasound, MRI and cone of one patch, [D, H, W]."""
         pair, slices = self.pairs[index], slice(start, start + self.patch[0])
         cone = pair.cone[slices]
-        ultrasound = normalise_ultrasound(pair.ultrasound[slices], *self.ranges[index])
+        ultrasound = rescale(pair.ultrasound[slices], *self.ranges[index])
         mri = pair.mri[slices].astype(np.float32) / 127.5 - 1
         return ultrasound, np.where(cone, mri, np.float32(-1)), cone
 
