@@ -62,7 +62,7 @@ def model_card(title: str, metadata: dict[str, Any], sections: dict[str, str]) -
     commands = "\n".join(
         f"- from step {run['from_step']}: `{run['command']}` at commit `{run['commit']}`, seed "
         f"{run['seed']}, {run['date']}"
-        for run in runs
+        for run in [*runs[0].get("started_from", []), *runs]
     )
     versions = ", ".join(f"{name} {number}" for name, number in runs[-1]["versions"].items())
     sources = "\n".join(

@@ -9,7 +9,12 @@ from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
 from torch import nn
 from torch.nn import functional as F
 
+from USToMRILib.frame import FRAME_SIZE
 from USToMRILib.schedule import Schedule
+
+# Pixel (0, 0) of the frame is always the same place of an aligned head, and a convolution does not
+# know where it is: column, row and distance from the centre go in with the image.
+PLACES = 3
 
 # The first level works on 2x2 blocks of pixels: a quarter of the work at the finest level, where
 # most of the time goes.
@@ -28,7 +33,7 @@ class TimedUNet(DiffusionModelUNet):
     def __init__(self, width: int) -> None:
         super().__init__(
             spatial_dims=2,
-            in_channels=BLOCK**2,
+            in_channels=BLOCK**2 + PLACES,
             out_channels=BLOCK**2,
             channels=(width, 2 * width, 3 * width),
             num_res_blocks=(1, 2, 2),
@@ -41,7 +46,7 @@ class TimedUNet(DiffusionModelUNet):
         self.register_buffer("frequencies", torch.exp(-math.log(10_000) * exponents))
 
     def forward(self, x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """Map x [B, 4, H, W] at ``timesteps`` int64 [B] to the same shape."""
+        """Map x [B, 7, H, W] at ``timesteps`` int64 [B] to [B, 4, H, W]."""
         phases = timesteps[:, None].to(x.dtype) * self.frequencies[None, :]
         emb = self.time_embed(torch.cat([phases.cos(), phases.sin()], dim=1))
         h = self.conv_in(x)
@@ -71,6 +76,7 @@ class EpsNet(nn.Module):
 
     sqrt_ab: torch.Tensor
     sqrt_one_minus_ab: torch.Tensor
+    places: torch.Tensor
 
     def __init__(self, width: int, schedule: Schedule) -> None:
         super().__init__()
@@ -78,10 +84,15 @@ class EpsNet(nn.Module):
         alpha_bar = torch.from_numpy(schedule.alpha_bar[1:])
         self.register_buffer("sqrt_ab", alpha_bar.sqrt().float())
         self.register_buffer("sqrt_one_minus_ab", (1 - alpha_bar).sqrt().float())
+        axis = torch.linspace(-1, 1, FRAME_SIZE // BLOCK)
+        rows, columns = torch.meshgrid(axis, axis, indexing="ij")
+        self.register_buffer("places", torch.stack([columns, rows, torch.hypot(columns, rows)]))
 
     def velocity(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """v of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1."""
-        return F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, BLOCK), t), BLOCK)
+        places = self.places.expand(len(x), -1, -1, -1)
+        blocks = torch.cat([F.pixel_unshuffle(x, BLOCK), places], dim=1)
+        return F.pixel_shuffle(self.unet(blocks, t), BLOCK)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Eps of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1, same shape as x."""

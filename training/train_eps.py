@@ -16,6 +16,7 @@ from typing import Any, Callable
 import numpy as np
 import torch
 from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
@@ -24,6 +25,8 @@ from training.eps_net import EpsNet
 from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
 from training.runinfo import append_record, run_record
 from USToMRILib.schedule import Schedule
+
+FIRST_WEIGHT = "unet.conv_in.conv.weight"
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,18 @@ class EpsTrainer:
         latent = torch.randn(count, 1, 128, 128, generator=generator).to(self.device)
         return decode(latent, self.ema.eval(), self.schedule, steps)[:, 0].cpu().numpy()
 
+    def start_from(self, state: dict[str, Any]) -> None:
+        """Begin with the averaged weights of another run.
+
+        Input channels that its network did not have begin at zero, so that at first the network
+        computes what the other did.
+        """
+        weights = {**self.net.state_dict(), **state["ema"]}
+        missing = self.net.state_dict()[FIRST_WEIGHT].shape[1] - weights[FIRST_WEIGHT].shape[1]
+        weights[FIRST_WEIGHT] = F.pad(weights[FIRST_WEIGHT], (0, 0, 0, 0, 0, missing))
+        self.net.load_state_dict(weights)
+        self.ema.load_state_dict(weights)
+
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
         return {
@@ -216,6 +231,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start-from", type=Path, metavar="RUN", help="begin with RUN's weights")
     parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
     if options.threads:
@@ -227,10 +243,13 @@ def main() -> None:
     validation = prepared_slices(options.data, options.domain, "validation", work)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = EpsTrainer(config, slices, device)
-    checkpoint = work / "checkpoint.pt"
+    checkpoint, record = work / "checkpoint.pt", run_record(options.seed)
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
-    append_record(work / "run.json", run_record(options.seed), trainer.step)
+    elif options.start_from:
+        trainer.start_from(load_checkpoint(options.start_from / "checkpoint.pt"))
+        record["started_from"] = json.loads((options.start_from / "run.json").read_text())
+    append_record(work / "run.json", record, trainer.step)
     train(trainer, validation, work)
 
 
