@@ -18,6 +18,7 @@ from typing import Any, Callable, NoReturn
 from . import __version__
 from .bridge import SOLVERS
 from .bundle import list_bundles, read_metadata, verify_bundle
+from .cnr import contrast_to_noise
 from .device import DEVICES, choose_device
 from .errors import Cancelled, InputError
 from .fetal import HeadHint
@@ -25,6 +26,7 @@ from .files import check_creatable
 from .head import find_head
 from .progress import CancelToken, ProgressEvent
 from .provenance import sidecar_path
+from .regions import read_region
 from .translate import DEFAULT_STEPS, METHODS, translate
 from .volume import Volume, check_usable, check_writable
 
@@ -55,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_translate(commands)
     _add_head(commands)
+    _add_cnr(commands)
     _add_models(commands)
     return parser
 
@@ -96,6 +99,16 @@ def _add_head(commands: Any) -> None:
     command.add_argument("--mask-out", type=Path, metavar="FILE", help="write the head's mask")
     _add_device(command)
     command.set_defaults(run=_head)
+
+
+def _add_cnr(commands: Any) -> None:
+    command = commands.add_parser("cnr", help="contrast-to-noise ratio, JSON on stdout")
+    _add_input(command)
+    for name in ("--roi", "--background"):
+        command.add_argument(
+            name, type=Path, required=True, metavar="FILE", help="Slicer ROI .mrk.json, or a mask"
+        )
+    command.set_defaults(run=_cnr)
 
 
 def _add_models(commands: Any) -> None:
@@ -169,6 +182,13 @@ def _head(options: argparse.Namespace) -> int:
         "warnings": head.warnings,
     }
     print(json.dumps(answer))
+    return DONE
+
+
+def _cnr(options: argparse.Namespace) -> int:
+    volume = Volume.read(options.input, options.pixel_size, options.frame)
+    regions = (read_region(path, volume.grid) for path in (options.roi, options.background))
+    print(json.dumps(asdict(contrast_to_noise(volume, *regions))))
     return DONE
 
 
