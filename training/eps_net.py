@@ -90,7 +90,7 @@ class EpsNet(nn.Module):
 
     def velocity(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """v of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1."""
-        places = self.places.expand(len(x), -1, -1, -1)
+        places = self.places.expand(x.shape[0], -1, -1, -1)
         blocks = torch.cat([F.pixel_unshuffle(x, BLOCK), places], dim=1)
         return F.pixel_shuffle(self.unet(blocks, t), BLOCK)
 

@@ -124,8 +124,9 @@ def _card(trainer: EpsTrainer, metadata: dict[str, Any]) -> str:
     training = (
         f"{trainer.step} steps of batch {config.batch} on one CPU core: a short training, about "
         "an hour. Velocity prediction (exported as eps), AdamW, moving average "
-        f"{config.ema}, small rotations, scales, shifts, mirror images and gamma; half of the "
-        "noise levels drawn among the noisiest 40 % (see the commands below for where that began)."
+        f"{config.ema}, small rotations, scales, shifts, mirror images and gamma; most of "
+        "the noise levels drawn among the noisiest 40 %: uniform before step 1120 of the first "
+        "run, half of them from there, three in four from step 1000 of the last run."
     )
     samples = (
         f"![{SAMPLES} samples](samples.png)\n\n{SAMPLES} images that the network dreamed, by the "

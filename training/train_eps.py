@@ -115,14 +115,14 @@ class EpsTrainer:
         return torch.stack([torch.as_tensor(self.augment(self.slices[i])) for i in picks])
 
     def _levels(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Half of the levels uniform, half among the noisiest 40 %.
+        """One level in four uniform, the others among the noisiest 40 %.
 
         A head is a few large shapes, which are decided where hardly any signal is left; drawn
         uniformly, those levels come too rarely for its outline to be learned in a short run.
         """
-        steps, half = self.schedule.num_steps, count // 2
-        noisy = torch.randint(int(0.6 * steps), steps, (half,), generator=generator)
-        uniform = torch.randint(steps, (count - half,), generator=generator)
+        steps, few = self.schedule.num_steps, count // 4
+        noisy = torch.randint(int(0.6 * steps), steps, (count - few,), generator=generator)
+        uniform = torch.randint(steps, (few,), generator=generator)
         return torch.cat([noisy, uniform])
 
     def _rate(self) -> float:
