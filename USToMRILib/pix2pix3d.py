@@ -44,7 +44,8 @@ def ultrasound_cone(array: np.ndarray) -> np.ndarray:
     """Return the voxels that the ultrasound reaches, bool [k, j, i].
 
     Outside are the voxels of the smallest value in regions, at least 3 voxels wide, that reach a
-    corner of the volume; fluid can be as dark, but does not.
+    corner of the volume. Fluid or shadow as dark as the outside counts as inside, unless it lies
+    open to it at the edge of the cone.
     """
     from scipy import ndimage
 

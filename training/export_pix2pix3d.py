@@ -64,6 +64,8 @@ LIMITS = """
 - Grey and white matter echo nearly alike: their border is inferred from sulci and ventricles. In
   shadows and at depth, where only noise is left, the anatomy is invented.
 - Vessels, bone and what lies outside the brain are unreliable.
+- Fluid and shadow that are exactly as dark as the background and reach it at the edge of the cone
+  are taken for background: there the pseudo-MRI is 0, with a ragged border.
 """
 
 MEASURES = """
