@@ -81,6 +81,7 @@ def tiny_models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     volume_metadata = {
         "version": "0.0.0",
         "task": "test",
+        "caution": "Only a test.",
         "spacing_mm": [1.0, 1.0, 1.0],
         "divisors": [8, 16, 16],
         "window": [8, 32, 32],

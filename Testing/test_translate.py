@@ -149,6 +149,7 @@ def test_pix2pix3d_runs_the_generator_over_the_volume(tiny_models):
     assert result.volume.grid == Grid((70, 50, 11))
     assert np.corrcoef(result.volume.array.ravel(), values.ravel())[0, 1] < -0.99
     assert list(result.provenance["bundles"]) == ["pix2pix3d"]
+    assert result.warnings == result.provenance["warnings"] == ["Only a test."]
 
 
 @pytest.mark.parametrize(

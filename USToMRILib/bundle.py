@@ -44,6 +44,12 @@ class Bundle:
     sha256: str
     net: torch.jit.ScriptModule
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What the user of a result of this bundle should be told, in at most one sentence."""
+        caution = self.metadata.get("caution")
+        return (caution,) if caution else ()
+
 
 def models_dir() -> Path:
     """The folder that holds the bundles."""

@@ -35,11 +35,13 @@ class SliceTranslation:
         array: float32 [1, rows, columns] in 0 .. 255, 0 outside the head.
         head: as found or given.
         bundles: names of the bundles used, with the SHA-256 of their weights.
+        warnings: sentences that the user should read.
     """
 
     array: np.ndarray
     head: Head
     bundles: dict[str, str]
+    warnings: tuple[str, ...]
 
 
 def translate_slice(
@@ -93,7 +95,8 @@ def translate_slice(
     bundles = {bundle.name: bundle.sha256 for bundle in nets}
     if hint is None:
         bundles[HEAD_BUNDLE] = load_bundle(HEAD_BUNDLE, device).sha256
-    return SliceTranslation(frame.to_source(mri)[None], head, bundles)
+    warnings = (*head.warnings, *(caution for bundle in nets for caution in bundle.cautions))
+    return SliceTranslation(frame.to_source(mri)[None], head, bundles, warnings)
 
 
 def _head(volume: Volume, hint: HeadHint, device: str) -> Head:

@@ -107,7 +107,7 @@ def translate(
             with tracker.phase("load"):
                 bundle = load_bundle(PIX2PIX3D, on)
             array = translate_volume(volume, bundle, tracker)
-            return _Made(array, {PIX2PIX3D: bundle.sha256}, {})
+            return _Made(array, {PIX2PIX3D: bundle.sha256}, {}, bundle.cautions)
         return _translate_fetal(volume, method, on, steps, solver, head, tracker)
 
     made, used, fallback = _with_fallback(compute, chosen)
@@ -141,7 +141,7 @@ def _translate_fetal(
             "circumference_mm": ellipse.circumference_mm,
         },
     }
-    return _Made(done.array, done.bundles, parameters, done.head.warnings)
+    return _Made(done.array, done.bundles, parameters, done.warnings)
 
 
 def _seed(seed: int) -> None:

@@ -19,6 +19,7 @@ def bundle_metadata(
     runs_file: Path,
     data: list[dict[str, str]],
     metrics: dict[str, Any],
+    caution: str | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     """Metadata in MONAI's bundle schema, with what made the weights and how good they are.
@@ -31,6 +32,7 @@ def bundle_metadata(
             its commands go in.
         data: sources with name, part, DOI and licence.
         metrics: measured on held-out data, with the command that measured them.
+        caution: a sentence that the library adds to the warnings of every result.
         more: what else the library needs of this bundle.
     """
     runs = json.loads(runs_file.read_text())
@@ -52,6 +54,7 @@ def bundle_metadata(
         "data": data,
         "training": {"runs": runs},
         "metrics": metrics,
+        "caution": caution,
         **more,
     }
 

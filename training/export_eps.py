@@ -36,6 +36,12 @@ LICENCES = {
     "allows only that, and on the atlas of Wu et al. 2021 (research, with citation).\n",
 }
 
+CAUTIONS = {
+    "us": None,
+    "mri": "The MRI network has seen averaged healthy brains only, in a short training: it may draw "
+    "healthy anatomy where there is pathology, and detail that is not there.",
+}
+
 LIMITS = {
     "us": """
 - One hospital's standard planes, head circumference 170 to 350 mm; nothing outside the skull.
@@ -112,6 +118,7 @@ def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[
         work / "run.json",
         [source("training on the training part, metrics on validation and test part of the split")],
         metrics,
+        CAUTIONS[domain],
         spacing_mm=[FRAME_PIXEL_MM, FRAME_PIXEL_MM],
         schedule={"name": "cosine", "num_steps": 1000, "s": 0.008, "max_beta": 0.999},
         steps=trainer.step,

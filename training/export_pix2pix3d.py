@@ -48,6 +48,11 @@ SOURCE = {
     "licence": "Apache-2.0",
 }
 
+CAUTION = (
+    "The 3D generator was trained on simulated ultrasound of healthy adult heads only; how well it "
+    "does on real ultrasound is not known."
+)
+
 INPUT = """
 An ultrasound volume with the probe at the top: j points away from the probe, i is lateral, k is
 the direction of the sweep. Other orientations run, but were not trained. The generator works at
@@ -174,6 +179,7 @@ def make_metadata(
         runs_file,
         [SOURCE],
         metrics,
+        CAUTION,
         steps=state["step"],
         config=config,
         split="training/splits/adult.json",
