@@ -38,8 +38,8 @@ LICENCES = {
 
 CAUTIONS = {
     "us": None,
-    "mri": "The MRI network has seen averaged healthy brains only, in a short training: it may draw "
-    "healthy anatomy where there is pathology, and detail that is not there.",
+    "mri": "The MRI network has seen averaged healthy brains only, in a short training: it may "
+    "draw healthy anatomy where there is pathology, and detail that is not there.",
 }
 
 LIMITS = {
