@@ -22,7 +22,7 @@ from USToMRILib.fetal import US_BUNDLE
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
 from USToMRILib.schedule import Schedule
 
-STEPS = 250
+STEPS = 100
 # The dream's pixels are coarser than those of any scanner: the sample has four in place of each.
 FINER = 4
 
