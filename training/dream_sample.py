@@ -25,21 +25,24 @@ from USToMRILib.schedule import Schedule
 STEPS = 100
 # The dream's pixels are coarser than those of any scanner: the sample has four in place of each.
 FINER = 4
+# Empty pixels cut off at each side.
+MARGIN = 16
 
 
 def dream(seed: int) -> np.ndarray:
-    """One sample of the ultrasound network, uint8 [128, 128]."""
+    """One sample of the ultrasound network without its margin, uint8 [96, 96]."""
     bundle = load_bundle(US_BUNDLE)
     generator = torch.Generator().manual_seed(seed)
     latent = torch.randn(1, 1, FRAME_SIZE, FRAME_SIZE, generator=generator)
     image = decode(latent, bundle.net, Schedule.from_metadata(bundle.metadata), STEPS)
-    return ((image[0, 0].clamp(-1, 1).numpy() + 1) * 127.5).round().astype(np.uint8)
+    inner = image[0, 0, MARGIN:-MARGIN, MARGIN:-MARGIN].clamp(-1, 1).numpy()
+    return ((inner + 1) * 127.5).round().astype(np.uint8)
 
 
 def finer(pixels: np.ndarray) -> Volume:
     """The image on :data:`FINER` times as many pixels each way, by cubic B-spline."""
     image = sitk.GetImageFromArray(pixels.astype(np.float32))
-    side, spacing = FRAME_SIZE * FINER, [1 / FINER] * 2
+    side, spacing = len(pixels) * FINER, [1 / FINER] * 2
     start = [(1 / FINER - 1) / 2] * 2
     resampled = sitk.Resample(
         image,
