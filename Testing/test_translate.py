@@ -75,6 +75,8 @@ def test_a_mask_on_another_grid_is_refused(tiny_models, head_slice):
         translate(head_slice, head=Volume(np.ones(grid.shape, np.uint8), moved))
     with pytest.raises(InputError, match="empty"):
         translate(head_slice, head=head_slice.with_array(np.zeros(grid.shape, np.uint8)))
+    with pytest.raises(InputError, match="beside the image"):
+        translate(head_slice, head=Ellipse((-90.0, 43.0), (38.0, 30.0), 0.0))
     with pytest.raises(InputError, match="'maybe' is unknown"):
         translate(head_slice, head="maybe")
 
@@ -91,6 +93,8 @@ def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_pat
     assert record["method"] == "ddic"
     assert record["parameters"]["steps"] == 3
     assert record["parameters"]["seed"] == 5
+    assert record["parameters"]["lr"] == 3.0
+    assert record["parameters"]["median_kernel"] == 5
     assert set(record["bundles"]) == {"fetal_us_eps", "fetal_mri_eps", "fetal_head_seg"}
     assert record["device"] == "cpu"
     assert record["libraries"]["torch"] == torch.__version__

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 SOLVERS = ("ddim",)
 
+# Of the DDIC paper, at 1000 steps and for 128x128 pixels.
+GRADIENT_STEP = 3.0
+MEDIAN_KERNEL = 5
+
 
 def ddim_step(
     x: torch.Tensor, net: EpsNet, schedule: Schedule, level: int, next_level: int
@@ -127,8 +131,8 @@ def ddic(
     mri_net: EpsNet,
     steps: int = 1000,
     solver: str = "ddim",
-    lr: float = 3.0,
-    median_kernel: int = 5,
+    lr: float = GRADIENT_STEP,
+    median_kernel: int = MEDIAN_KERNEL,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> torch.Tensor:

@@ -53,8 +53,14 @@ class Head:
 
     @classmethod
     def from_ellipse(cls, ellipse: Ellipse, volume: Volume) -> Head:
-        """The head with this outline in a one-slice volume."""
+        """The head with this outline in a one-slice volume.
+
+        Raises:
+            InputError: if no pixel of the volume lies inside.
+        """
         inside = ellipse.mask(volume.array.shape[1:], volume.grid.spacing[:2])
+        if not inside.any():
+            raise InputError("The head ellipse lies beside the image; give one that lies on it.")
         return cls(
             volume.with_array(inside[None].astype(np.uint8)), ellipse, _doubts(ellipse, inside)
         )

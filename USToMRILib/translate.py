@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from .bridge import GRADIENT_STEP, MEDIAN_KERNEL
 from .bundle import load_bundle
 from .device import choose_device
 from .errors import InputError
@@ -131,9 +132,11 @@ def _translate_fetal(
 ) -> _Made:
     done = translate_slice(volume, method, device, steps, solver, head, progress)
     ellipse = done.head.ellipse
+    imposed = {"lr": GRADIENT_STEP, "median_kernel": MEDIAN_KERNEL} if method == "ddic" else {}
     parameters = {
         "steps": steps,
         "solver": solver,
+        **imposed,
         "head": {
             "centre_mm": ellipse.centre,
             "semi_axes_mm": ellipse.semi_axes,
