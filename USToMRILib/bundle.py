@@ -42,7 +42,7 @@ class Bundle:
     name: str
     metadata: dict[str, Any]
     sha256: str
-    net: torch.jit.ScriptModule
+    net: torch.nn.Module
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -120,8 +120,23 @@ def load_bundle(name: str, device: str = "cpu") -> Bundle:
 
 
 @lru_cache(maxsize=8)
-def _open(path: Path, sha256: str, device: str) -> torch.jit.ScriptModule:
+def _open(path: Path, sha256: str, device: str) -> torch.nn.Module:
     import torch
+
+    class Steady(torch.nn.Module):
+        """The network as it was saved.
+
+        TorchScript rewrites a network while it runs, so that the second run of a process differs
+        from the first in the last digits; and the rewritten one is not faster here.
+        """
+
+        def __init__(self, script: torch.jit.ScriptModule) -> None:
+            super().__init__()
+            self.script = script
+
+        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+            with torch.jit.optimized_execution(False):
+                return self.script(*inputs)
 
     with warnings.catch_warnings():
         # TorchScript's deprecation is known; see above.
@@ -129,4 +144,4 @@ def _open(path: Path, sha256: str, device: str) -> torch.jit.ScriptModule:
         net = torch.jit.load(str(path), map_location=device)
     for parameter in net.parameters():
         parameter.requires_grad_(False)
-    return net.eval()
+    return Steady(net).eval()
