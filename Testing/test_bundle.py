@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import pytest
 import torch
@@ -91,3 +92,5 @@ def test_every_bundle_of_the_repository_is_complete_and_verified(bundled):
         assert (bundled / name / "docs" / "README.md").stat().st_size > 1000
         assert (bundled / name / "LICENSE").exists()
         assert (bundled / name / WEIGHTS_FILE).stat().st_size < 50e6
+        with zipfile.ZipFile(bundled / name / WEIGHTS_FILE) as archive:
+            assert not [entry for entry in archive.namelist() if "debug" in entry]

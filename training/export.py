@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,26 @@ def export_bundle(
     weights = root / WEIGHTS_FILE
     extra = {"metadata.json": json.dumps(metadata)}
     torch.jit.save(traced, str(weights), _extra_files=extra)
+    drop_debug_records(weights)
     complete = {**metadata, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
     (root / METADATA_FILE).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
     (root / CARD_FILE).write_text(card, encoding="utf-8")
     (root / LICENCE_FILE).write_text(licence, encoding="utf-8")
     return root
+
+
+def drop_debug_records(weights: Path) -> None:
+    """Rewrite a TorchScript file without its debugging records.
+
+    They name every source file by its path on the machine that trained, and nothing reads them but
+    stack traces.
+    """
+    slim = weights.with_suffix(".slim")
+    with zipfile.ZipFile(weights) as old, zipfile.ZipFile(slim, "w") as new:
+        for entry in old.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                new.writestr(entry, old.read(entry))
+    slim.replace(weights)
 
 
 def trace(net: torch.nn.Module, *examples: torch.Tensor) -> torch.jit.ScriptModule:

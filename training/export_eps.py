@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--domain", choices=DOMAINS, required=True)
     parser.add_argument("--work", type=Path, help="default: runs/eps_DOMAIN")
     parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
+    parser.add_argument("--note", default="", help="what the card should add about this training")
     options = parser.parse_args()
     work = options.work or Path("runs") / f"eps_{options.domain}"
     state = load_checkpoint(work / "checkpoint.pt")
@@ -90,7 +91,7 @@ def main() -> None:
         NAMES[options.domain],
         _traced(trainer.ema),
         metadata,
-        _card(trainer, metadata),
+        _card(config, metadata, options.note),
         LICENCES[options.domain],
         options.models,
     )
@@ -126,20 +127,20 @@ def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[
     )
 
 
-def _card(trainer: EpsTrainer, metadata: dict[str, Any]) -> str:
-    config, domain = trainer.config, trainer.config.domain
+def _card(config: EpsConfig, metadata: dict[str, Any], note: str) -> str:
     training = (
-        f"{trainer.step} steps of batch {config.batch} on one CPU core: a short training, about "
-        "an hour. Velocity prediction (exported as eps), AdamW, moving average "
-        f"{config.ema}, small rotations, scales, shifts, mirror images and gamma; most of "
-        "the noise levels drawn among the noisiest 40 %: uniform before step 1120 of the first "
-        "run, half of them from there, three in four from step 1000 of the last run."
+        f"{metadata['steps']} steps of batch {config.batch}. Velocity prediction (exported as "
+        f"eps), AdamW, moving average {config.ema}, small rotations, scales, shifts, mirror images "
+        "and gamma; three in four of the noise levels drawn among the noisiest 40 %. "
     )
+    if "started_from" in metadata["training"]["runs"][0]:
+        training += "The run began with the weights of another, whose commands come first below. "
     samples = (
         f"![{SAMPLES} samples](samples.png)\n\n{SAMPLES} images that the network dreamed, by the "
         "deterministic sampler in 50 steps from noise of the run's seed; not chosen."
     )
-    sections = {"Training": training, "Samples": samples, "Limits": LIMITS[domain]}
+    domain = config.domain
+    sections = {"Training": training + note, "Samples": samples, "Limits": LIMITS[domain]}
     return model_card(f"Diffusion model of {WHAT[domain]}", metadata, sections)
 
 
