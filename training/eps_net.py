@@ -20,6 +20,9 @@ PLACES = 3
 # most of the time goes.
 BLOCK = 2
 
+# Four to sixteen channels a group; with two, a group's own mean is most of what is normalised away.
+NORM_GROUPS = 8
+
 
 class TimedUNet(DiffusionModelUNet):
     """MONAI's U-Net with the time embedding's frequencies in a buffer.
@@ -35,11 +38,11 @@ class TimedUNet(DiffusionModelUNet):
             spatial_dims=2,
             in_channels=BLOCK**2 + PLACES,
             out_channels=BLOCK**2,
-            channels=(width, 2 * width, 3 * width),
-            num_res_blocks=(1, 2, 2),
-            attention_levels=(False, False, True),
+            channels=(width, 2 * width, 3 * width, 4 * width),
+            num_res_blocks=(1, 1, 2, 2),
+            attention_levels=(False, False, True, True),
             num_head_channels=width,
-            norm_num_groups=width // 2,
+            norm_num_groups=NORM_GROUPS,
         )
         half = width // 2
         exponents = torch.arange(half) / half

@@ -37,9 +37,9 @@ class EpsConfig:
     steps: int
     batch: int = 8
     width: int = 32
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     warmup: int = 200
-    ema: float = 0.998
+    ema: float = 0.999
     seed: int = 0
 
 
@@ -115,12 +115,12 @@ class EpsTrainer:
         return torch.stack([torch.as_tensor(self.augment(self.slices[i])) for i in picks])
 
     def _levels(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """One level in four uniform, the others among the noisiest 40 %.
+        """Half of the levels uniform, the others among the noisiest 40 %.
 
         A head is a few large shapes, which are decided where hardly any signal is left; drawn
         uniformly, those levels come too rarely for its outline to be learned in a short run.
         """
-        steps, few = self.schedule.num_steps, count // 4
+        steps, few = self.schedule.num_steps, count // 2
         noisy = torch.randint(int(0.6 * steps), steps, (count - few,), generator=generator)
         uniform = torch.randint(steps, (few,), generator=generator)
         return torch.cat([noisy, uniform])
