@@ -1,0 +1,88 @@
+"""What the subcommands of the command line have in common: options, progress, cancelling."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Callable
+
+from .bridge import SOLVERS
+from .device import DEVICES
+from .progress import CancelToken, ProgressEvent
+from .translate import DEFAULT_STEPS, METHODS
+
+DONE, UNUSABLE, SOME_FAILED, CANCELLED = 0, 2, 3, 130
+
+
+def add_input(command: argparse.ArgumentParser) -> None:
+    """Add the input image and how to read it."""
+    command.add_argument("input", type=Path, help="image file, or folder of one DICOM series")
+    add_reading(command)
+
+
+def add_reading(command: argparse.ArgumentParser) -> None:
+    """Add what an image file may not say about itself."""
+    command.add_argument(
+        "--pixel-size", type=float, metavar="MM", help="for 2D images that do not state it"
+    )
+    command.add_argument("--frame", type=int, metavar="N", help="of a cine or 4D image, from 0")
+
+
+def add_device(command: argparse.ArgumentParser) -> None:
+    """Add the choice of the device."""
+    command.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)}; default: auto")
+
+
+def add_method(command: argparse.ArgumentParser) -> None:
+    """Add everything that decides how an image is translated; the same for one and for many."""
+    command.add_argument("--method", default="ddic", help=f"{', '.join(METHODS)}; default: ddic")
+    command.add_argument(
+        "--steps",
+        type=int,
+        help=f"of the diffusion each way; default: {DEFAULT_STEPS}, published: 1000",
+    )
+    command.add_argument("--solver", default=SOLVERS[0], help=", ".join(SOLVERS))
+    command.add_argument("--seed", type=int, default=0)
+    add_device(command)
+
+
+def add_progress(command: argparse.ArgumentParser) -> None:
+    """Add the choice of how progress is shown."""
+    command.add_argument(
+        "--progress",
+        choices=("text", "json", "none"),
+        default="text" if sys.stderr.isatty() else "none",
+        help="on stderr; json: one object a line",
+    )
+
+
+def reporter(kind: str) -> Callable[[ProgressEvent], None] | None:
+    """Return what shows progress, for a choice of ``--progress``."""
+
+    def as_json(event: ProgressEvent) -> None:
+        print(json.dumps(asdict(event)), file=sys.stderr, flush=True)
+
+    def as_text(event: ProgressEvent) -> None:
+        end = "\n" if event.step == event.of else ""
+        line = f"\r{event.phase}: {event.step} of {event.of}, {event.eta_s:.0f} s left   "
+        print(line, end=end, file=sys.stderr, flush=True)
+
+    return {"json": as_json, "text": as_text, "none": None}[kind]
+
+
+def cancel_on_signals() -> CancelToken:
+    """A token that SIGINT and SIGTERM set; a second signal acts as if this had not been called."""
+    token = CancelToken()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous = signal.getsignal(number)
+
+        def stop(number: int, frame: Any, previous: Any = previous) -> None:
+            token.cancel()
+            signal.signal(number, previous)
+
+        signal.signal(number, stop)
+    return token
