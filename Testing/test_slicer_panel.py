@@ -41,7 +41,7 @@ def fixture_module() -> Any:
 def fixture_panel(module: Any) -> Any:
     """Give the module's panel with a worker that does well."""
     panel = slicer_host.open_panel(module)
-    panel.logic = worker(module, "good")
+    panel.sections[0].logic = worker(module, "good")
     yield panel
     panel.cleanup()
     panel.parent.deleteLater()
@@ -88,31 +88,33 @@ def test_module_describes_itself(module: Any) -> None:
 
 def test_translate_says_why_it_cannot_run(panel: Any) -> None:
     """Without a volume the button is disabled; the reason stands beside it and in its tooltip."""
-    assert not panel.ui.translateButton.enabled
-    assert panel.ui.translateButton.toolTip == "Choose the ultrasound volume to translate."
-    assert panel.ui.statusLabel.text == panel.ui.translateButton.toolTip
-    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
-    assert panel.ui.translateButton.enabled
-    assert panel.ui.statusLabel.text == ""
+    assert not panel.sections[0].ui.translateButton.enabled
+    assert (
+        panel.sections[0].ui.translateButton.toolTip == "Choose the ultrasound volume to translate."
+    )
+    assert panel.sections[0].ui.statusLabel.text == panel.sections[0].ui.translateButton.toolTip
+    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert panel.sections[0].ui.translateButton.enabled
+    assert panel.sections[0].ui.statusLabel.text == ""
 
 
 def test_first_volume_is_offered(module: Any) -> None:
     """A panel that opens on a scene with an ultrasound is ready."""
     node = add_ultrasound()
     panel = slicer_host.open_panel(module)
-    assert panel.ui.inputSelector.currentNode() is node
-    assert panel.ui.translateButton.enabled
+    assert panel.sections[0].ui.inputSelector.currentNode() is node
+    assert panel.sections[0].ui.translateButton.enabled
     panel.cleanup()
 
 
 def test_method_must_fit_the_volume(panel: Any) -> None:
     """Pix2Pix needs a volume: the button follows every choice."""
-    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
-    panel.ui.methodSelector.currentIndex = 2
-    assert not panel.ui.translateButton.enabled
-    assert "needs a volume" in panel.ui.statusLabel.text
-    panel.ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
-    assert panel.ui.translateButton.enabled
+    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.sections[0].ui.methodSelector.currentIndex = 2
+    assert not panel.sections[0].ui.translateButton.enabled
+    assert "needs a volume" in panel.sections[0].ui.statusLabel.text
+    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
+    assert panel.sections[0].ui.translateButton.enabled
 
 
 def test_label_maps_are_no_ultrasound(panel: Any) -> None:
@@ -120,8 +122,8 @@ def test_label_maps_are_no_ultrasound(panel: Any) -> None:
     for kind in ("LabelMap", "Vector", "Scalar"):
         slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{kind}VolumeNode", kind)
     for selector, offered in (
-        (panel.ui.inputSelector, ["Vector", "Scalar"]),
-        (panel.ui.outputSelector, ["Scalar"]),
+        (panel.sections[0].ui.inputSelector, ["Vector", "Scalar"]),
+        (panel.sections[0].ui.outputSelector, ["Scalar"]),
     ):
         for kind in ("LabelMap", "Vector", "Scalar"):
             selector.setCurrentNode(slicer.util.getNode(kind))
@@ -134,14 +136,14 @@ def test_button_makes_a_pseudo_mri(panel: Any) -> None:
     node = add_ultrasound()
     node.SetAndObserveTransformNodeID(volumes.add_transform(np.diag([2.0, 1, 1, 1])).GetID())
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-    panel.ui.inputSelector.setCurrentNode(node)
-    panel.ui.methodSelector.currentIndex = 1
-    panel.ui.stepsSpinBox.value = 20
+    panel.sections[0].ui.inputSelector.setCurrentNode(node)
+    panel.sections[0].ui.methodSelector.currentIndex = 1
+    panel.sections[0].ui.stepsSpinBox.value = 20
     seen: list[int] = []
-    panel.ui.progressBar.connect("valueChanged(int)", seen.append)
-    panel.ui.translateButton.click()
-    assert not panel.ui.translateButton.enabled
-    assert panel.ui.cancelButton.enabled
+    panel.sections[0].ui.progressBar.connect("valueChanged(int)", seen.append)
+    panel.sections[0].ui.translateButton.click()
+    assert not panel.sections[0].ui.translateButton.enabled
+    assert panel.sections[0].ui.cancelButton.enabled
     wait_until(outputs)
     (output,) = outputs()
     np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
@@ -157,9 +159,9 @@ def test_button_makes_a_pseudo_mri(panel: Any) -> None:
     view = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
     assert view.GetBackgroundVolumeID() == node.GetID()
     assert view.GetForegroundVolumeID() == output.GetID()
-    assert panel.ui.translateButton.enabled
-    assert not panel.ui.cancelButton.enabled
-    assert panel.ui.statusLabel.text == (
+    assert panel.sections[0].ui.translateButton.enabled
+    assert not panel.sections[0].ui.cancelButton.enabled
+    assert panel.sections[0].ui.statusLabel.text == (
         "Made US SYNTHETIC MRI (DDIB). The GPU was full; the CPU did it."
     )
 
@@ -169,8 +171,11 @@ def test_progress_is_told_in_words(
 ) -> None:
     """Phase, step and remaining time stand beside the bar."""
     start_slow(panel, monkeypatch, tmp_path)
-    assert panel.ui.statusLabel.text == "translate: step 2 of 4, about 60 s left"
-    assert (panel.ui.progressBar.value, panel.ui.progressBar.maximum) == (2, 4)
+    assert panel.sections[0].ui.statusLabel.text == "translate: step 2 of 4, about 60 s left"
+    assert (panel.sections[0].ui.progressBar.value, panel.sections[0].ui.progressBar.maximum) == (
+        2,
+        4,
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,25 +189,25 @@ def test_progress_is_told_in_words(
 )
 def test_failure_is_a_message(panel: Any, module: Any, manner: str, message: str) -> None:
     """Whatever becomes of the process, the scene is as it was and the panel ready again."""
-    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
-    panel.logic = worker(module, manner)
+    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.sections[0].logic = worker(module, manner)
     before = slicer.mrmlScene.GetNumberOfNodes()
-    panel.ui.translateButton.click()
-    wait_until(lambda: panel.ui.translateButton.enabled)
-    assert message in panel.ui.statusLabel.text
-    assert "ustomri:" not in panel.ui.statusLabel.text
-    panel.ui.seedSpinBox.value = 5
-    assert message in panel.ui.statusLabel.text
+    panel.sections[0].ui.translateButton.click()
+    wait_until(lambda: panel.sections[0].ui.translateButton.enabled)
+    assert message in panel.sections[0].ui.statusLabel.text
+    assert "ustomri:" not in panel.sections[0].ui.statusLabel.text
+    panel.sections[0].ui.seedSpinBox.value = 5
+    assert message in panel.sections[0].ui.statusLabel.text
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 
 def test_missing_python_is_a_message(panel: Any, module: Any) -> None:
     """A program that cannot be started leaves the panel ready."""
-    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
-    panel.logic = module.USToMRILogic(command=["no-such-program"])
-    panel.ui.translateButton.click()
-    wait_until(lambda: panel.ui.translateButton.enabled)
-    assert "could not be started" in panel.ui.statusLabel.text
+    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.sections[0].logic = module.USToMRILogic(command=["no-such-program"])
+    panel.sections[0].ui.translateButton.click()
+    wait_until(lambda: panel.sections[0].ui.translateButton.enabled)
+    assert "could not be started" in panel.sections[0].ui.statusLabel.text
 
 
 def test_cancel_ends_the_process_tree(
@@ -212,13 +217,13 @@ def test_cancel_ends_the_process_tree(
     pids, folder = start_slow(panel, monkeypatch, tmp_path)
     before = slicer.mrmlScene.GetNumberOfNodes()
     start = time.monotonic()
-    panel.ui.cancelButton.click()
+    panel.sections[0].ui.cancelButton.click()
     wait_until(lambda: not any(alive(pid) for pid in pids))
     assert time.monotonic() - start < 1
     assert not folder.exists()
     assert slicer.mrmlScene.GetNumberOfNodes() == before
-    assert panel.ui.translateButton.enabled
-    assert panel.ui.statusLabel.text == "Cancelled."
+    assert panel.sections[0].ui.translateButton.enabled
+    assert panel.sections[0].ui.statusLabel.text == "Cancelled."
 
 
 def test_closing_the_panel_ends_the_process(
@@ -243,11 +248,11 @@ def test_closing_the_scene_ends_the_process(
 def test_input_may_be_deleted_meanwhile(panel: Any) -> None:
     """Then there is no place for the output, which is said and nothing is added."""
     node = add_ultrasound()
-    panel.ui.inputSelector.setCurrentNode(node)
-    panel.ui.translateButton.click()
+    panel.sections[0].ui.inputSelector.setCurrentNode(node)
+    panel.sections[0].ui.translateButton.click()
     slicer.mrmlScene.RemoveNode(node)
-    wait_until(lambda: not panel.ui.cancelButton.enabled)
-    assert "removed" in panel.ui.statusLabel.text
+    wait_until(lambda: not panel.sections[0].ui.cancelButton.enabled)
+    assert "removed" in panel.sections[0].ui.statusLabel.text
     assert outputs() == []
 
 
@@ -255,12 +260,12 @@ def test_real_command_line(panel: Any, module: Any, head_slice: Volume, tiny_mod
     """The library's own command line understands the panel, with networks of known answers."""
     node = volumes.add_volume("US", head_slice.array)
     node.SetSpacing(*head_slice.grid.spacing)
-    panel.logic = module.USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
-    panel.ui.inputSelector.setCurrentNode(node)
-    panel.ui.deviceSelector.currentIndex = 1
-    panel.ui.stepsSpinBox.value = 4
-    panel.ui.translateButton.click()
-    wait_until(lambda: panel.ui.translateButton.enabled, seconds=60)
+    panel.sections[0].logic = module.USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
+    panel.sections[0].ui.inputSelector.setCurrentNode(node)
+    panel.sections[0].ui.deviceSelector.currentIndex = 1
+    panel.sections[0].ui.stepsSpinBox.value = 4
+    panel.sections[0].ui.translateButton.click()
+    wait_until(lambda: panel.sections[0].ui.translateButton.enabled, seconds=60)
     (output,) = outputs()
     expected = translate(VolumeNodes.volumeFromNode(node), steps=4, device="cpu")
     # The file between the two processes keeps the spacing to its last digit but one.
@@ -272,13 +277,13 @@ def test_real_command_line(panel: Any, module: Any, head_slice: Volume, tiny_mod
 
 def test_choices_are_saved_with_the_scene(panel: Any) -> None:
     """What is set in the panel stands in the parameter node, and the other way round."""
-    panel.ui.seedSpinBox.value = 12
-    panel.ui.deviceSelector.currentIndex = 1
+    panel.sections[0].ui.seedSpinBox.value = 12
+    panel.sections[0].ui.deviceSelector.currentIndex = 1
     node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
     assert node.GetParameter("seed") == "12"
     assert node.GetParameter("device") == "CPU"
     node.SetParameter("method", "PIX2PIX3D")
-    assert panel.ui.methodSelector.currentIndex == 2
+    assert panel.sections[0].ui.methodSelector.currentIndex == 2
 
 
 def test_leaving_and_entering(panel: Any) -> None:
@@ -286,9 +291,9 @@ def test_leaving_and_entering(panel: Any) -> None:
     node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
     panel.exit()
     node.SetParameter("method", "DDIB")
-    assert panel.ui.methodSelector.currentIndex == 0
+    assert panel.sections[0].ui.methodSelector.currentIndex == 0
     panel.enter()
-    assert panel.ui.methodSelector.currentIndex == 1
+    assert panel.sections[0].ui.methodSelector.currentIndex == 1
 
 
 def test_declined_packages_are_a_clear_state(
@@ -296,14 +301,14 @@ def test_declined_packages_are_a_clear_state(
 ) -> None:
     """No exception, no process; the panel says what happened and can be asked again."""
     (tmp_path / "requirements.txt").write_text("a-package-that-nobody-has>=1\n")
-    panel.resourcePath = lambda name: str(tmp_path / name)
-    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.sections[0]._resourcePath = lambda name: str(tmp_path / name)
+    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
     monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *args, **options: False)
-    panel.ui.translateButton.click()
-    assert "not installed" in panel.ui.statusLabel.text
-    assert panel.ui.translateButton.enabled
-    assert not panel.ui.cancelButton.enabled
+    panel.sections[0].ui.translateButton.click()
+    assert "not installed" in panel.sections[0].ui.statusLabel.text
+    assert panel.sections[0].ui.translateButton.enabled
+    assert not panel.sections[0].ui.cancelButton.enabled
 
 
 def test_opening_the_module_loads_nothing_heavy() -> None:
@@ -328,14 +333,14 @@ def test_opening_the_module_loads_nothing_heavy() -> None:
 def test_cancelled_job_never_reports(panel: Any, module: Any) -> None:
     """Neither a result nor an error comes after a cancel."""
     reports: list[Any] = []
-    job = panel.logic.startTranslation(
+    job = panel.sections[0].logic.startTranslation(
         add_ultrasound(), onFinished=lambda *report: reports.append(report)
     )
     job.cancel()
     slicer.app.processEvents()
     assert not job.running
     assert reports == []
-    job = panel.logic.startTranslation(
+    job = panel.sections[0].logic.startTranslation(
         add_ultrasound(), onFinished=lambda *report: reports.append(report)
     )
     wait_until(lambda: reports)
@@ -382,10 +387,10 @@ def start_slow(
     """Start a translation that does not end; return its processes and its folder."""
     notes = tmp_path / "pids"
     monkeypatch.setenv("USTOMRI_FAKE_PIDS", str(notes))
-    panel.ui.inputSelector.setCurrentNode(add_ultrasound())
-    panel.logic = worker(sys.modules["USToMRI"], "slow")
-    panel.ui.translateButton.click()
-    wait_until(lambda: "step 2" in panel.ui.statusLabel.text)
+    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
+    panel.sections[0].logic = worker(sys.modules["USToMRI"], "slow")
+    panel.sections[0].ui.translateButton.click()
+    wait_until(lambda: "step 2" in panel.sections[0].ui.statusLabel.text)
     first, second, folder = notes.read_text().split(maxsplit=2)
     return [int(first), int(second)], Path(folder)
 
