@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Union
+from typing import Optional, Union
 
 import numpy as np
 
-from . import bridge
-from .bundle import Bundle, load_bundle
+from .bundle import load_bundle
 from .ellipse import Ellipse
 from .errors import InputError
-from .frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
+from .fetal_bridge import BridgeSettings, load_pair, translate_frames
+from .frame import HeadFrame, normalise_head
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, find_head
 from .progress import Progress
-from .schedule import Schedule
 from .volume import Volume
-
-US_BUNDLE, MRI_BUNDLE = "fetal_us_eps", "fetal_mri_eps"
 
 # What the user may say about the head: a mask, an ellipse, "none" for an image that shows nothing
 # but the head, or nothing, and it is looked for.
 HeadHint = Optional[Union[Volume, Ellipse, str]]
-
-BRIDGES: dict[str, Callable[..., Any]] = {"ddic": bridge.ddic, "ddib": bridge.ddib}
 
 
 @dataclass(frozen=True)
@@ -45,61 +40,55 @@ class SliceTranslation:
 
 
 def translate_slice(
-    volume: Volume,
-    method: str,
-    device: str,
-    steps: int,
-    solver: str,
-    hint: HeadHint,
-    progress: Progress,
+    volume: Volume, settings: BridgeSettings, device: str, hint: HeadHint, progress: Progress
 ) -> SliceTranslation:
-    """Translate one slice of fetal ultrasound with "ddic" or "ddib".
+    """Translate one slice of fetal ultrasound over a diffusion bridge.
 
     Args:
         volume: one slice, checked.
-        method: a key of :data:`BRIDGES`.
+        settings: of the bridge.
         device: "cpu", "cuda" or "mps".
-        steps: of the diffusion each way, 2 .. T.
-        solver: one of :data:`USToMRILib.bridge.SOLVERS`.
         hint: about the head.
         progress: phases "load", "head", "encode" and "decode".
 
     Raises:
-        InputError: if the volume has several slices, no head is found, or the bundles do not fit.
+        InputError: if the volume has several slices, no head is found, the bundles do not fit, or
+            the settings cannot be run.
         Cancelled: when the progress' token is set.
     """
     import torch
 
     if not volume.is_slice:
         raise InputError(
-            f"The method {method!r} translates one slice and the volume has "
+            f"The method {settings.method!r} translates one slice and the volume has "
             f"{volume.grid.size[2]}; give a single slice, or use the method 'pix2pix3d'."
         )
-    bridge.check_solver(solver)
     with progress.phase("load"):
-        nets, schedule = _load_pair(device)
-        schedule.levels(steps)  # refuses what cannot be run before the head is looked for
+        pair = load_pair(device)
+        settings.check(pair.schedule)
     with progress.phase("head"):
-        head = _head(volume, hint, device)
+        head = locate_head(volume, hint, device)
     frame = HeadFrame(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
-    x0 = normalise_head(frame.to_frame(volume.array[0]), frame.mask)
-    y = BRIDGES[method](
-        torch.from_numpy(x0)[None, None].to(device),
-        *(bundle.net for bundle in nets),
-        steps=steps,
-        solver=solver,
-        schedule=schedule,
-        progress=progress,
-    )
-    mri = (y[0, 0].clamp(-1, 1).cpu().numpy() + 1) * 127.5
-    bundles = {bundle.name: bundle.sha256 for bundle in nets}
+    x0 = torch.from_numpy(normalise_head(frame.to_frame(volume.array[0]), frame.mask))
+    y = translate_frames(x0[None, None], pair, settings, progress)
+    bundles = pair.bundles
     if hint is None:
         bundles[HEAD_BUNDLE] = load_bundle(HEAD_BUNDLE, device).sha256
-    warnings = (*head.warnings, *(caution for bundle in nets for caution in bundle.cautions))
-    return SliceTranslation(frame.to_source(mri)[None], head, bundles, warnings)
+    array = frame.to_source(to_mri_values(y[0, 0].numpy()))[None]
+    return SliceTranslation(array, head, bundles, (*head.warnings, *pair.cautions))
 
 
-def _head(volume: Volume, hint: HeadHint, device: str) -> Head:
+def to_mri_values(pixels: np.ndarray) -> np.ndarray:
+    """Values of a pseudo-MRI, 0 .. 255, of what a network made in [-1, 1]."""
+    return (pixels + 1) * 127.5
+
+
+def locate_head(volume: Volume, hint: HeadHint, device: str) -> Head:
+    """The head that the hint gives, or the one that is found where there is no hint.
+
+    Raises:
+        InputError: if no head is found, or the hint cannot be used.
+    """
     if hint is None:
         return find_head(volume, device)
     if isinstance(hint, Ellipse):
@@ -109,27 +98,3 @@ def _head(volume: Volume, hint: HeadHint, device: str) -> Head:
     if hint == "none":
         return Head.from_mask(volume.with_array(volume.array > volume.array.min()), volume)
     raise InputError(f"The head {hint!r} is unknown; give a mask, an ellipse or 'none'.")
-
-
-def _load_pair(device: str) -> tuple[tuple[Bundle, Bundle], Schedule]:
-    """Both eps-networks and their common schedule, refused where they do not fit each other."""
-    nets = load_bundle(US_BUNDLE, device), load_bundle(MRI_BUNDLE, device)
-    expected = {"spatial_shape": [FRAME_SIZE] * 2, "spacing_mm": [FRAME_PIXEL_MM] * 2}
-    for bundle in nets:
-        found = {
-            "spatial_shape": bundle.metadata["network_data_format"]["inputs"]["image"][
-                "spatial_shape"
-            ],
-            "spacing_mm": bundle.metadata["spacing_mm"],
-        }
-        if found != expected:
-            raise InputError(
-                f"The bundle {bundle.name!r} works on {found} and the frame is {expected}; "
-                "install bundles made for this version."
-            )
-    if nets[0].metadata["schedule"] != nets[1].metadata["schedule"]:
-        raise InputError(
-            f"The bundles {US_BUNDLE!r} and {MRI_BUNDLE!r} were trained with different schedules; "
-            "install a pair that was trained with one."
-        )
-    return nets, Schedule.from_metadata(nets[0].metadata)

@@ -9,11 +9,11 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .bridge import GRADIENT_STEP, MEDIAN_KERNEL
 from .bundle import load_bundle
 from .device import choose_device
 from .errors import InputError
-from .fetal import BRIDGES, HeadHint, translate_slice
+from .fetal import HeadHint, translate_slice
+from .fetal_bridge import BRIDGES, BridgeSettings
 from .files import atomic
 from .pix2pix3d import BUNDLE as PIX2PIX3D
 from .pix2pix3d import translate_volume
@@ -99,7 +99,7 @@ def translate(
         raise InputError(f"The method {method!r} is unknown; choose from {', '.join(METHODS)}.")
     check_usable(volume)
     chosen = choose_device(device)
-    steps = DEFAULT_STEPS if steps is None else steps
+    settings = BridgeSettings(method, DEFAULT_STEPS if steps is None else steps, solver)
     tracker = Progress(progress, cancel)
 
     def compute(on: str) -> _Made:
@@ -109,7 +109,7 @@ def translate(
                 bundle = load_bundle(PIX2PIX3D, on)
             array = translate_volume(volume, bundle, tracker)
             return _Made(array, {PIX2PIX3D: bundle.sha256}, {}, bundle.cautions)
-        return _translate_fetal(volume, method, on, steps, solver, head, tracker)
+        return _translate_fetal(volume, settings, on, head, tracker)
 
     made, used, fallback = _with_fallback(compute, chosen)
     warnings = [*made.warnings, *fallback]
@@ -122,21 +122,12 @@ def translate(
 
 
 def _translate_fetal(
-    volume: Volume,
-    method: str,
-    device: str,
-    steps: int,
-    solver: str,
-    head: HeadHint,
-    progress: Progress,
+    volume: Volume, settings: BridgeSettings, device: str, head: HeadHint, progress: Progress
 ) -> _Made:
-    done = translate_slice(volume, method, device, steps, solver, head, progress)
+    done = translate_slice(volume, settings, device, head, progress)
     ellipse = done.head.ellipse
-    imposed = {"lr": GRADIENT_STEP, "median_kernel": MEDIAN_KERNEL} if method == "ddic" else {}
     parameters = {
-        "steps": steps,
-        "solver": solver,
-        **imposed,
+        **settings.parameters,
         "head": {
             "centre_mm": ellipse.centre,
             "semi_axes_mm": ellipse.semi_axes,

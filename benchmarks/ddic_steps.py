@@ -16,7 +16,7 @@ from training.data import add_data_option
 from training.hc18 import read_hc18
 from training.runinfo import run_record
 from USToMRILib.bundle import load_bundle
-from USToMRILib.fetal import BRIDGES, MRI_BUNDLE, US_BUNDLE
+from USToMRILib.fetal_bridge import BRIDGES, MRI_BUNDLE, US_BUNDLE
 from USToMRILib.frame import HeadFrame, normalise_head
 
 PUBLISHED = 1000

@@ -18,7 +18,7 @@ from training.runinfo import ROOT, run_record
 from USToMRILib import Grid, Volume
 from USToMRILib.bridge import decode
 from USToMRILib.bundle import load_bundle
-from USToMRILib.fetal import US_BUNDLE
+from USToMRILib.fetal_bridge import US_BUNDLE
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
 from USToMRILib.schedule import Schedule
 

@@ -20,7 +20,7 @@ from training.eps_net import EpsNet
 from training.export import data_format, export_bundle, trace
 from training.fetal_slices import DOMAINS, contact_sheet
 from training.train_eps import EpsConfig, EpsTrainer, prepared_slices
-from USToMRILib.fetal import MRI_BUNDLE, US_BUNDLE
+from USToMRILib.fetal_bridge import MRI_BUNDLE, US_BUNDLE
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
 
 NAMES = {"us": US_BUNDLE, "mri": MRI_BUNDLE}
