@@ -113,6 +113,26 @@ def read_folder(path: Path, pixel_size: float | None, frame: int | None) -> RawI
     return np.concatenate([first, *rest]), grid, _kept_fields(header)
 
 
+def split_stack(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Part the DICOM files of a folder into images by themselves and the slices of a stack.
+
+    A stack is made of two or more positioned images of one frame each, which ``read_folder``
+    reads as one. Everything else, damaged files too, is to be read by itself.
+    """
+    stacked = [file for file in files if _is_positioned_slice(file)]
+    if len(stacked) < 2:
+        return list(files), []
+    return [file for file in files if file not in stacked], stacked
+
+
+def _is_positioned_slice(path: Path) -> bool:
+    try:
+        header = _read_header(path)
+    except InputError:
+        return False
+    return _frame_count(header) == 1 and bool(_placement(header, 0)[0])
+
+
 def _read_header(path: Path) -> Dataset:
     """Return the attributes of a DICOM image without its pixels."""
     import pydicom

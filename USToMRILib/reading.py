@@ -38,9 +38,13 @@ def missing_pixel_size(path: Path) -> InputError:
     return InputError(f"{path} has no pixel size; give it with --pixel-size MM (pixel_size=...).")
 
 
-def needless_pixel_size(path: Path) -> InputError:
+class NeedlessPixelSizeError(InputError):
+    """A pixel size was given for a file that has its own."""
+
+
+def needless_pixel_size(path: Path) -> NeedlessPixelSizeError:
     """Return the error for a pixel size given to a file that has its own."""
-    return InputError(
+    return NeedlessPixelSizeError(
         f"{path} has its own voxel spacing; leave --pixel-size (pixel_size=...) out, or correct "
         "the spacing in the file."
     )
