@@ -50,6 +50,18 @@ def add_method(command: argparse.ArgumentParser) -> None:
     add_device(command)
 
 
+def method_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """What :func:`add_method` added, the device aside, as arguments of ``translate``."""
+    return {name: getattr(options, name) for name in ("method", "steps", "solver", "seed")}
+
+
+def add_head_mask(command: argparse.ArgumentParser) -> None:
+    """Add what the user knows about the head."""
+    command.add_argument(
+        "--head-mask", metavar="FILE|none", help="the head; 'none': the image shows only the head"
+    )
+
+
 def add_progress(command: argparse.ArgumentParser) -> None:
     """Add the choice of how progress is shown."""
     command.add_argument(

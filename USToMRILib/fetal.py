@@ -7,6 +7,7 @@ from typing import Optional, Union
 
 import numpy as np
 
+from . import picture_files
 from .bundle import load_bundle
 from .ellipse import Ellipse
 from .errors import InputError
@@ -81,6 +82,20 @@ def translate_slice(
 def to_mri_values(pixels: np.ndarray) -> np.ndarray:
     """Values of a pseudo-MRI, 0 .. 255, of what a network made in [-1, 1]."""
     return (pixels + 1) * 127.5
+
+
+def read_head_hint(option: str | None, volume: Volume) -> HeadHint:
+    """The hint that the user gave for an image: the path of a mask, "none", or nothing.
+
+    A mask in a format without a pixel size has the image's.
+
+    Raises:
+        InputError: if the mask cannot be read.
+    """
+    if option is None or option == "none":
+        return option
+    is_picture = option.lower().endswith(picture_files.SUFFIXES)
+    return Volume.read(option, volume.grid.spacing[0] if is_picture else None)
 
 
 def locate_head(volume: Volume, hint: HeadHint, device: str) -> Head:
