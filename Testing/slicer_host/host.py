@@ -20,6 +20,9 @@ _MODULE_LOGICS = (
     ("Volumes", "vtkSlicerVolumesLogic"),
     ("Markups", "vtkSlicerMarkupsLogic"),
     ("Transforms", "vtkSlicerTransformLogic"),
+    ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
+    ("Plots", "vtkSlicerPlotsLogic"),
+    ("Layout", "vtkMRMLLayoutLogic"),
 )
 
 
@@ -29,6 +32,7 @@ class Application:
     def __init__(self) -> None:
         self.slicerHome = str(Path(sys.prefix))
         self._logic: Any = None
+        self._module_logics: list[Any] = []  # the application logic does not keep them alive
 
     def __getattr__(self, name: str) -> Any:
         """Say whether Slicer has the name."""
@@ -106,6 +110,7 @@ def new_scene() -> Any:
     logic = slicer.vtkSlicerApplicationLogic()
     slicer.mrmlScene = scene
     slicer.app._logic = logic
+    slicer.app._module_logics = []
     colors = logic.GetColorLogic()
     logic.SetModuleLogic("Colors", colors)
     logic.SetMRMLScene(scene)
@@ -119,6 +124,7 @@ def new_scene() -> Any:
         module_logic.SetMRMLApplicationLogic(logic)
         module_logic.SetMRMLScene(scene)
         logic.SetModuleLogic(name, module_logic)
+        slicer.app._module_logics.append(module_logic)
     return scene
 
 
