@@ -61,7 +61,7 @@ class Negative(torch.nn.Module):
         return -us
 
 
-def eps_metadata() -> dict:
+def frame_metadata(caution: str | None = None) -> dict:
     pixels = {"0": "image"}
     return {
         "version": "0.0.0",
@@ -70,9 +70,13 @@ def eps_metadata() -> dict:
             "inputs": {"image": data_format(pixels, [128, 128], [-1, 1], "image")},
             "outputs": {"pred": data_format(pixels, [128, 128], [-9, 9], "noise")},
         },
+        "caution": caution,
         "spacing_mm": [1.094, 1.094],
-        "schedule": {"name": "cosine", "num_steps": 1000},
     }
+
+
+def eps_metadata() -> dict:
+    return {**frame_metadata(), "schedule": {"name": "cosine", "num_steps": 1000}}
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +95,7 @@ def tiny_models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "fetal_mri_eps": (ScaledEps(0.4), eps_metadata()),
         "fetal_head_seg": (BrightIsHead(), {"version": "0.0.0", "task": "test"}),
         "pix2pix3d": (Negative(), volume_metadata),
+        "cyclegan_fetal": (Negative(), frame_metadata("Only a test.")),
     }
     for name, (net, metadata) in nets.items():
         export_bundle(name, torch.jit.script(net.eval()), metadata, "card", "licence", folder)

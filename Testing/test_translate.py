@@ -52,6 +52,18 @@ def test_ddib_between_two_gaussians_scales_the_image(tiny_models, head_slice):
     assert np.corrcoef(values, head_slice.array[0][centre])[0, 1] > 0.95
 
 
+def test_cyclegan_is_one_pass_of_its_generator_inside_the_head(tiny_models, head_slice):
+    result = translate(head_slice, "cyclegan", head=HEAD, device="cpu")
+    core = Ellipse(HEAD.centre, (32.0, 25.0), HEAD.angle)
+    centre = core.mask(head_slice.array.shape[1:], head_slice.grid.spacing[:2])
+    values = result.volume.array[0][centre]
+    assert np.corrcoef(values, head_slice.array[0][centre])[0, 1] < -0.95  # it makes negatives
+    assert list(result.provenance["bundles"]) == ["cyclegan_fetal"]
+    assert "steps" not in result.provenance["parameters"]
+    assert result.warnings == ["Only a test."]
+    assert set(result.timings) == {"load", "head", "generate"}
+
+
 def test_a_head_given_by_the_user_wins(tiny_models, head_slice):
     smaller = Ellipse(HEAD.centre, (30.0, 24.0), HEAD.angle)
     by_ellipse = translate(head_slice, steps=3, head=smaller)

@@ -1,13 +1,13 @@
-"""The fetal methods: one slice through head, frame, diffusion bridge, and back."""
+"""The fetal methods: one slice through head, frame, networks, and back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import numpy as np
 
-from . import picture_files
+from . import cyclegan, picture_files
 from .bundle import load_bundle
 from .ellipse import Ellipse
 from .errors import InputError
@@ -18,9 +18,39 @@ from .head import Head, find_head
 from .progress import Progress
 from .volume import Volume
 
+if TYPE_CHECKING:
+    import torch
+
 # What the user may say about the head: a mask, an ellipse, "none" for an image that shows nothing
 # but the head, or nothing, and it is looked for.
 HeadHint = Optional[Union[Volume, Ellipse, str]]
+
+
+@dataclass(frozen=True)
+class OnePass:
+    """How to run a method that has no settings: "cyclegan"."""
+
+    method: str = cyclegan.METHOD
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything that changes a voxel, for the provenance."""
+        return {}
+
+
+@dataclass(frozen=True)
+class FrameMethod:
+    """A method with its networks loaded.
+
+    Attributes:
+        translate: frames float32 [B, 1, 128, 128] in [-1, 1] to the same, on the CPU.
+        bundles: names of the bundles, with the SHA-256 of their weights.
+        cautions: what the user of a result should be told.
+    """
+
+    translate: Callable[[torch.Tensor, Progress], torch.Tensor]
+    bundles: dict[str, str]
+    cautions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -41,16 +71,20 @@ class SliceTranslation:
 
 
 def translate_slice(
-    volume: Volume, settings: BridgeSettings, device: str, hint: HeadHint, progress: Progress
+    volume: Volume,
+    settings: Union[BridgeSettings, OnePass],
+    device: str,
+    hint: HeadHint,
+    progress: Progress,
 ) -> SliceTranslation:
-    """Translate one slice of fetal ultrasound over a diffusion bridge.
+    """Translate one slice of fetal ultrasound.
 
     Args:
         volume: one slice, checked.
-        settings: of the bridge.
+        settings: of the method.
         device: "cpu", "cuda" or "mps".
         hint: about the head.
-        progress: phases "load", "head", "encode" and "decode".
+        progress: phases "load" and "head", then "encode" and "decode", or "generate".
 
     Raises:
         InputError: if the volume has several slices, no head is found, the bundles do not fit, or
@@ -65,18 +99,39 @@ def translate_slice(
             f"{volume.grid.size[2]}; give a single slice, or use the method 'pix2pix3d'."
         )
     with progress.phase("load"):
-        pair = load_pair(device)
-        settings.check(pair.schedule)
+        method = load_method(settings, device)
     with progress.phase("head"):
         head = locate_head(volume, hint, device)
     frame = HeadFrame(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
     x0 = torch.from_numpy(normalise_head(frame.to_frame(volume.array[0]), frame.mask))
-    y = translate_frames(x0[None, None], pair, settings, progress)
-    bundles = pair.bundles
+    y = method.translate(x0[None, None], progress)
+    bundles = method.bundles
     if hint is None:
         bundles[HEAD_BUNDLE] = load_bundle(HEAD_BUNDLE, device).sha256
     array = frame.to_source(to_mri_values(y[0, 0].numpy()))[None]
-    return SliceTranslation(array, head, bundles, (*head.warnings, *pair.cautions))
+    return SliceTranslation(array, head, bundles, (*head.warnings, *method.cautions))
+
+
+def load_method(settings: Union[BridgeSettings, OnePass], device: str) -> FrameMethod:
+    """The networks of a method, ready to translate frames.
+
+    Raises:
+        InputError: if a bundle cannot be used, or the settings cannot be run.
+    """
+    if isinstance(settings, OnePass):
+        bundle = cyclegan.load_generator(device)
+        return FrameMethod(
+            lambda x0, progress: cyclegan.translate_frames(x0, bundle, device, progress),
+            {bundle.name: bundle.sha256},
+            bundle.cautions,
+        )
+    pair = load_pair(device)
+    settings.check(pair.schedule)
+    return FrameMethod(
+        lambda x0, progress: translate_frames(x0, pair, settings, progress),
+        pair.bundles,
+        pair.cautions,
+    )
 
 
 def to_mri_values(pixels: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import bridge
 from .bundle import Bundle, load_bundle
 from .errors import InputError
-from .frame import FRAME_PIXEL_MM, FRAME_SIZE
+from .frame import check_fits_frame
 from .progress import Progress
 from .schedule import Schedule
 
@@ -77,19 +77,8 @@ def load_pair(device: str) -> EpsPair:
         InputError: if a bundle cannot be used, or the two fit neither each other nor the frame.
     """
     nets = load_bundle(US_BUNDLE, device), load_bundle(MRI_BUNDLE, device)
-    expected = {"spatial_shape": [FRAME_SIZE] * 2, "spacing_mm": [FRAME_PIXEL_MM] * 2}
     for bundle in nets:
-        found = {
-            "spatial_shape": bundle.metadata["network_data_format"]["inputs"]["image"][
-                "spatial_shape"
-            ],
-            "spacing_mm": bundle.metadata["spacing_mm"],
-        }
-        if found != expected:
-            raise InputError(
-                f"The bundle {bundle.name!r} works on {found} and the frame is {expected}; "
-                "install bundles made for this version."
-            )
+        check_fits_frame(bundle)
     if nets[0].metadata["schedule"] != nets[1].metadata["schedule"]:
         raise InputError(
             f"The bundles {US_BUNDLE!r} and {MRI_BUNDLE!r} were trained with different schedules; "

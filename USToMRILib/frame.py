@@ -9,12 +9,17 @@ image point returns to the pixel it came from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
 from .ellipse import Ellipse
+from .errors import InputError
 from .intensity import rescale
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
 
 FRAME_SIZE = 128
 FRAME_PIXEL_MM = 1.094
@@ -109,3 +114,18 @@ def normalise_head(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """
     black, white = np.percentile(frame[mask], [1.0, 97.0])
     return np.where(mask, rescale(frame, black, white), BACKGROUND)
+
+
+def check_fits_frame(bundle: Bundle) -> None:
+    """Raise InputError for a network whose input has not the frame's shape and pixel size."""
+    expected = {"spatial_shape": [FRAME_SIZE] * 2, "spacing_mm": [FRAME_PIXEL_MM] * 2}
+    image = bundle.metadata["network_data_format"]["inputs"]["image"]
+    found = {
+        "spatial_shape": image["spatial_shape"],
+        "spacing_mm": bundle.metadata["spacing_mm"],
+    }
+    if found != expected:
+        raise InputError(
+            f"The bundle {bundle.name!r} works on {found} and the frame is {expected}; install "
+            "bundles made for this version."
+        )

@@ -10,9 +10,10 @@ from typing import Any, Callable
 import numpy as np
 
 from .bundle import load_bundle
+from .cyclegan import METHOD as CYCLEGAN
 from .device import choose_device
 from .errors import InputError
-from .fetal import HeadHint, translate_slice
+from .fetal import HeadHint, OnePass, translate_slice
 from .fetal_bridge import BRIDGES, BridgeSettings
 from .files import atomic
 from .pix2pix3d import BUNDLE as PIX2PIX3D
@@ -21,7 +22,7 @@ from .progress import CancelToken, Progress, ProgressCallback
 from .provenance import header_fields, make_provenance, sidecar_path
 from .volume import Volume, check_usable
 
-METHODS = (*BRIDGES, PIX2PIX3D)
+METHODS = (*BRIDGES, CYCLEGAN, PIX2PIX3D)
 
 # Fewer steps than the paper's 1000, with the gradient scaled to match; how close they come is
 # measured in benchmarks/ddic_steps.md.
@@ -79,11 +80,11 @@ def translate(
     """Translate brain ultrasound to a pseudo-MRI that lies where the ultrasound lies.
 
     Args:
-        volume: ultrasound; one slice for "ddic" and "ddib", any volume for "pix2pix3d".
+        volume: ultrasound; any volume for "pix2pix3d", one slice for the other methods.
         method: one of :data:`METHODS`.
         device: "auto", "cpu", "cuda" or "mps".
         steps: of the diffusion each way, 2 .. 1000; :data:`DEFAULT_STEPS` where not given. 1000
-            is the published algorithm.
+            is the published algorithm. Of "ddic" and "ddib" only, as is the solver.
         solver: of the diffusion's ODE, one of :data:`USToMRILib.bridge.SOLVERS`.
         seed: of the random numbers; today's methods draw none.
         head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
@@ -99,7 +100,11 @@ def translate(
         raise InputError(f"The method {method!r} is unknown; choose from {', '.join(METHODS)}.")
     check_usable(volume)
     chosen = choose_device(device)
-    settings = BridgeSettings(method, DEFAULT_STEPS if steps is None else steps, solver)
+    settings = (
+        OnePass()
+        if method == CYCLEGAN
+        else BridgeSettings(method, DEFAULT_STEPS if steps is None else steps, solver)
+    )
     tracker = Progress(progress, cancel)
 
     def compute(on: str) -> _Made:
@@ -122,7 +127,11 @@ def translate(
 
 
 def _translate_fetal(
-    volume: Volume, settings: BridgeSettings, device: str, head: HeadHint, progress: Progress
+    volume: Volume,
+    settings: BridgeSettings | OnePass,
+    device: str,
+    head: HeadHint,
+    progress: Progress,
 ) -> _Made:
     done = translate_slice(volume, settings, device, head, progress)
     ellipse = done.head.ellipse
