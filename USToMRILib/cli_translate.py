@@ -17,15 +17,17 @@ from typing import Any
 from .cli_options import (
     DONE,
     add_device,
+    add_head_mask,
     add_input,
     add_method,
     add_progress,
     cancel_on_signals,
+    method_arguments,
     reporter,
 )
 from .device import choose_device
 from .errors import InputError
-from .fetal import HeadHint
+from .fetal import read_head_hint
 from .files import check_creatable
 from .head import find_head
 from .progress import CancelToken, ProgressCallback
@@ -40,9 +42,7 @@ def add_translate(commands: Any) -> None:
     add_input(command)
     command.add_argument("output", type=Path, help=".nrrd, .nii.gz, .mha; 8-bit .png, .tif ...")
     add_method(command)
-    command.add_argument(
-        "--head-mask", metavar="FILE|none", help="the head; 'none': the image shows only the head"
-    )
+    add_head_mask(command)
     command.add_argument(
         "--provenance", type=Path, metavar="FILE.json", help="default: OUTPUT.json"
     )
@@ -89,14 +89,11 @@ def translate_file(
         raise InputError(f"{options.output} is the input itself; choose another output name.")
     result = translate(
         volume,
-        options.method,
         device=options.device,
-        steps=options.steps,
-        solver=options.solver,
-        seed=options.seed,
-        head=_head_hint(options.head_mask, volume),
+        head=read_head_hint(options.head_mask, volume),
         progress=progress,
         cancel=cancel,
+        **method_arguments(options),
     )
     result.write(options.output, provenance_path)
     if options.picture:
@@ -144,12 +141,3 @@ def _run_translate(options: argparse.Namespace) -> int:
 def _run_head(options: argparse.Namespace) -> int:
     print(json.dumps(find_head_in_file(options, None, CancelToken())))
     return DONE
-
-
-def _head_hint(option: str | None, volume: Volume) -> HeadHint:
-    if option is None or option == "none":
-        return option
-    pixel_size = None
-    if Path(option).suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"):
-        pixel_size = volume.grid.spacing[0]
-    return Volume.read(option, pixel_size)

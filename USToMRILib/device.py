@@ -62,8 +62,8 @@ def list_devices() -> list[DeviceInfo]:
         found.append(DeviceInfo("cuda", torch.cuda.get_device_name(), free))
     if torch.backends.mps.is_available():
         limit = getattr(torch.mps, "recommended_max_memory", None)  # torch 2.5 and later
-        free = limit() - torch.mps.driver_allocated_memory() if limit else None
-        found.append(DeviceInfo("mps", "Apple GPU", free))
+        left = limit() - torch.mps.driver_allocated_memory() if limit else None
+        found.append(DeviceInfo("mps", "Apple GPU", left))
     label = f"{platform.machine()}, {torch.get_num_threads()} threads"
     return [*found, DeviceInfo("cpu", label, _free_memory())]
 
