@@ -49,6 +49,7 @@ def add_translate(commands: Any) -> None:
     command.add_argument(
         "--picture", type=Path, metavar="FILE.png", help="ultrasound, pseudo-MRI and overlay"
     )
+    command.add_argument("--no-compression", action="store_true", help="faster, larger .nrrd, .mha")
     add_progress(command)
     command.set_defaults(run=_run_translate, answer=translate_file)
 
@@ -95,7 +96,7 @@ def translate_file(
         cancel=cancel,
         **method_arguments(options),
     )
-    result.write(options.output, provenance_path)
+    result.write(options.output, provenance_path, not options.no_compression)
     if options.picture:
         from .picture import write_comparison
 

@@ -98,8 +98,10 @@ def load(path: Path, reader: sitk.ImageFileReader, size: tuple[int, ...]) -> np.
     return luma(array) if is_colour else array
 
 
-def write(image: sitk.Image, path: Path, metadata: dict[str, str]) -> None:
-    """Write a 3D image, with the metadata that the format has room for, compressed if it can be.
+def write(image: sitk.Image, path: Path, metadata: dict[str, str], compress: bool = True) -> None:
+    """Write a 3D image with the metadata that the format has room for.
+
+    Compressed where that is wanted and the suffix allows it; ``.nii.gz`` always is.
 
     NRRD and MetaImage take every field on one line of text; NIfTI has 79 bytes in ``descrip``.
 
@@ -118,7 +120,10 @@ def write(image: sitk.Image, path: Path, metadata: dict[str, str]) -> None:
         image.SetMetaData(key, value)
     try:
         with quiet_libraries():
-            sitk.WriteImage(image, str(path), useCompression=path.suffix.lower() != ".nii")
+            compressed = path.suffix.lower() == ".gz" or (
+                compress and path.suffix.lower() != ".nii"
+            )
+            sitk.WriteImage(image, str(path), useCompression=compressed)
         if nifti:  # the NIfTI library does not report a full disk
             _check_complete_nifti(path, open_header(path))
     except (RuntimeError, InputError) as error:

@@ -46,7 +46,9 @@ class Result:
     warnings: list[str]
     timings: dict[str, float]
 
-    def write(self, output: Path, provenance_path: Path | None = None) -> None:
+    def write(
+        self, output: Path, provenance_path: Path | None = None, compress: bool = True
+    ) -> None:
         """Write the volume, and its provenance beside it as ``OUTPUT.json``; both or neither.
 
         Raises:
@@ -54,7 +56,7 @@ class Result:
         """
         with atomic(provenance_path or sidecar_path(output)) as record:
             record.write_text(json.dumps(self.provenance, indent=2) + "\n", encoding="utf-8")
-            self.volume.write(output)
+            self.volume.write(output, compress=compress)
 
 
 @dataclass(frozen=True)

@@ -111,13 +111,16 @@ class Volume:
             raise InputError(f"{source}: {error}") from error
         return volume
 
-    def write(self, path: PathLike, metadata: dict[str, str] | None = None) -> None:
+    def write(
+        self, path: PathLike, metadata: dict[str, str] | None = None, compress: bool = True
+    ) -> None:
         """Write the volume as NRRD, NIfTI, MetaImage or, one slice, PNG, JPEG, TIFF or BMP.
 
         The file appears complete or not at all. The volume's metadata, and ``metadata`` on top,
         go into the header as far as the format has room: every field in NRRD, PNG, JPEG and
         TIFF, fields up to 16 KiB in escaped ASCII in MetaImage, 79 characters in NIfTI, none in
         BMP. Pictures hold 8 bits and no geometry: values are taken as 0..255, rounded and clipped.
+        Without ``compress``, NRRD and MetaImage are written faster and larger.
 
         Raises:
             InputError: as ``check_writable``; a dtype that a picture cannot hold; a full disk.
@@ -131,7 +134,7 @@ class Volume:
             if _has_suffix(target, picture_files.SUFFIXES):
                 picture_files.write(self.array[0], temporary, fields)
             else:
-                itk_files.write(self.to_sitk(), temporary, fields)
+                itk_files.write(self.to_sitk(), temporary, fields, compress)
 
 
 def check_writable(path: PathLike, grid: Grid | None = None) -> None:
