@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import InputError
-from .volume import Volume
 
 LEAST_VOXELS = 10
 
@@ -37,16 +36,17 @@ class Cnr:
     cnr: float
 
 
-def contrast_to_noise(image: Volume, roi: np.ndarray, background: np.ndarray) -> Cnr:
+def contrast_to_noise(image: np.ndarray, roi: np.ndarray, background: np.ndarray) -> Cnr:
     """Measure the contrast-to-noise ratio of two regions.
 
     Args:
-        image: of any intensities.
-        roi, background: boolean [k, j, i] on the image's grid.
+        image: intensities [k, j, i], real numbers in any units; or the part of an image that
+            holds both regions.
+        roi, background: boolean [k, j, i], of the image's shape.
 
     Raises:
-        InputError: if a region has fewer than 10 voxels in the image, if the two overlap, or if
-            both are uniform.
+        InputError: if a region has fewer than 10 voxels in the image, if the two overlap, if
+            intensities are NaN or infinite, or if both are uniform.
     """
     for name, region in (("region of interest", roi), ("background", background)):
         count = int(region.sum())
@@ -61,7 +61,9 @@ def contrast_to_noise(image: Volume, roi: np.ndarray, background: np.ndarray) ->
         raise InputError(
             f"The region of interest and the background share {shared} voxels; move them apart."
         )
-    inside, outside = (_statistics(image.array[region]) for region in (roi, background))
+    inside, outside = (_statistics(image[region]) for region in (roi, background))
+    if not np.isfinite([inside.mean, outside.mean]).all():
+        raise InputError("A region holds NaN or infinite values; move it to where the image is.")
     noise = float(np.hypot(inside.standard_deviation, outside.standard_deviation))
     if noise == 0:
         raise InputError(
