@@ -43,17 +43,24 @@ def make_provenance(
         "parameters": parameters,
         "bundles": bundles,
         "device": device,
-        "libraries": {
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("torch", "SimpleITK", "numpy")},
-        },
-        "input": {
-            "voxels_sha256": voxels_sha256(volume.array),
-            "dtype": str(volume.array.dtype),
-            "grid": asdict(volume.grid),
-        },
+        "libraries": library_versions("torch", "SimpleITK", "numpy"),
+        "input": describe_input(volume),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def describe_input(volume: Volume) -> dict[str, Any]:
+    """By which an input is known again: its voxels' digest and type, and where they lie."""
+    return {
+        "voxels_sha256": voxels_sha256(volume.array),
+        "dtype": str(volume.array.dtype),
+        "grid": asdict(volume.grid),
+    }
+
+
+def library_versions(*packages: str) -> dict[str, str]:
+    """The versions of Python and of packages by their names on PyPI; "unknown" if not there."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in packages}}
 
 
 def voxels_sha256(array: np.ndarray) -> str:
