@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.losses import PatchAdversarialLoss
+from monai.utils import convert_to_tensor
 from torch.nn.functional import l1_loss
 from tqdm import tqdm
 
@@ -123,7 +124,8 @@ class CycleGanTrainer:
         picks = torch.randint(len(slices), (self.config.batch,), generator=generator)
         seed = int(torch.randint(2**31, (), generator=generator))
         self.augment.set_random_state(seed=seed)  # type: ignore[attr-defined]
-        moved = [torch.as_tensor(self.augment(slices[pick])) for pick in picks]
+        # Plain tensors: MONAI's carry metadata, which would follow into the pools and checkpoints.
+        moved = [convert_to_tensor(self.augment(slices[pick])) for pick in picks]
         return torch.stack(moved).to(self.device)
 
     def _rate(self) -> float:
@@ -226,6 +228,14 @@ class CycleGanTrainer:
             pool.images = [image.to(self.device) for image in state["pools"][domain]]
 
 
+def spread(slices: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """:data:`SHOWN` slices of each domain, evenly spread."""
+    return {
+        domain: array[np.linspace(0, len(array) - 1, SHOWN).astype(int)]
+        for domain, array in slices.items()
+    }
+
+
 def sheet(trainer: CycleGanTrainer, slices: dict[str, np.ndarray], path: Path) -> None:
     """Draw slices of each domain, one row, their translations, and what comes back of these."""
     rows = []
@@ -242,10 +252,7 @@ def train(
 
     Both are done with :data:`SHOWN` slices of each domain, spread over the validation part.
     """
-    shown = {
-        domain: array[np.linspace(0, len(array) - 1, SHOWN).astype(int)]
-        for domain, array in validation.items()
-    }
+    shown = spread(validation)
     steps, recent = trainer.config.steps, []
     tenth = max(1, steps // 10)
     bar = tqdm(range(trainer.step, steps), initial=trainer.step, total=steps, unit="step")
