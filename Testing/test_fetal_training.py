@@ -8,14 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.eps_net import EpsNet
 from training.export import trace
+from training.head_views import HeadExamples, View
 from training.runinfo import append_record, run_record
 from training.train_eps import EpsConfig, EpsTrainer
 from training.train_eps import train as train_eps
 from training.train_head_seg import HeadConfig, HeadTrainer, without_head
+from USToMRILib.ellipse import Ellipse
+from USToMRILib.head import close_grid
 from USToMRILib.schedule import Schedule
 
 CPU = torch.device("cpu")
@@ -32,12 +37,15 @@ def spots(count):
     ).astype(np.float32)
 
 
-def head_pairs(count):
-    images = np.zeros((count, 2, 192, 192), np.float32)
-    y, x = np.indices((192, 192))
-    images[:, 1] = ((x - 90) / 60) ** 2 + ((y - 100) / 45) ** 2 < 1
-    images[:, 0] = images[:, 1] * 1.4 - 0.7
-    return images
+HEAD = Ellipse((-0.02, 0.03), (0.3, 0.22), 0.4)
+
+
+def head_examples(count):
+    """Bright ellipses on black."""
+    y, x = (np.indices((384, 384)) + 0.5) / 384 - 0.5
+    pixels = np.where(HEAD.radius(x, y) <= 1, 1.7, 0.3).astype(np.float16)
+    sizes = np.linspace(170, 340, count)
+    return HeadExamples(np.stack([pixels] * count), [HEAD] * count, sizes)
 
 
 def weights(net):
@@ -48,7 +56,7 @@ def weights(net):
     ("make", "nets"),
     [
         (lambda: EpsTrainer(EPS, spots(5), CPU), ("net", "ema")),
-        (lambda: HeadTrainer(HEADS, head_pairs(3), CPU), ("net",)),
+        (lambda: HeadTrainer(HEADS, head_examples(3), CPU), ("net",)),
     ],
     ids=["eps", "head"],
 )
@@ -127,8 +135,43 @@ def test_training_lowers_the_validation_loss():
     assert trainer.validation_loss(spots(8)) < before / 2
 
 
+@given(st.integers(0, 2**31))
+def test_a_view_moves_image_and_outline_together(seed):
+    view = View.random(HEAD, np.random.default_rng(seed))
+    image, target = view.show(head_examples(1).pixels[0], HEAD)
+    on_image = image > -0.75  # beyond it lies -1
+    difference = (image - (1.4 * target - 0.7)).abs()[on_image]
+    assert 0.02 < target.mean() < 0.9
+    assert difference.mean() < 0.02
+    # Only at the outline do interpolation and averaging differ.
+    assert (difference > 0.05).float().mean() < 0.05
+
+
+def test_the_close_view_of_training_is_the_librarys_second_look():
+    square = 192.0
+    ellipse = Ellipse((95.5 - 4, 95.5 + 6), (60.0, 44.0), 0.4)
+    relative = Ellipse((-4 / square, 6 / square), (60 / square, 44 / square), 0.4)
+    grid = close_grid(ellipse)
+    at = Ellipse(
+        tuple(np.subtract(ellipse.centre, grid.GetOrigin())), ellipse.semi_axes, ellipse.angle
+    )
+    _, target = View.close(relative).show(np.ones((384, 384)), relative)
+    found = Ellipse.from_mask(target[0].numpy() > 0.5, grid.GetSpacing())
+    assert found.semi_axes == pytest.approx(at.semi_axes, abs=0.2)
+    assert found.centre == pytest.approx(at.centre, abs=0.1)
+
+
+def test_examples_keep_through_a_file(tmp_path):
+    examples = head_examples(2)
+    examples.save(tmp_path / "e.npz")
+    again = HeadExamples.load(tmp_path / "e.npz")
+    assert np.array_equal(again.pixels, examples.pixels)
+    assert again.ellipses == examples.ellipses
+    assert np.array_equal(again.circumferences_mm, examples.circumferences_mm)
+
+
 def test_images_without_head_hold_every_kind_in_range():
-    image, target = (torch.from_numpy(a) for a in head_pairs(1)[0][:, None])
+    image, target = View.whole().show(head_examples(1).pixels[0], HEAD)
     made = [without_head(image, target, step_generator(0, n)) for n in range(40)]
     assert all(m.shape == image.shape for m in made)
     assert min(m.min() for m in made) == -1

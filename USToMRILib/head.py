@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BUNDLE = "fetal_head_seg"
 NET_SIZE = 192
+# Width of the network's close view of a head, in lengths of the head.
+CLOSE_WIDTH = 1.4
 
 # What a fetal head can measure: about 80 mm in week 12 (Hadlock et al. 1984) to 400 mm at term.
 CIRCUMFERENCE_RANGE_MM = (80.0, 400.0)
@@ -101,23 +103,37 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
             f"A head is looked for in one slice, and the volume has {volume.grid.size[2]}; "
             "give a single slice."
         )
-    spacing = volume.grid.spacing[:2]
-    grid = net_grid(volume.array.shape[1:], spacing)
-    probability = _probability(net, to_net(volume.array[0], spacing, grid), device)
-    return Head.from_ellipse(_fitted_ellipse(probability, grid), volume)
+    pixels, spacing = volume.array[0], volume.grid.spacing[:2]
+
+    def look(grid: sitk.Image) -> Ellipse:
+        return _fitted_ellipse(_probability(net, to_net(pixels, spacing, grid), device), grid)
+
+    # A first look says where, a second, with the head filling the network's view, how large.
+    first = look(net_grid(pixels.shape, spacing))
+    return Head.from_ellipse(look(close_grid(first)), volume)
 
 
-def net_grid(shape: tuple[int, int], spacing: tuple[float, float]) -> sitk.Image:
+def net_grid(
+    shape: tuple[int, int], spacing: tuple[float, float], size: int = NET_SIZE
+) -> sitk.Image:
     """The segmentation network's square grid, laid over a slice of ``shape`` (rows, columns).
 
     Its pixels are square, its width is the longer side of the slice, the centres agree.
     """
     extent = np.array([shape[1] * spacing[0], shape[0] * spacing[1]])
-    pixel = float(extent.max() / NET_SIZE)
-    grid = sitk.Image([NET_SIZE, NET_SIZE], sitk.sitkFloat32)
+    return _square_grid((extent - spacing) / 2, float(extent.max()), size)
+
+
+def close_grid(ellipse: Ellipse) -> sitk.Image:
+    """The network's grid with the head in its middle, :data:`CLOSE_WIDTH` times as wide."""
+    return _square_grid(np.array(ellipse.centre), CLOSE_WIDTH * 2 * ellipse.semi_axes[0], NET_SIZE)
+
+
+def _square_grid(centre: np.ndarray, width: float, size: int) -> sitk.Image:
+    pixel = width / size
+    grid = sitk.Image([size, size], sitk.sitkFloat32)
     grid.SetSpacing([pixel, pixel])
-    centre = (extent - spacing) / 2
-    grid.SetOrigin((centre - (NET_SIZE - 1) / 2 * pixel).tolist())
+    grid.SetOrigin((centre - (size - 1) / 2 * pixel).tolist())
     return grid
 
 
@@ -139,10 +155,15 @@ def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -
 
 
 def _probability(net: HeadNet, pixels: np.ndarray, device: str) -> np.ndarray:
+    """The network's answer [192, 192], the mean over the image and its mirror images."""
     import torch
 
+    flips: list[list[int]] = [[], [0], [1], [0, 1]]
+    image = torch.from_numpy(pixels)
     with torch.no_grad():
-        return net(torch.from_numpy(pixels)[None, None].to(device))[0, 0].cpu().numpy()
+        answers = net(torch.stack([image.flip(axes) for axes in flips])[:, None].to(device))[:, 0]
+    back = [answer.flip(axes) for answer, axes in zip(answers, flips)]
+    return torch.stack(back).mean(0).cpu().numpy()
 
 
 def _fitted_ellipse(probability: np.ndarray, grid: sitk.Image) -> Ellipse:

@@ -20,10 +20,8 @@ from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
 from monai.transforms import (
     Compose,
-    RandAdjustContrastd,
-    RandAffined,
-    RandFlipd,
-    RandGaussianNoised,
+    RandAdjustContrast,
+    RandGaussianNoise,
 )
 from torch import nn
 from torch.nn import functional as F
@@ -31,10 +29,9 @@ from tqdm import tqdm
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
-from training.hc18 import HeadImage, read_hc18
+from training.hc18 import read_hc18
+from training.head_views import HeadExamples, View
 from training.runinfo import append_record, run_record
-from USToMRILib.ellipse import Ellipse
-from USToMRILib.head import net_grid, to_net
 
 # How often the network is shown a head cut out on black, and no head at all.
 CUT_OUT, NO_HEAD = 0.1, 0.2
@@ -75,27 +72,16 @@ class HeadProbability(nn.Module):
         return self.net(pixels).sigmoid()
 
 
-def prepare(head: HeadImage) -> np.ndarray:
-    """Image in [-1, 1] and target in 0 .. 1 on the network's grid, float32 [2, 192, 192]."""
-    pixels, spacing = head.pixels, (head.pixel_size_mm, head.pixel_size_mm)
-    grid = net_grid(pixels.shape, spacing)
-    origin, ellipse = grid.GetOrigin(), head.ellipse
-    centre = (ellipse.centre[0] - origin[0], ellipse.centre[1] - origin[1])
-    moved = Ellipse(centre, ellipse.semi_axes, ellipse.angle)
-    target = moved.mask(grid.GetSize()[::-1], grid.GetSpacing())
-    return np.stack([to_net(pixels, spacing, grid), target.astype(np.float32)])
-
-
 class HeadTrainer:
     """Network, optimiser and data of one run.
 
     Args:
         config: of the run.
-        pairs: float32 [N, 2, 192, 192] of :func:`prepare`.
+        examples: to draw views of.
         device: where to train.
     """
 
-    def __init__(self, config: HeadConfig, pairs: np.ndarray, device: torch.device) -> None:
+    def __init__(self, config: HeadConfig, examples: HeadExamples, device: torch.device) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.step = config, device, 0
         self.net = head_net().to(device)
@@ -104,24 +90,16 @@ class HeadTrainer:
             self.optimiser, config.learning_rate, total_steps=config.steps
         )
         self.loss = DiceCELoss(sigmoid=True)
-        self.pairs = torch.from_numpy(pairs)
-        keys = ("image", "target")
+        self.examples = examples
+        # Heads of the third trimester are few in the data, dark on one side, and the hardest: an
+        # image is shown the oftener the fewer there are of its size.
+        sizes = examples.circumferences_mm
+        near = np.abs(sizes[:, None] - sizes) < 20
+        self.chances = torch.from_numpy(1 / np.sqrt(near.sum(1)))
         self.augment = Compose(
             [
-                RandFlipd(keys, prob=0.5, spatial_axis=0),
-                RandFlipd(keys, prob=0.5, spatial_axis=1),
-                RandAffined(
-                    keys,
-                    prob=0.9,
-                    rotate_range=math.radians(30),
-                    shear_range=(0.1, 0.1),
-                    scale_range=(0.3, 0.3),
-                    translate_range=(20, 20),
-                    mode=("bilinear", "nearest"),
-                    padding_mode=("border", "zeros"),
-                ),
-                RandAdjustContrastd("image", prob=0.7, gamma=(0.5, 2.0)),
-                RandGaussianNoised("image", prob=0.3, std=0.1),
+                RandAdjustContrast(prob=0.7, gamma=(0.5, 2.0)),
+                RandGaussianNoise(prob=0.3, std=0.1),
             ]
         )
 
@@ -137,13 +115,15 @@ class HeadTrainer:
         return float(loss.detach())
 
     def _batch(self, generator: torch.Generator) -> torch.Tensor:
-        picks = torch.randint(len(self.pairs), (self.config.batch,), generator=generator)
-        self.augment.set_random_state(seed=int(torch.randint(2**31, (), generator=generator)))
-        return torch.stack([self._example(self.pairs[i], generator) for i in picks])
+        picks = torch.multinomial(self.chances, self.config.batch, True, generator=generator)
+        self.augment.set_random_state(seed=_draw(2**31, generator))
+        return torch.stack([self._example(int(i), generator) for i in picks])
 
-    def _example(self, pair: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        moved = self.augment({"image": pair[:1], "target": pair[1:]})
-        image, target = torch.as_tensor(moved["image"]), torch.as_tensor(moved["target"])
+    def _example(self, index: int, generator: torch.Generator) -> torch.Tensor:
+        ellipse = self.examples.ellipses[index]
+        view = View.random(ellipse, np.random.default_rng(_draw(2**31, generator)))
+        image, target = view.show(self.examples.pixels[index], ellipse)
+        image = torch.as_tensor(self.augment(_darkened(image, generator)))
         chance = float(torch.rand((), generator=generator))
         if chance < CUT_OUT:
             image = torch.where(target > 0.5, image, torch.tensor(-1.0))
@@ -173,6 +153,22 @@ class HeadTrainer:
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
+
+
+def _draw(below: int, generator: torch.Generator) -> int:
+    return int(torch.randint(below, (), generator=generator))
+
+
+def _darkened(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Half of the images [1, 192, 192] fade to black towards a side, as behind dense bone."""
+    if float(torch.rand((), generator=generator)) < 0.5:
+        return image
+    angle, place, least = torch.rand(3, generator=generator)
+    axis = torch.linspace(-0.5, 0.5, image.shape[-1])
+    direction = 2 * math.pi * angle
+    along = direction.cos() * axis + direction.sin() * axis[:, None]
+    gain = least + (1 - least) * torch.sigmoid((along + 0.5 * place) * 12)
+    return (image + 1) * gain - 1
 
 
 def without_head(
@@ -214,21 +210,31 @@ def _scrambled(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return shuffled.permute(0, 2, 1, 3).reshape(image.shape)
 
 
-def prepared_pairs(data: Path, part: str, cache: Path) -> np.ndarray:
-    """The pairs of one part, kept in ``cache``."""
-    path = cache / f"head_{part}.npy"
+def prepared_examples(data: Path, part: str, cache: Path) -> HeadExamples:
+    """The examples of one part, kept in ``cache``."""
+    path = cache / f"head_{part}.npz"
     if not path.exists():
-        np.save(path, np.stack([prepare(head) for head in read_hc18(data / "hc18", part)]))
-    return np.load(path)
+        HeadExamples.of(read_hc18(data / "hc18", part)).save(path)
+    return HeadExamples.load(path)
 
 
-def mean_dice(net: nn.Module, pairs: np.ndarray, device: torch.device) -> float:
-    """Mean Dice of the thresholded network over pairs [N, 2, 192, 192]."""
+def validation_views(examples: HeadExamples) -> np.ndarray:
+    """The library's two looks at every image, float32 [2 N, 2, 192, 192] of image and target."""
+    views = [
+        torch.cat(view.show(pixels, ellipse))
+        for pixels, ellipse in zip(examples.pixels, examples.ellipses)
+        for view in (View.whole(), View.close(ellipse))
+    ]
+    return torch.stack(views).numpy()
+
+
+def mean_dice(net: nn.Module, views: np.ndarray, device: torch.device) -> float:
+    """Mean Dice of the thresholded network over images and targets [N, 2, 192, 192]."""
     net.eval()
     scores = []
     with torch.no_grad():
-        for start in range(0, len(pairs), 16):
-            batch = torch.from_numpy(pairs[start : start + 16]).to(device)
+        for start in range(0, len(views), 16):
+            batch = torch.from_numpy(views[start : start + 16]).to(device)
             found, target = net(batch[:, :1]) > 0, batch[:, 1:] > 0.5
             overlap = (found & target).sum((1, 2, 3))
             scores.append(2 * overlap / (found.sum((1, 2, 3)) + target.sum((1, 2, 3))))
@@ -265,10 +271,10 @@ def main() -> None:
         torch.set_num_threads(options.threads)
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
-    pairs = prepared_pairs(options.data, "train", options.work)
-    validation = prepared_pairs(options.data, "validation", options.work)
+    examples = prepared_examples(options.data, "train", options.work)
+    validation = validation_views(prepared_examples(options.data, "validation", options.work))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = HeadTrainer(HeadConfig(options.steps, seed=options.seed), pairs, device)
+    trainer = HeadTrainer(HeadConfig(options.steps, seed=options.seed), examples, device)
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
