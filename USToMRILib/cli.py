@@ -16,7 +16,9 @@ from typing import Any, NoReturn
 
 from . import __version__
 from .bundle import list_bundles, read_metadata, verify_bundle
+from .cli_batch import add_batch
 from .cli_devices import add_devices
+from .cli_evaluate import add_evaluate
 from .cli_options import CANCELLED, DONE, UNUSABLE, add_input
 from .cli_reader_study import add_reader_study
 from .cli_translate import add_head, add_translate
@@ -51,12 +53,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_translate(commands)
+    add_batch(commands)
     add_head(commands)
     add_devices(commands)
     add_worker(commands)
     _add_cnr(commands)
     _add_models(commands)
     add_reader_study(commands)
+    add_evaluate(commands)
     return parser
 
 

@@ -1,0 +1,187 @@
+"""Which cases a folder, a CSV file or a single file holds."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional, TypeVar
+
+from .. import dicom, itk_files, picture_files
+from ..errors import InputError
+from ..files import check_readable
+
+# In the name of every output, so that no pseudo-MRI passes for a scan or for an input.
+SYNTHETIC_MARK = "_SYNTHETIC_MRI"
+
+COLUMNS = ("input", "pixel_size", "frame", "head_mask", "roi", "background")
+
+_IMAGE_SUFFIXES = (*itk_files.READ_SUFFIXES, *picture_files.SUFFIXES)
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image to translate.
+
+    Attributes:
+        name: unique in a run, with "/" between folders; the output's name is made of it.
+        input: path of a file, or of the folder of a DICOM series; a Slicer source knows more.
+        pixel_size: mm, for an image that does not state it; None: the run's.
+        frame: of a cine or 4D image; None: the run's.
+        head_mask: path of a mask, or "none"; None: the run's.
+        roi, background: paths of the regions whose contrast is measured, both or neither.
+    """
+
+    name: str
+    input: str
+    pixel_size: Optional[float] = None
+    frame: Optional[int] = None
+    head_mask: Optional[str] = None
+    roi: Optional[str] = None
+    background: Optional[str] = None
+
+    @property
+    def key(self) -> str:
+        """A short file name for what is kept about this case."""
+        return hashlib.sha256(self.name.encode()).hexdigest()[:24]
+
+    def output_name(self, method: str) -> str:
+        """Where the pseudo-MRI goes, relative to the output folder.
+
+        The name holds the input's suffix: ``a.png`` and ``a.nii.gz`` do not meet.
+        """
+        return f"{self.name}{SYNTHETIC_MARK}_{method}.nrrd"
+
+
+def find_cases(source: Path, output: Path) -> list[Case]:
+    """The cases of a folder and its subfolders, of a CSV file, or of one image file.
+
+    Args:
+        source: in a folder, every image file is a case, and so is a folder of positioned DICOM
+            slices. Hidden files, outputs of ours and what is no image are passed over.
+        output: folder of the results, passed over too.
+
+    Raises:
+        InputError: there is no case, or the CSV cannot be used.
+    """
+    if source.is_dir():
+        cases = [Case(_name(path, source), str(path)) for path in _images(source, output)]
+    elif source.suffix.lower() == ".csv":
+        cases = list(_read_csv(source))
+    else:
+        check_readable(source)
+        cases = [Case(source.name, str(source))]
+    if not cases:
+        raise InputError(f"{source} holds no image; give a folder or a CSV file that names some.")
+    check_unique(cases)
+    return cases
+
+
+def check_unique(cases: Iterable[Case]) -> None:
+    """Raise InputError if two cases would be written to the same place."""
+    seen = set()
+    for case in cases:
+        if case.name in seen:
+            raise InputError(f"The case {case.name} is listed twice; keep one of them.")
+        seen.add(case.name)
+
+
+def _name(path: Path, root: Path) -> str:
+    """The path relative to the folder, or the folder's own name for the folder itself."""
+    return root.resolve().name if path == root else path.relative_to(root).as_posix()
+
+
+def _images(root: Path, output: Path) -> Iterator[Path]:
+    """Every image file and every DICOM stack's folder, folder by folder, sorted by name."""
+    excluded = output.resolve()
+    for place, folders, names in os.walk(root):
+        folder = Path(place)
+        folders[:] = sorted(
+            f for f in folders if not f.startswith(".") and (folder / f).resolve() != excluded
+        )
+        files = [folder / n for n in sorted(names) if n[0] != "." and SYNTHETIC_MARK not in n]
+        known = [f for f in files if f.name.lower().endswith(_IMAGE_SUFFIXES)]
+        scans = [f for f in files if f not in known and f.name != "DICOMDIR" and _is_dicom(f)]
+        single, stacked = dicom.split_stack(scans)
+        yield from ([folder] if stacked else [])
+        yield from sorted([*known, *single])
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return dicom.is_dicom(path)
+    except OSError:  # such a file is a case only if its name says that it is an image
+        return False
+
+
+def _read_csv(path: Path) -> Iterator[Case]:
+    check_readable(path)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            _check_columns(path, table.fieldnames or ())
+            for row in table:
+                if any(row.values()):
+                    yield _case_of_row(path, row, f"{path}, line {table.line_num}")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no CSV file in UTF-8; save it as one.") from error
+
+
+def _check_columns(path: Path, found: Iterable[str]) -> None:
+    unknown = [name for name in found if name not in COLUMNS]
+    if unknown or "input" not in found:
+        wrong = f"has the unknown column {unknown[0]!r}" if unknown else "has no column 'input'"
+        raise InputError(f"{path} {wrong}; its first line names columns of: {', '.join(COLUMNS)}.")
+
+
+def _case_of_row(table: Path, row: dict[str, str], line: str) -> Case:
+    """The case of one line; relative paths start at the CSV's folder."""
+    cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    if None in row or not cells["input"]:
+        raise InputError(f"{line}: too many values or no input; give one value a column.")
+    if bool(cells["roi"]) != bool(cells["background"]):
+        raise InputError(f"{line}: roi and background go together; give both or neither.")
+    frame = _parsed(cells["frame"], int, "frame", line)
+    image = _path(cells["input"], table)
+    try:
+        name = Path(os.path.abspath(image)).relative_to(table.resolve().parent).as_posix()
+    except ValueError:  # it lies elsewhere: all of its path, without the drive
+        name = Path(*Path(os.path.abspath(image)).parts[1:]).as_posix()
+    mask = cells["head_mask"]
+    return Case(
+        name if frame is None else f"{name}_frame{frame}",
+        image,
+        _parsed(cells["pixel_size"], _length, "pixel_size", line),
+        frame,
+        mask if mask == "none" else _path(mask, table) or None,
+        _path(cells["roi"], table) or None,
+        _path(cells["background"], table) or None,
+    )
+
+
+def _path(cell: str, table: Path) -> str:
+    return str(table.resolve().parent / Path(cell).expanduser()) if cell else ""
+
+
+def _length(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError("not a length")
+    return value
+
+
+def _parsed(cell: str, convert: Callable[[str], Value], column: str, line: str) -> Value | None:
+    if not cell:
+        return None
+    try:
+        return convert(cell)
+    except ValueError:
+        raise InputError(
+            f"{line}: {column} cannot be {cell!r}; give a number or nothing."
+        ) from None

@@ -1,0 +1,103 @@
+"""What is asked of every case of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from .. import __version__
+from ..device import choose_device
+from ..errors import InputError
+from ..fetal_bridge import BRIDGES, BridgeSettings, load_pair
+from ..translate import DEFAULT_STEPS, METHODS
+from .cases import Case
+
+# Beside the results: who is at work on what, and how each case ended.
+STATE_FOLDER = ".ustomri"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of every case of a run; the same in every process that works on it.
+
+    Attributes:
+        output: folder of the results, absolute.
+        arguments: of :func:`USToMRILib.translate`, everything that changes a voxel.
+        device: as for ``translate``.
+        pixel_size, frame, head_mask: for the cases that do not say; the pixel size only where
+            the image does not state it.
+        resume: whether a case that is complete from an earlier run is left as it is.
+        since: nanoseconds on the output disk's clock; what was done later is of this run.
+        run: id of the run.
+    """
+
+    output: Path
+    arguments: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    pixel_size: Optional[float] = None
+    frame: Optional[int] = None
+    head_mask: Optional[str] = None
+    resume: bool = False
+    since: int = 0
+    run: str = ""
+
+    @property
+    def method(self) -> str:
+        """The method of translation."""
+        return str(self.arguments["method"])
+
+    @property
+    def state(self) -> Path:
+        """The folder of the run's state."""
+        return self.output / STATE_FOLDER
+
+    def output_path(self, case: Case) -> Path:
+        """Where the pseudo-MRI of a case goes."""
+        return self.output / case.output_name(self.method)
+
+    def head_mask_of(self, case: Case) -> str | None:
+        """What is known about the head in a case: path of a mask, "none", or nothing."""
+        return case.head_mask or self.head_mask
+
+    def request(self, case: Case) -> str:
+        """A digest of everything but the image that decides the voxels of a case.
+
+        Raises:
+            InputError: if the head mask cannot be read.
+        """
+        mask = self.head_mask_of(case)
+        if mask not in (None, "none"):
+            mask = _file_sha256(Path(str(mask)))
+        asked = {"version": __version__, "arguments": self.arguments, "head_mask": mask}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """What two runs on one folder must agree on."""
+        asked = [__version__, self.arguments, self.pixel_size, self.frame, self.head_mask]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+    def check(self, device: str) -> None:
+        """Raise InputError for options that no case could be translated with."""
+        if self.method not in METHODS:
+            known = ", ".join(METHODS)
+            raise InputError(f"The method {self.method!r} is unknown; choose from {known}.")
+        chosen = choose_device(device)
+        if self.method in BRIDGES:
+            steps = self.arguments["steps"]
+            settings = BridgeSettings(
+                self.method, DEFAULT_STEPS if steps is None else steps, self.arguments["solver"]
+            )
+            settings.check(load_pair(chosen).schedule)
+
+
+def _file_sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be opened ({error.strerror}); check the path and its permissions."
+        ) from error

@@ -1,0 +1,162 @@
+"""One case, from its image to its outcome."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import sys
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cnr import contrast_to_noise
+from ..errors import Cancelled, InputError
+from ..fetal import read_head_hint
+from ..progress import CancelToken
+from ..provenance import describe_input
+from ..regions import read_region
+from ..translate import translate
+from ..volume import Volume
+from .cases import Case
+from .claims import Claim, Worker
+from .job import Job
+from .records import DONE, FAILED, Outcome, Records, file_sha256
+from .source import Source
+from .thumbnails import thumbnail
+
+# A case over which so many processes died is not tried again in this run.
+_MOST_DEATHS = 2
+
+
+class _TakenOver(Exception):
+    """Another process took this one for dead, and the case."""
+
+
+def process_case(
+    case: Case, job: Job, worker: Worker, source: Source, cancel: CancelToken
+) -> Outcome | None:
+    """Do a case unless it is done, and keep its outcome.
+
+    Returns:
+        The outcome, or None where another process is at the case: ask again later.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    cancel.raise_if_cancelled()
+    records = Records(job)
+    try:
+        request = job.request(case)
+    except InputError as error:
+        request = str(error)  # it will fail with this
+    if outcome := records.of_this_run(case, request):
+        return outcome
+    claim = worker.take(case.key)
+    if claim is None:
+        return None
+    try:
+        outcome = records.of_this_run(case, request)  # another may have ended it just before
+        if outcome is None:
+            outcome = _attempt(case, job, request, claim, source, cancel)
+            records.write(case, outcome)
+        return outcome
+    except _TakenOver:
+        return None
+    finally:
+        claim.release()
+
+
+def _attempt(
+    case: Case, job: Job, request: str, claim: Claim, source: Source, cancel: CancelToken
+) -> Outcome:
+    """The outcome of a case; whatever happens to it but a cancel is part of the outcome."""
+    start = time.perf_counter()
+    try:
+        if claim.deaths >= _MOST_DEATHS:
+            raise InputError(
+                f"{claim.deaths} processes died over this case (killed, crashed or out of "
+                "memory); run again to try it once more."
+            )
+        if claim.deaths:
+            _remove_leftovers(job.output_path(case))
+        outcome = _translated(case, job, request, claim, source, cancel)
+    except (Cancelled, _TakenOver):
+        raise
+    except InputError as error:
+        outcome = Outcome(case.name, case.input, FAILED, str(error))
+    except Exception as error:  # a failure of ours must not end the other 999 cases
+        traceback.print_exc(file=sys.stderr)
+        reason = f"Unexpected failure, {type(error).__name__}: {error}"
+        outcome = Outcome(case.name, case.input, FAILED, reason)
+    if not outcome.resumed:
+        outcome.seconds = round(time.perf_counter() - start, 3)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        outcome.finished = now.isoformat(timespec="seconds")
+    outcome.request = request
+    return outcome
+
+
+def _translated(
+    case: Case, job: Job, request: str, claim: Claim, source: Source, cancel: CancelToken
+) -> Outcome:
+    job.request(case)
+    volume = source.read(case, job)
+    regions = _regions(case, volume)
+    output = job.output_path(case)
+    earlier = None
+    if job.resume:
+        earlier = Records(job).complete(case, request, describe_input(volume))
+    if earlier:
+        earlier.resumed = True
+        if regions:
+            earlier.cnr = _cnr(volume, Volume.read(output), regions)
+        return earlier
+    head = read_head_hint(job.head_mask_of(case), volume)
+    result = translate(volume, **job.arguments, device=job.device, head=head, cancel=cancel)
+    if not claim.holds():
+        raise _TakenOver
+    output.parent.mkdir(parents=True, exist_ok=True)
+    source.keep(case, result, output)
+    result.write(output)
+    provenance = result.provenance
+    return Outcome(
+        case.name,
+        case.input,
+        DONE,
+        output=output.relative_to(job.output).as_posix(),
+        timings={phase: round(s, 3) for phase, s in result.timings.items()},
+        warnings=result.warnings,
+        cnr=_cnr(volume, result.volume, regions) if regions else {},
+        provenance={"input": provenance["input"], "bundles": provenance["bundles"]},
+        output_sha256=file_sha256(output),
+        thumbnail=thumbnail(volume, result.volume),
+    )
+
+
+def _regions(case: Case, volume: Volume) -> tuple[np.ndarray, np.ndarray] | None:
+    """The case's region of interest and background, boolean [k, j, i]."""
+    if case.roi is None or case.background is None:
+        return None
+    roi, background = (read_region(Path(p), volume.grid) for p in (case.roi, case.background))
+    contrast_to_noise(volume.array, roi, background)  # refused before the long work
+    return roi, background
+
+
+def _cnr(ultrasound: Volume, mri: Volume, regions: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    values = {}
+    for name, image in (("ultrasound", ultrasound), ("pseudo_mri", mri)):
+        with suppress(InputError):  # both regions uniform: there is no ratio
+            values[name] = round(contrast_to_noise(image.array, *regions).cnr, 4)
+    return values
+
+
+def _remove_leftovers(output: Path) -> None:
+    """Remove what a process that was killed while it wrote left beside the output."""
+    begun = re.compile(rf"\.[0-9a-f]{{32}}\.{re.escape(output.stem)}\.")
+    for path in output.parent.glob(".*") if output.parent.is_dir() else ():
+        if begun.match(path.name):
+            path.unlink(missing_ok=True)

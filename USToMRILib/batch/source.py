@@ -1,0 +1,54 @@
+"""Where the cases of a run come from: files, or whatever else reads images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ..reading import NeedlessPixelSizeError
+from ..translate import Result
+from ..volume import Volume
+from .cases import Case, find_cases
+from .job import Job
+
+
+class Source(Protocol):
+    """What finds cases and reads their images."""
+
+    def find(self, source: str, output: Path) -> list[Case]:
+        """The cases that the user's INPUT holds.
+
+        Raises:
+            InputError: there are none.
+        """
+
+    def read(self, case: Case, job: Job) -> Volume:
+        """The image of a case.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+
+    def keep(self, case: Case, result: Result, output: Path) -> None:
+        """Write more than the pseudo-MRI and its record, if there is more to write."""
+
+
+class FileSource:
+    """Image files, as :meth:`USToMRILib.Volume.read` reads them."""
+
+    def find(self, source: str, output: Path) -> list[Case]:
+        """As :func:`.cases.find_cases`."""
+        return find_cases(Path(source).expanduser(), output)
+
+    def read(self, case: Case, job: Job) -> Volume:
+        """Read the file; the run's pixel size is for the files that do not state one."""
+        frame = job.frame if case.frame is None else case.frame
+        if case.pixel_size is not None or job.pixel_size is None:
+            return Volume.read(case.input, case.pixel_size, frame)
+        try:
+            return Volume.read(case.input, job.pixel_size, frame)
+        except NeedlessPixelSizeError:
+            return Volume.read(case.input, None, frame)
+
+    def keep(self, case: Case, result: Result, output: Path) -> None:
+        """Nothing more."""

@@ -1,0 +1,74 @@
+"""The table of a run: ``summary.csv`` for programs, ``summary.html`` for people."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from typing import TextIO
+
+from ..files import atomic
+from .cases import Case
+from .job import Job
+from .page import write_page
+from .records import Outcome, Records
+
+CSV_NAME, PAGE_NAME = "summary.csv", "summary.html"
+
+COLUMNS = (
+    "case",
+    "status",
+    "reason",
+    "output",
+    "seconds",
+    "resumed",
+    "finished",
+    "warnings",
+    "cnr_ultrasound",
+    "cnr_pseudo_mri",
+    "input",
+)
+
+
+def write_summary(
+    cases: Sequence[Case], outcomes: Sequence[Outcome], job: Job, seconds: float
+) -> None:
+    """Write both tables into the output folder.
+
+    Args:
+        cases: of the run.
+        outcomes: of the same cases in the same order; their thumbnails are read off the records,
+            one at a time.
+        job: of the run.
+        seconds: that the run took.
+    """
+    table = job.output / CSV_NAME
+    with atomic(table) as part, open(part, "w", newline="", encoding="utf-8") as file:
+        _write_csv(file, outcomes)
+    records = Records(job)
+
+    def thumbnail(number: int) -> str:
+        kept = records.read(cases[number]) if outcomes[number].output else None
+        return kept.thumbnail if kept else ""
+
+    write_page(job.output / PAGE_NAME, outcomes, thumbnail, job, seconds)
+
+
+def _write_csv(file: TextIO, outcomes: Sequence[Outcome]) -> None:
+    table = csv.writer(file)
+    table.writerow(COLUMNS)
+    for outcome in outcomes:
+        table.writerow(
+            [
+                outcome.case,
+                outcome.status,
+                outcome.reason,
+                outcome.output,
+                outcome.seconds,
+                "yes" if outcome.resumed else "no",
+                outcome.finished,
+                " ".join(outcome.warnings),
+                outcome.cnr.get("ultrasound", ""),
+                outcome.cnr.get("pseudo_mri", ""),
+                outcome.input,
+            ]
+        )

@@ -1,0 +1,50 @@
+"""Small pictures of a case for the summary."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_HEIGHT = 180
+_MOST_WIDTH = 320
+_MARK = "SYNTHETIC"
+
+
+def thumbnail(ultrasound: Volume, mri: Volume) -> str:
+    """A JPEG in base64: ultrasound left, pseudo-MRI right; of a volume, its middle slice.
+
+    The pseudo-MRI carries the word SYNTHETIC.
+    """
+    from PIL import Image, ImageDraw
+
+    middle = ultrasound.grid.size[2] // 2
+    pixels = ultrasound.array[middle]
+    low, high = np.percentile(pixels, [0.5, 99.8])
+    left = _scaled(pixels, float(low), float(high), ultrasound)
+    right = _scaled(mri.array[middle], 0.0, 255.0, mri)
+    ImageDraw.Draw(right).text((right.width / 2, right.height - 10), _MARK, fill=190, anchor="mm")
+    picture = Image.new("L", (left.width + right.width + 2, left.height))
+    picture.paste(left, (0, 0))
+    picture.paste(right, (left.width + 2, 0))
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=82)
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def _scaled(pixels: np.ndarray, low: float, high: float, volume: Volume) -> Image.Image:
+    """Grey values [j, i] as a picture with square pixels that fits into a thumbnail."""
+    from PIL import Image
+
+    scaled = np.clip((pixels.astype(np.float32) - low) / max(high - low, 1e-9), 0, 1)
+    width, height = (n * mm for n, mm in zip(volume.grid.size[:2], volume.grid.spacing[:2]))
+    factor = min(_HEIGHT / height, _MOST_WIDTH / width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
