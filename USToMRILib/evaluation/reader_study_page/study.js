@@ -4,10 +4,8 @@
   const byId = (id) => document.getElementById(id);
   const figures = [...document.querySelectorAll("figure")];
   const prefix = `ustomri-reader-study:${study.id}:${study.seed}:`;
-  const unscaled = () => ({ scale: 1, x: 0, y: 0 });
+  const viewer = makeViewer(figures);
   let record = null;
-  let view = unscaled();
-  let tones = [];
   let stored = true;
 
   // ---- What is answered, and where it is kept ----
@@ -35,16 +33,12 @@
   }
 
   function keptRecords() {
-    const found = [];
     try {
-      for (let n = 0; n < localStorage.length; n++) {
-        const key = localStorage.key(n);
-        if (key.startsWith(prefix)) found.push(JSON.parse(localStorage.getItem(key)));
-      }
+      const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix));
+      return keys.map((key) => JSON.parse(localStorage.getItem(key))).filter(isRecord);
     } catch {
-      stored = false;
+      return [];
     }
-    return found.filter(isRecord);
   }
 
   const answersOf = (n) => record.answers[study.cases[n].case] || {};
@@ -98,12 +92,14 @@
       : "The pseudo-MRI is synthetic: a computer made it from the ultrasound. It is no MRI scan, " +
         "may show anatomy that is not there, and is not for diagnosis.";
     byId("count").textContent = study.cases.length;
+    byId("ask").textContent = study.blinded
+      ? "Which image shows it better?" : "Compared with the ultrasound, the pseudo-MRI shows it ...";
     const kept = keptRecords();
     byId("resume").hidden = kept.length === 0;
     byId("sessions").replaceChildren(...kept.map((found) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = found.reader;
+      button.textContent = `${found.reader}, pair ${found.at + 1}`;
       button.addEventListener("click", () => open(found));
       const item = document.createElement("li");
       item.append(button);
@@ -135,7 +131,7 @@
     byId("comment").value = record.comments[one.case] || "";
     byId("previous").disabled = n === 0;
     show("study");
-    resetView();
+    viewer.reset();
     showProgress();
     focusQuestion(study.structures.findIndex((s) => !answersOf(n)[s.key]));
   }
@@ -247,84 +243,12 @@
     keep();
   }
 
-  // ---- Both images move together; each has its own brightness and contrast ----
-
-  function resetView() {
-    view = unscaled();
-    tones = figures.map(() => ({ brightness: 1, contrast: 1 }));
-    showView();
-  }
-
-  function showView() {
-    figures.forEach((figure, side) => {
-      const picture = figure.querySelector("img");
-      picture.style.transform = `translate(${view.x * 100}%, ${view.y * 100}%) scale(${view.scale})`;
-      picture.style.filter = `brightness(${tones[side].brightness}) contrast(${tones[side].contrast})`;
-      figure.querySelector(".frame").classList.toggle("zoomed", view.scale > 1);
-    });
-  }
-
-  /** Zoom about a point, given as fractions of the frame. */
-  function zoom(factor, at = { x: 0.5, y: 0.5 }) {
-    const scale = Math.min(8, Math.max(1, view.scale * factor));
-    const ratio = scale / view.scale;
-    moveView(scale, at.x - (at.x - view.x) * ratio, at.y - (at.y - view.y) * ratio);
-  }
-
-  function moveView(scale, x, y) {
-    const within = (value) => Math.min(0, Math.max(1 - scale, value));
-    view = { scale, x: within(x), y: within(y) };
-    showView();
-  }
-
-  function fractions(event, frame) {
-    const box = frame.getBoundingClientRect();
-    return { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
-  }
-
-  function onDrag(event, frame, side) {
-    const box = frame.getBoundingClientRect();
-    const dx = event.movementX / box.width, dy = event.movementY / box.height;
-    if (event.buttons & 2) {
-      const tone = tones[side], within = (value) => Math.min(4, Math.max(0.25, value));
-      tone.contrast = within(tone.contrast * Math.exp(2 * dx));
-      tone.brightness = within(tone.brightness * Math.exp(-2 * dy));
-      showView();
-    } else if (event.buttons & 1) {
-      moveView(view.scale, view.x + dx, view.y + dy);
-    }
-  }
-
-  function listenToMouse(figure, side) {
-    const frame = figure.querySelector(".frame");
-    frame.addEventListener("pointermove", (event) => {
-      const at = fractions(event, frame);
-      for (const cross of document.querySelectorAll(".cross")) {
-        // The pointer itself shows the place in its own image.
-        cross.style.opacity = figure.contains(cross) ? 0 : 1;
-        cross.style.left = `${at.x * 100}%`;
-        cross.style.top = `${at.y * 100}%`;
-      }
-      onDrag(event, frame, side);
-    });
-    frame.addEventListener("pointerdown", (event) => frame.setPointerCapture(event.pointerId));
-    frame.addEventListener("pointerleave", () => {
-      for (const cross of document.querySelectorAll(".cross")) cross.style.opacity = 0;
-    });
-    frame.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      zoom(Math.exp(-event.deltaY / 400), fractions(event, frame));
-    }, { passive: false });
-    frame.addEventListener("contextmenu", (event) => event.preventDefault());
-    frame.addEventListener("dblclick", resetView);
-  }
-
   // ---- Keys, buttons, files ----
 
   const shortcuts = {
     1: () => answerByKey(0), 2: () => answerByKey(1), 3: () => answerByKey(2),
     n: () => move(1), p: () => move(-1), c: () => byId("comment").focus(), o: showEnd,
-    "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: resetView,
+    "+": () => viewer.zoom(1.25), "=": () => viewer.zoom(1.25), "-": () => viewer.zoom(0.8), 0: viewer.reset,
   };
 
   function onKey(event) {
@@ -391,7 +315,6 @@
     window.addEventListener("beforeunload", (event) => {
       if (record && !stored) event.preventDefault();
     });
-    figures.forEach(listenToMouse);
   }
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
