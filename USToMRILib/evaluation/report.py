@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -21,12 +22,19 @@ class Section(TypedDict):
     Attributes:
         title: plain text.
         html: what is shown; no reference to any other file.
-        data: the same for ``results.json``, ready for JSON.
+        data: the same for ``results.json``, ready for JSON; sections share no keys.
     """
 
     title: str
     html: str
     data: dict[str, Any]
+
+
+def write_results(path: Path, sections: Sequence[Section]) -> None:
+    """Write the data of all sections as one JSON object."""
+    data = {key: value for section in sections for key, value in section["data"].items()}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
@@ -155,8 +163,7 @@ thead th { border-bottom: 1px solid var(--ink); }
 th, td { padding: .35rem .9rem .35rem 0; vertical-align: top; }
 td { border-bottom: 1px solid var(--line); }
 tbody tr:last-child td { border-bottom: 0; }
-.number { text-align: right; white-space: nowrap; padding-left: .6rem; }
-th.number { white-space: pre-line; }
+.number { text-align: right; white-space: pre; padding-left: .6rem; }
 figure { margin: 1.25rem 0; }
 figure svg, figure img { max-width: 100%; height: auto; display: block; }
 figcaption { font-size: .875rem; color: var(--soft); max-width: 46rem; margin-top: .5rem; }

@@ -1,0 +1,18 @@
+"""The packages of the extra ``evaluation``."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from ..errors import InputError
+
+PACKAGES = ("sklearn", "statsmodels", "torchmetrics")
+
+
+def check_packages() -> None:
+    """Raise InputError unless the packages of the extra ``evaluation`` are installed."""
+    if any(importlib.util.find_spec(package) is None for package in PACKAGES):
+        raise InputError(
+            "Evaluation needs some more packages; install them with "
+            "pip install 'ustomri[evaluation]'."
+        )

@@ -1,0 +1,273 @@
+"""The sections of the report that every evaluation has."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..provenance import SYNTHETIC, library_versions
+from .figures import box_plots, case_grid, method_colours
+from .formatting import MINUS, number, p_value, summary_text, with_interval
+from .report import Section, bullets, drawing, folded, paragraph, photograph, table
+from .results import REFERENCE, Evaluation, MetricResult, as_json
+from .statistics import Comparison
+
+_VERSIONS = (
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "scikit-learn",
+    "statsmodels",
+    "torchmetrics",
+    "SimpleITK",
+    "torch",
+)
+_SHOWN_CASES = 6
+_MANY_PROBLEMS = 12
+_TESTS = {
+    "welch_t": "Welch t\np",
+    "paired_t": "paired t\np (Holm)",
+    "wilcoxon": "Wilcoxon\np (Holm)",
+    "permutation": "permutation\np (Holm)",
+}
+_UNCORRECTED = ("welch_t",)
+
+
+def evaluation_record(command: str, split: str) -> dict[str, Any]:
+    """What is to be known about this evaluation.
+
+    Args:
+        command: as typed.
+        split: which part of which data was evaluated, in words.
+    """
+    now = datetime.datetime.now(datetime.timezone.utc)
+    versions = {"ustomri": __version__, **library_versions(*_VERSIONS)}
+    date = now.isoformat(timespec="seconds")
+    return {"command": command, "date": date, "split": split, "versions": versions}
+
+
+def summary(evaluation: Evaluation) -> str:
+    """What was evaluated, in a sentence or two."""
+    methods, cases = list(evaluation.folders.images), len(evaluation.cases)
+    text = f"{cases} case{'s' if cases != 1 else ''}, {', '.join(methods)}."
+    if evaluation.problems:
+        count = len(evaluation.problems)
+        text += f" {count} thing{'s' if count != 1 else ''} could not be measured, see below."
+    return text
+
+
+def evaluation_sections(evaluation: Evaluation, record: dict[str, Any]) -> list[Section]:
+    """Results, figures, tests, images, every case, problems, and how all of it was made.
+
+    Args:
+        evaluation: what was found.
+        record: ``command``, ``date``, ``split`` and ``versions`` of this evaluation.
+    """
+    found = as_json(evaluation)
+    main = {name: r for name, r in evaluation.metrics.items() if r.metric.needs != "regions"}
+    contrast = {name: r for name, r in evaluation.metrics.items() if name not in main}
+    sections = [
+        _results(evaluation, main, found),
+        _distributions(evaluation, main),
+        _differences(main),
+    ]
+    if contrast:
+        sections.append(_contrast(evaluation, contrast))
+    sections += [_images(evaluation), _every_case(evaluation)]
+    if evaluation.problems:
+        sections.append(_problems(evaluation))
+    return [*sections, _how_made(evaluation, record)]
+
+
+def _results(
+    evaluation: Evaluation, results: dict[str, MetricResult], found: dict[str, Any]
+) -> Section:
+    methods = list(evaluation.folders.images)
+    rows = []
+    for result in results.values():
+        unit = f", {result.metric.unit}" if result.metric.unit else ""
+        arrow = {"higher": " ↑", "lower": " ↓"}.get(result.metric.better, "")
+        label = result.metric.label.replace("\n", " ") + unit + arrow
+        rows.append(
+            [label, *(summary_text(result.summaries.get(m), _decimals(result)) for m in methods)]
+        )
+    html = table(
+        ["metric", *methods],
+        rows,
+        "Mean ± standard deviation over the cases; below it the 95 % confidence interval of the "
+        "mean and the number of cases.",
+    )
+    html += paragraph(
+        "Arrows show which way is better. Intervals of means: bootstrap over cases (BCa). Of "
+        "distances between sets: the distance ± 1.96 standard deviations over bootstrap resamples "
+        "of the cases. With few cases such a distance is too large; compare it only with others "
+        "of this table.",
+        "note",
+    )
+    return {"title": "Results", "html": html, "data": found}
+
+
+def _distributions(evaluation: Evaluation, results: dict[str, MetricResult]) -> Section:
+    colours = method_colours(list(evaluation.folders.images))
+    html = paragraph("Nothing could be measured.")
+    if results:
+        html = drawing(
+            box_plots(results, colours),
+            "Boxes: quartiles and median; whiskers: 5th and 95th percentile; points: the cases, "
+            "grey lines join those of one case. Distances between sets have one value (diamond); "
+            "their boxes are bootstrap resamples of the cases, which lie somewhat above it.",
+        )
+    return {"title": "Distributions", "html": html, "data": {}}
+
+
+def _differences(results: dict[str, MetricResult]) -> Section:
+    if not any(result.comparisons for result in results.values()):
+        html = paragraph("There is one method only: nothing to compare.")
+        return {"title": "Differences between methods", "html": html, "data": {}}
+    html = _comparison_table(results) + paragraph(
+        "Differences are first minus second, with their 95 % confidence interval. g: Hedges' g of "
+        "the paired differences. The images of a case belong together, so the paired tests are the "
+        "ones to read; Welch's unequal-variances t-test, uncorrected, is given because the DDIC "
+        "paper used it. Holm's correction is over the pairs of methods of each metric, not over "
+        "the metrics. Permutation: the methods' images are exchanged within cases.",
+        "note",
+    )
+    return {"title": "Differences between methods", "html": html, "data": {}}
+
+
+def _comparison_table(results: dict[str, MetricResult]) -> str:
+    kinds = [
+        k for k in _TESTS if any(k in c.tests for r in results.values() for c in r.comparisons)
+    ]
+    rows = []
+    for result in results.values():
+        label = result.metric.label.replace("\n", " ")
+        for i, c in enumerate(result.comparisons):
+            pair = f"{c.first} {MINUS} {c.second}"
+            cells = _comparison(c, kinds, _decimals(result))
+            rows.append([label if i == 0 else "", pair, *cells])
+    header = ["metric", "methods", "n", "difference", "g", *(_TESTS[kind] for kind in kinds)]
+    return table(header, rows, text_columns=2)
+
+
+def _comparison(comparison: Comparison, kinds: Iterable[str], decimals: int) -> list[str]:
+    cells = [
+        str(comparison.n),
+        with_interval(comparison.difference, comparison.ci95, decimals),
+        with_interval(comparison.hedges_g, comparison.hedges_g_ci95, 2),
+    ]
+    for kind in kinds:
+        test = comparison.tests.get(kind)
+        p = None if test is None else test.p if kind in _UNCORRECTED else test.p_holm
+        cells.append(p_value(p))
+    if comparison.note:
+        cells[1] += f"\n{comparison.note}"
+    return cells
+
+
+def _contrast(evaluation: Evaluation, results: dict[str, MetricResult]) -> Section:
+    rows = [
+        [method, summary_text(result.summaries.get(method), _decimals(result))]
+        for result in results.values()
+        for method in (REFERENCE, *evaluation.folders.images)
+    ]
+    colours = method_colours(list(evaluation.folders.images))
+    html = table(["images", "CNR"], rows)
+    if any(result.values for result in results.values()):
+        html += drawing(box_plots(results, colours), "Contrast-to-noise ratio of the regions.")
+    html += _comparison_table(results)
+    return {"title": "Contrast-to-noise ratio", "html": html, "data": {}}
+
+
+def _images(evaluation: Evaluation) -> Section:
+    methods = list(evaluation.folders.images)
+    chosen = _spread(evaluation.cases, _SHOWN_CASES)
+    rows: dict[str, list[np.ndarray | None]] = {}
+    for case in chosen:
+        paths = [case.reference, *(case.images.get(method) for method in methods)]
+        images = [evaluation.reader.middle_slice(path) if path else None for path in paths]
+        if images[0] is not None:
+            rows[case.name] = images
+    titles = [REFERENCE, *(f"{method}\nSYNTHETIC" for method in methods)]
+    html = paragraph("No image could be read.")
+    if rows:
+        caption = f"{len(rows)} of {len(evaluation.cases)} cases, spread evenly over their names"
+        html = photograph(
+            case_grid(titles, rows), f"{caption}; 0 is black and 255 white. {SYNTHETIC}"
+        )
+    return {"title": "Images", "html": html, "data": {}}
+
+
+def _every_case(evaluation: Evaluation) -> Section:
+    html = ""
+    for result in evaluation.metrics.values():
+        if result.values:
+            methods, digits = list(result.values), _decimals(result)
+            rows = [
+                [case.name, *(number(result.values[m].get(case.name), digits) for m in methods)]
+                for case in evaluation.cases
+                if any(case.name in values for values in result.values.values())
+            ]
+            html += folded(result.metric.label.replace("\n", " "), table(["case", *methods], rows))
+    return {"title": "Every case", "html": html, "data": {}}
+
+
+def _decimals(result: MetricResult) -> int:
+    """Decimals for every number of a metric, so that about three digits say something."""
+    size = max((abs(summary.mean) for summary in result.summaries.values()), default=0.0)
+    return 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.05 or not size else 5
+
+
+def _problems(evaluation: Evaluation) -> Section:
+    rows = [[p.case, p.method, p.metric, p.text] for p in evaluation.problems]
+    html = table(["case", "method", "metric", "why"], rows, text_columns=4)
+    if len(rows) > _MANY_PROBLEMS:
+        html = folded(f"{len(rows)} problems", html)
+    return {"title": "Not measured", "html": html, "data": {}}
+
+
+def _how_made(evaluation: Evaluation, record: dict[str, Any]) -> Section:
+    html = f"<pre><code>{escape(record['command'])}</code></pre>"
+    html += paragraph(f"{record['date']}. Data: {record['split'] or 'not stated'}.")
+    html += "<h3>Metrics</h3>" + table(
+        ["metric", "settings"],
+        [
+            [r.metric.label.replace("\n", " "), r.metric.settings]
+            for r in evaluation.metrics.values()
+        ],
+        text_columns=2,
+    )
+    html += "<h3>Methods</h3>"
+    for method in evaluation.folders.images:
+        records = evaluation.records[method]
+        html += (
+            bullets(_record_text(method, one) for one in records)
+            if records
+            else paragraph(
+                f"{method}: no records beside the images, so what made them is not known.", "note"
+            )
+        )
+    html += "<h3>Versions</h3>" + paragraph(
+        ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    )
+    return {"title": "How it was made", "html": html, "data": {"evaluation": record}}
+
+
+def _record_text(method: str, record: dict[str, Any]) -> str:
+    parameters = ", ".join(f"{key} {value}" for key, value in record["parameters"].items())
+    bundles = ", ".join(f"{name} {sha}" for name, sha in record["bundles"].items())
+    return (
+        f"{method}: {record['images']} images by {record['tool']} {record['version']}, method "
+        f"{record['method']} on {record['device']}; {parameters}. Bundles (SHA-256): {bundles}."
+    )
+
+
+def _spread(items: Sequence[Any], count: int) -> list[Any]:
+    """``count`` items, evenly spread over the sequence, both ends included."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[i] for i in places]
