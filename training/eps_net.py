@@ -20,6 +20,9 @@ PLACES = 3
 # most of the time goes.
 BLOCK = 2
 
+# Weight in the multi-scale loss of images this many times as coarse.
+COARSER = {4: 2.0, 16: 4.0}
+
 # Four to sixteen channels a group; with two, a group's own mean is most of what is normalised away.
 NORM_GROUPS = 8
 
@@ -103,9 +106,23 @@ class EpsNet(nn.Module):
         noise = self.sqrt_one_minus_ab[t].view(-1, 1, 1, 1)
         return noise * x + signal * self.velocity(x, t)
 
-    def loss(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
-        """Mean squared error of v for clean images x0 noised by eps, both [B, 1, 128, 128]."""
+    def error(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+        """Error of v for clean images x0 noised by eps, all [B, 1, 128, 128]."""
         signal = self.sqrt_ab[t].view(-1, 1, 1, 1)
         noise = self.sqrt_one_minus_ab[t].view(-1, 1, 1, 1)
         velocity = self.velocity(signal * x0 + noise * eps, t)
-        return F.mse_loss(velocity, signal * eps - noise * x0)
+        return velocity - (signal * eps - noise * x0)
+
+    def loss(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+        """Mean squared error of v."""
+        return self.error(x0, t, eps).square().mean()
+
+    def multiscale_loss(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+        """:meth:`loss` plus that of the coarser images (Hoogeboom et al. 2023, section 3.3).
+
+        The noise of single pixels makes up most of the plain loss and averages out in the coarser
+        images, so that they teach the large shapes: the outline of the head, its ventricles.
+        """
+        error = self.error(x0, t, eps)
+        coarser = [w * F.avg_pool2d(error, f).square().mean() for f, w in COARSER.items()]
+        return error.square().mean() + torch.stack(coarser).sum()

@@ -86,7 +86,7 @@ class EpsTrainer:
         self.step = 0
 
     def train_step(self) -> float:
-        """One optimiser step; returns the loss."""
+        """One optimiser step; returns the multi-scale loss."""
         config = self.config
         generator = step_generator(config.seed, self.step)
         x0 = self._batch(generator).to(self.device)
@@ -95,7 +95,7 @@ class EpsTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * self._rate()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            loss = self.net.loss(x0, t.to(self.device), eps.to(self.device))
+            loss = self.net.multiscale_loss(x0, t.to(self.device), eps.to(self.device))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
