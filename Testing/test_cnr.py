@@ -140,6 +140,8 @@ def test_regions_meet_in_a_common_block():
     whole = (slice(0, 5), slice(0, 5), slice(0, 7))
     again = Voxels.from_mask(first.within(whole))
     np.testing.assert_array_equal(again.within(whole), first.within(whole))
+    assert again.block == first.block
+    assert not Voxels.from_mask(np.zeros((5, 5, 7), bool)).within(whole).any()
 
 
 def test_files_that_hold_no_region_are_refused(tmp_path):

@@ -54,7 +54,11 @@ class Voxels:
     @classmethod
     def from_mask(cls, mask: np.ndarray) -> Voxels:
         """The true voxels of a boolean mask [k, j, i] of the whole image."""
-        return cls(_whole(mask.shape), mask)
+        if not mask.any():
+            return cls((slice(0, 0),) * 3, np.zeros((0, 0, 0), bool))
+        extents = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+        k, j, i = (slice(int(extent[0]), int(extent[-1]) + 1) for extent in extents)
+        return cls((k, j, i), mask[k, j, i])
 
 
 def common_block(first: Voxels, second: Voxels) -> Block:
@@ -68,6 +72,8 @@ def common_block(first: Voxels, second: Voxels) -> Block:
 @dataclass(frozen=True)
 class Box:
     """A box in physical space, turned at will.
+
+    Positions are in LPS here; a caller who maps from and to RAS may as well put it in RAS.
 
     Attributes:
         centre: LPS position in mm, [3].

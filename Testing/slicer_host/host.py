@@ -62,6 +62,12 @@ class Application:
         """Return something whose signals can be connected; it never emits."""
         return types.SimpleNamespace(connect=lambda *args: True, disconnect=lambda *args: True)
 
+    def clipboard(self) -> Any:
+        """Return the clipboard."""
+        from . import pythonqt
+
+        return pythonqt.application().clipboard()
+
     def translate(self, context: str, text: str) -> str:
         """Return the text as it is."""
         return text
@@ -116,7 +122,8 @@ def new_scene() -> Any:
     logic.SetMRMLScene(scene)
     colors.SetMRMLScene(scene)
     colors.AddDefaultColorNodes()
-    logic.SetSliceLogics(vtk.vtkCollection())
+    slice_logics = vtk.vtkCollection()
+    logic.SetSliceLogics(slice_logics)
     logic.SetViewLogics(vtk.vtkCollection())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     for name, class_name in _MODULE_LOGICS:
@@ -125,7 +132,26 @@ def new_scene() -> Any:
         module_logic.SetMRMLScene(scene)
         logic.SetModuleLogic(name, module_logic)
         slicer.app._module_logics.append(module_logic)
+        module = types.SimpleNamespace(logic=lambda own=module_logic: own)
+        setattr(slicer.modules, name.lower(), module)
+    _follow_layout(scene, logic, slice_logics)
     return scene
+
+
+def _follow_layout(scene: Any, application_logic: Any, slice_logics: Any) -> None:
+    """Give every slice view of the layout its logic, as the layout manager does."""
+
+    def add_missing(*args: Any) -> None:
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            if application_logic.GetSliceLogic(node) is None:
+                slice_logic = slicer.vtkMRMLSliceLogic()
+                slice_logic.SetMRMLApplicationLogic(application_logic)
+                slice_logic.SetMRMLScene(scene)
+                slice_logic.SetSliceNode(node)
+                slice_logics.AddItem(slice_logic)
+
+    layout_node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    layout_node.AddObserver(vtk.vtkCommand.ModifiedEvent, add_missing, -1.0)
 
 
 def close_scene() -> None:

@@ -40,14 +40,21 @@ class Parameter:
         self.name = name
         arguments = typing.get_args(annotation)
         annotated = typing.get_origin(annotation) is typing.Annotated
-        self.kind = arguments[0] if annotated else annotation
+        kind = arguments[0] if annotated else annotation
+        union = typing.get_origin(kind) is typing.Union
+        self.kind = typing.get_args(kind) if union else kind
         self.notes = arguments[1:] if annotated else ()
         self.default = default
 
     @property
     def is_node(self) -> bool:
-        """Whether the value is a node of the scene."""
-        return issubclass(self.kind, slicer.vtkMRMLNode)
+        """Whether the value is a node of the scene, of one class or of several."""
+        return all(issubclass(kind, slicer.vtkMRMLNode) for kind in self.node_classes)
+
+    @property
+    def node_classes(self) -> tuple[type, ...]:
+        """The classes of the value."""
+        return self.kind if isinstance(self.kind, tuple) else (self.kind,)
 
     def __get__(self, owner: Any, owner_type: Optional[type] = None) -> Any:
         """Read the value."""
@@ -149,13 +156,13 @@ def parameter_node_wrapper(wrapped: type) -> type:
 def _prepare(widget: Any, parameter: Parameter) -> None:
     """Give a widget the range, the choices or the node types of its parameter."""
     if parameter.is_node:
-        widget.nodeTypes = [parameter.kind.__name__]
+        widget.nodeTypes = [kind.__name__ for kind in parameter.node_classes]
     elif issubclass(parameter.kind, enum.Enum):
         widget.clear()
         for member in parameter.kind:
             widget.addItem(getattr(parameter.kind, "label", lambda m: m.name)(member))
     for note in parameter.notes:
-        widget.setRange(note.minimum, note.maximum)
+        widget.minimum, widget.maximum = note.minimum, note.maximum
 
 
 def _changed_signal(widget: Any) -> Any:

@@ -17,7 +17,8 @@ from . import api, pythonqt, ui, widgets
 
 _WIDGETS = (
     "QCheckBox", "QComboBox", "QDoubleSpinBox", "QFrame", "QGroupBox", "QLabel", "QLineEdit",
-    "QMenu", "QProgressBar", "QPushButton", "QSlider", "QSpinBox", "QToolButton", "QWidget",
+    "QMenu", "QProgressBar", "QPushButton", "QSlider", "QSpinBox", "QTableWidget",
+    "QToolButton", "QWidget",
 )  # fmt: skip
 
 # Classes whose objects are no widgets of the panel: PySide6's own are near enough.
@@ -39,7 +40,8 @@ def install() -> None:
     ctk_classes = {
         "ctkCollapsibleButton": pythonqt.make_class(
             "ctk.ctkCollapsibleButton", widgets.CollapsibleButton
-        )
+        ),
+        "ctkSliderWidget": pythonqt.make_class("ctk.ctkSliderWidget", widgets.NumberSlider),
     }
     slicer_classes = {
         "qMRMLWidget": pythonqt.make_class("slicer.qMRMLWidget", widgets.MRMLWidget),

@@ -56,6 +56,52 @@ class CollapsibleButton(QtWidgets.QAbstractButton):
         painter.end()
 
 
+class SliderWidget(QtWidgets.QWidget):
+    """``ctkSliderWidget``: a slider with a spin box, of numbers that need not be whole."""
+
+    valueChanged = QtCore.Signal(float)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._host_slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self._host_box = QtWidgets.QDoubleSpinBox()
+        layout = QtWidgets.QHBoxLayout()
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._host_slider)
+        layout.addWidget(self._host_box)
+        self.setLayout(layout)
+        self._host_slider.valueChanged.connect(lambda value: self._host_box.setValue(value))
+        self._host_box.valueChanged.connect(lambda value: self._host_changed(value))
+
+    def _host_changed(self, value: float) -> None:
+        self._host_slider.blockSignals(True)
+        self._host_slider.setValue(round(value))
+        self._host_slider.blockSignals(False)
+        self.valueChanged.emit(value)
+
+
+def _of_box(name: str, kind: Any) -> Any:
+    """Return a Qt property that is one of the spin box's."""
+
+    def read(self: Any) -> Any:
+        return self._host_box.property(name)
+
+    def write(self: Any, value: Any) -> None:
+        self._host_box.setProperty(name, value)
+
+    return QtCore.Property(kind, read, write)
+
+
+def _slider_widget() -> type:
+    numbers = {name: _of_box(name, float) for name in ("value", "singleStep")}
+    limits = {name: _of_box(name, float) for name in ("minimum", "maximum")}
+    others = {"decimals": _of_box("decimals", int), "suffix": _of_box("suffix", str)}
+    return type("NumberSlider", (SliderWidget,), {**numbers, **limits, **others})
+
+
+NumberSlider = _slider_widget()
+
+
 class MRMLWidget(QtWidgets.QWidget):
     """``qMRMLWidget``: passes the scene on to the widgets in it."""
 
@@ -100,6 +146,8 @@ class MRMLNodeComboBox(QtWidgets.QWidget):
         self._host_tags: list[int] = []
         self._host_settings: dict[str, Any] = {"nodeTypes": [], "showChildNodeTypes": True}
         self._host_box = QtWidgets.QComboBox()
+        narrow = QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self._host_box.setSizeAdjustPolicy(narrow)
         layout = QtWidgets.QVBoxLayout()
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._host_box)
