@@ -12,10 +12,11 @@ import pytest
 import torch
 from scipy import linalg, ndimage, special
 
-from USToMRILib.bridge import ddib, ddic, ddim_step, decode, encode
+from USToMRILib.bridge import ddib, ddic, decode, encode
 from USToMRILib.errors import Cancelled, InputError
 from USToMRILib.progress import CancelToken, Progress
 from USToMRILib.schedule import Schedule
+from USToMRILib.solvers import ddim_step
 
 M1, S1 = np.array([0.6, -0.3]), np.array([[0.5, 0.3], [0.3, 0.4]])
 M2, S2 = np.array([-0.5, 0.4]), np.array([[0.3, -0.2], [-0.2, 0.6]])
@@ -276,7 +277,7 @@ def test_a_cancel_is_obeyed_within_one_step():
 
 def test_median_reference_of_this_file_is_scipys():
     image = torch.randn(1, 1, 9, 11, generator=torch.Generator().manual_seed(4))
-    from USToMRILib.correlation import median_filter
+    from USToMRILib.median import median_filter
 
     expected = ndimage.median_filter(image[0, 0].numpy(), size=5, mode="mirror")
     np.testing.assert_array_equal(median_filter(image, 5)[0, 0].numpy(), expected)

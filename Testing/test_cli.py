@@ -103,7 +103,7 @@ def test_models_are_listed_and_verified(tiny_models, capsys):
         (["translate", "{us}", "{folder}/o.nrrd", "--method", "magic"], "choose from ddic"),
         (["translate", "{us}", "{folder}/o.nrrd", "--steps", "1"], "2 to 1000"),
         (["translate", "{us}", "{folder}/o.nrrd", "--steps", "few"], "invalid int"),
-        (["translate", "{us}", "{folder}/o.nrrd", "--solver", "magic"], "choose from ddim"),
+        (["translate", "{us}", "{folder}/o.nrrd", "--solver", "magic"], "choose from dpm++2m"),
         (["translate", "{us}", "{folder}/o.nrrd", "--device", "abacus"], "is unknown"),
         (["translate", "{us}", "{folder}/o.nrrd", "--pixel-size", "0.2"], "spacing"),
         (["translate", "{us}", "{folder}/o.nrrd", "--head-mask", "no.nrrd"], "does not exist"),

@@ -187,7 +187,8 @@ def test_unusable_voxels_are_refused(array, message):
         ({"method": "magic"}, ", ".join(METHODS)),
         ({"device": "abacus"}, "auto, cpu, cuda, mps"),
         ({"steps": 1}, "2 to 1000"),
-        ({"solver": "magic"}, "choose from ddim"),
+        ({"solver": "magic"}, r"choose from dpm\+\+2m"),
+        ({"similarity": "magic"}, "choose from pearson"),
     ],
 )
 def test_unusable_arguments_are_refused(tiny_models, head_slice, arguments, message):

@@ -1,48 +1,28 @@
 """Diffusion bridges between two image domains: DDIB and DDIC.
 
-Both carry an image to the latent with the deterministic DDIM ordinary differential equation (Song
-et al. 2021, eq. 12 with sigma = 0) of its own domain's network, and back with the network of the
-other domain (dual diffusion implicit bridges, Su et al. 2023). DDIC (dual diffusion imposed
-correlation) pulls the way back towards images that correlate with the ultrasound.
+Both carry an image to the latent with the deterministic ordinary differential equation of its own
+domain's network, and back with the network of the other domain (dual diffusion implicit bridges,
+Su et al. 2023). DDIC (dual diffusion imposed correlation) pulls the way back towards images that
+correlate with the ultrasound.
 
 Networks are called as ``eps = net(x, t)`` with x float32 [B, 1, H, W] and t int64 [B].
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from .errors import InputError
+from .imposed import GRADIENT_STEP, MEDIAN_KERNEL, Imposed
 from .progress import Progress
 from .schedule import Schedule
+from .similarity import PEARSON
+from .solvers import PUBLISHED, SOLVERS, levels_of
 
 if TYPE_CHECKING:
     import torch
 
-    EpsNet = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-SOLVERS = ("ddim",)
-
-# Of the DDIC paper, at 1000 steps and for 128x128 pixels.
-GRADIENT_STEP = 3.0
-MEDIAN_KERNEL = 5
-
-
-def ddim_step(
-    x: torch.Tensor, net: EpsNet, schedule: Schedule, level: int, next_level: int
-) -> torch.Tensor:
-    """One explicit Euler step of the ODE, upwards or downwards, from ``level`` to ``next_level``.
-
-    The clean image, level -1, has no noise level of its own in the network's training: there eps
-    is taken at t = 0.
-    """
-    import torch
-
-    t = torch.full((len(x),), max(level, 0), dtype=torch.int64, device=x.device)
-    eps = net(x, t)
-    here, there = schedule.at(level), schedule.at(next_level)
-    clean = (x - (1 - here) ** 0.5 * eps) / here**0.5
-    return there**0.5 * clean + (1 - there) ** 0.5 * eps
+    from .solvers import EpsNet
 
 
 def encode(
@@ -50,10 +30,12 @@ def encode(
     net: EpsNet,
     schedule: Schedule,
     steps: int = 1000,
+    solver: str = PUBLISHED,
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Carry clean images x0 [B, 1, H, W] to their latents, same shape, in ``steps`` steps."""
-    return _walk(x0, net, schedule, schedule.levels(steps), "encode", progress)
+    levels = levels_of(solver, schedule, steps)
+    return _last(_walk(x0, net, schedule, levels, solver, "encode", progress))
 
 
 def decode(
@@ -61,10 +43,12 @@ def decode(
     net: EpsNet,
     schedule: Schedule,
     steps: int = 1000,
+    solver: str = PUBLISHED,
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Carry latents [B, 1, H, W] to clean images, same shape, in ``steps`` steps."""
-    return _walk(latent, net, schedule, schedule.levels(steps)[::-1], "decode", progress)
+    levels = levels_of(solver, schedule, steps)[::-1]
+    return _last(_walk(latent, net, schedule, levels, solver, "decode", progress))
 
 
 def _walk(
@@ -72,16 +56,25 @@ def _walk(
     net: EpsNet,
     schedule: Schedule,
     levels: list[int],
+    solver: str,
     phase: str,
     progress: Progress | None,
-) -> torch.Tensor:
+) -> Iterator[torch.Tensor]:
+    """The image at each of the levels after the first."""
     import torch
 
+    way = SOLVERS[solver](net, schedule)
     progress = progress or Progress()
-    with torch.no_grad():
-        for level, next_level in progress.track(phase, list(zip(levels, levels[1:]))):
-            x = _finite(ddim_step(x, net, schedule, level, next_level), next_level)
-    return x
+    for level, next_level in progress.track(phase, list(zip(levels, levels[1:]))):
+        with torch.no_grad():
+            x = _finite(way.step(x, level, next_level), next_level)
+        yield x
+
+
+def _last(images: Iterator[torch.Tensor]) -> torch.Tensor:
+    for image in images:
+        last = image
+    return last
 
 
 def _finite(x: torch.Tensor, level: int) -> torch.Tensor:
@@ -98,7 +91,7 @@ def ddib(
     us_net: EpsNet,
     mri_net: EpsNet,
     steps: int = 1000,
-    solver: str = "ddim",
+    solver: str = PUBLISHED,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> torch.Tensor:
@@ -108,7 +101,7 @@ def ddib(
         x0: float32 [B, 1, H, W] in [-1, 1].
         us_net, mri_net: noise-prediction networks of both domains.
         steps: of the ODE each way, 2 .. T.
-        solver: one of :data:`SOLVERS`.
+        solver: a key of :data:`USToMRILib.solvers.SOLVERS`.
         schedule: of both networks; cosine with T = 1000 where not given.
         progress: looked at in every step.
 
@@ -117,12 +110,12 @@ def ddib(
 
     Raises:
         InputError: for an unknown solver or a number of steps that cannot be run.
+        FloatingPointError: if the image becomes NaN or infinite; the message says at which level.
         Cancelled: when the progress' token is set.
     """
-    check_solver(solver)
     schedule = schedule or Schedule.cosine()
-    latent = encode(x0, us_net, schedule, steps, progress)
-    return decode(latent, mri_net, schedule, steps, progress)
+    latent = encode(x0, us_net, schedule, steps, solver, progress)
+    return decode(latent, mri_net, schedule, steps, solver, progress)
 
 
 def ddic(
@@ -130,67 +123,78 @@ def ddic(
     us_net: EpsNet,
     mri_net: EpsNet,
     steps: int = 1000,
-    solver: str = "ddim",
+    solver: str = PUBLISHED,
     lr: float = GRADIENT_STEP,
     median_kernel: int = MEDIAN_KERNEL,
+    similarity: str = PEARSON,
     schedule: Schedule | None = None,
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Translate ultrasound to MRI with dual diffusion imposed correlation.
 
-    Back from the latent, at each level: one step of both ODEs gives x_{t-1} and y_{t-1}; the
-    negative Pearson correlation of their median-filtered images is the loss; y_t moves by one
-    gradient step; y_{t-1} is computed again from there. With ``steps`` = T this is the published
-    algorithm. With fewer steps there are fewer, larger moves: the gradient step is ``lr * T /
-    steps``, so that their sum stays that of the published one.
+    The solver "ddim" with ``steps`` = T is the published algorithm, to the letter: back from the
+    latent, at each level, one step of both ODEs, one gradient step of y_t, and the step of the MRI
+    again (:meth:`USToMRILib.imposed.Imposed.published_step`).
+
+    The other solvers leave out what hardly changes the picture: the ultrasound at each level is
+    that of the way up, and the gradient step is taken at y_{t-1} itself
+    (:meth:`USToMRILib.imposed.Imposed.pull`).
+
+    Where there are fewer steps than T each stands for as many published ones as it passes levels,
+    so that the sum of the gradient steps stays that of the published algorithm.
 
     Args:
-        lr: size of the gradient step at ``steps`` = T; 0 gives :func:`ddib`.
+        lr: size of a published gradient step; 0 gives :func:`ddib`.
         median_kernel: odd width in pixels of the median filter; 1 turns it off.
+        similarity: a key of :data:`USToMRILib.similarity.SIMILARITIES`.
 
     Other arguments, result and errors are those of :func:`ddib`.
     """
-    check_solver(solver)
+    imposed = Imposed(similarity, lr, median_kernel)
     schedule, progress = schedule or Schedule.cosine(), progress or Progress()
-    x = y = encode(x0, us_net, schedule, steps, progress)
-    rate = lr * schedule.num_steps / steps
-    levels = schedule.levels(steps)[::-1]
-    for level, next_level in progress.track("decode", list(zip(levels, levels[1:]))):
-        x, y = _imposed_step(
-            x, y, us_net, mri_net, schedule, (level, next_level), rate, median_kernel
-        )
-        _finite(y, next_level)
-    return y
+    levels = levels_of(solver, schedule, steps)
+    if solver == PUBLISHED:
+        x = _last(_walk(x0, us_net, schedule, levels, solver, "encode", progress))
+        return _decode_published(x, us_net, mri_net, schedule, levels, imposed, progress)
+    way_up = list(_walk(x0, us_net, schedule, levels, solver, "encode", progress))
+    return _decode_pulled([x0, *way_up], mri_net, schedule, levels, solver, imposed, progress)
 
 
-def _imposed_step(
-    x: torch.Tensor,
-    y: torch.Tensor,
+def _decode_published(
+    latent: torch.Tensor,
     us_net: EpsNet,
     mri_net: EpsNet,
     schedule: Schedule,
-    levels: tuple[int, int],
-    rate: float,
-    median_kernel: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step of both images from levels[0] to levels[1], the MRI pulled by the correlation."""
+    levels: list[int],
+    imposed: Imposed,
+    progress: Progress,
+) -> torch.Tensor:
+    x = y = latent
+    weight = schedule.num_steps / (len(levels) - 1)
+    down = levels[::-1]
+    for step in progress.track("decode", list(zip(down, down[1:]))):
+        x, y = imposed.published_step(x, y, us_net, mri_net, schedule, step, weight)
+        _finite(y, step[1])
+    return y
+
+
+def _decode_pulled(
+    way_up: list[torch.Tensor],
+    mri_net: EpsNet,
+    schedule: Schedule,
+    levels: list[int],
+    solver: str,
+    imposed: Imposed,
+    progress: Progress,
+) -> torch.Tensor:
+    """Decode the last image of the way up, pulled at every level towards the image there."""
     import torch
 
-    from .correlation import median_filter, pearson
-
-    with torch.no_grad():
-        x = ddim_step(x, us_net, schedule, *levels)
-    with torch.enable_grad():
-        y = y.detach().requires_grad_(True)
-        moved = ddim_step(y, mri_net, schedule, *levels)
-        correlation = pearson(median_filter(x, median_kernel), median_filter(moved, median_kernel))
-        # The sum keeps the images of a batch independent of each other.
-        (gradient,) = torch.autograd.grad(-correlation.sum(), y)
-    with torch.no_grad():
-        return x, ddim_step(y - rate * gradient, mri_net, schedule, *levels)
-
-
-def check_solver(solver: str) -> None:
-    """Raise InputError for a solver that is not one of :data:`SOLVERS`."""
-    if solver not in SOLVERS:
-        raise InputError(f"The solver {solver!r} is unknown; choose from {', '.join(SOLVERS)}.")
+    way = SOLVERS[solver](mri_net, schedule)
+    y = way_up.pop()
+    down = levels[::-1]
+    for level, next_level in progress.track("decode", list(zip(down, down[1:]))):
+        with torch.no_grad():
+            y = way.step(y, level, next_level)
+        y = _finite(imposed.pull(way_up.pop(), y, level - next_level), next_level)
+    return y

@@ -10,10 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable
 
-from .bridge import SOLVERS
 from .device import DEVICES
+from .fetal_bridge import DEFAULT_SOLVER, STEPS
 from .progress import CancelToken, ProgressEvent
-from .translate import DEFAULT_STEPS, METHODS
+from .similarity import PEARSON, SIMILARITIES
+from .solvers import SOLVERS
+from .translate import METHODS
 
 DONE, UNUSABLE, SOME_FAILED, CANCELLED = 0, 2, 3, 130
 
@@ -40,19 +42,26 @@ def add_device(command: argparse.ArgumentParser) -> None:
 def add_method(command: argparse.ArgumentParser) -> None:
     """Add everything that decides how an image is translated; the same for one and for many."""
     command.add_argument("--method", default="ddic", help=f"{', '.join(METHODS)}; default: ddic")
+    steps = ", ".join(f"{count} for {solver}" for solver, count in STEPS.items())
+    command.add_argument("--steps", type=int, help=f"of the diffusion each way; default: {steps}")
     command.add_argument(
-        "--steps",
-        type=int,
-        help=f"of the diffusion each way; default: {DEFAULT_STEPS}, published: 1000",
+        "--solver",
+        default=DEFAULT_SOLVER,
+        help=f"{', '.join(SOLVERS)}; default: {DEFAULT_SOLVER}; published: ddim",
     )
-    command.add_argument("--solver", default=SOLVERS[0], help=", ".join(SOLVERS))
+    command.add_argument(
+        "--similarity",
+        default=PEARSON,
+        help=f"that ddic imposes: {', '.join(SIMILARITIES)}; default: {PEARSON}",
+    )
     command.add_argument("--seed", type=int, default=0)
     add_device(command)
 
 
 def method_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """What :func:`add_method` added, the device aside, as arguments of ``translate``."""
-    return {name: getattr(options, name) for name in ("method", "steps", "solver", "seed")}
+    names = ("method", "steps", "solver", "similarity", "seed")
+    return {name: getattr(options, name) for name in names}
 
 
 def add_head_mask(command: argparse.ArgumentParser) -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import bridge
 from .bundle import Bundle, load_bundle
 from .errors import InputError
 from .frame import check_fits_frame
+from .imposed import Imposed
 from .progress import Progress
 from .schedule import Schedule
+from .similarity import PEARSON, check_similarity
+from .solvers import levels_of
 
 if TYPE_CHECKING:
     import torch
 
 US_BUNDLE, MRI_BUNDLE = "fetal_us_eps", "fetal_mri_eps"
+
+# Chosen by measurement, benchmarks/bridge.md.
+DEFAULT_SOLVER = "dpm++2m"
+# Steps each way where the user does not say; those of "ddim" are the published ones.
+STEPS = {"dpm++2m": 16, "heun": 8, "ddim": 1000}
 
 BRIDGES: dict[str, Callable[..., Any]] = {"ddic": bridge.ddic, "ddib": bridge.ddib}
 
@@ -46,28 +54,31 @@ class BridgeSettings:
 
     Attributes:
         method: a key of :data:`BRIDGES`.
-        steps: of the diffusion each way, 2 .. T.
-        solver: one of :data:`USToMRILib.bridge.SOLVERS`.
+        steps: of the diffusion each way, 2 .. T; of the solver's :data:`STEPS` where None.
+        solver: a key of :data:`USToMRILib.solvers.SOLVERS`.
+        similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
     """
 
     method: str
-    steps: int
-    solver: str
+    steps: Optional[int] = None
+    solver: str = DEFAULT_SOLVER
+    similarity: str = PEARSON
 
     def check(self, schedule: Schedule) -> None:
         """Raise InputError for what cannot be run."""
-        bridge.check_solver(self.solver)
-        schedule.levels(self.steps)
+        levels_of(self.solver, schedule, self._steps)
+        check_similarity(self.similarity)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Everything that changes a voxel, for the provenance."""
-        imposed = {"lr": bridge.GRADIENT_STEP, "median_kernel": bridge.MEDIAN_KERNEL}
-        return {
-            "steps": self.steps,
-            "solver": self.solver,
-            **(imposed if self.method == "ddic" else {}),
-        }
+        """Everything that changes a voxel, for the provenance and for the bridge."""
+        walk = {"steps": self._steps, "solver": self.solver}
+        imposed = asdict(Imposed(self.similarity)) if self.method == "ddic" else {}
+        return {**walk, **imposed}
+
+    @property
+    def _steps(self) -> int:
+        return STEPS.get(self.solver, 0) if self.steps is None else self.steps
 
 
 def load_pair(device: str) -> EpsPair:
@@ -109,8 +120,7 @@ def translate_frames(
         x0.to(pair.device),
         pair.us.net,
         pair.mri.net,
-        steps=settings.steps,
-        solver=settings.solver,
+        **settings.parameters,
         schedule=pair.schedule,
         progress=progress,
     )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .errors import InputError
+
+# The level of the clean image.
+CLEAN = -1
+
+LOG_SNR_RANGE = (-5.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -31,15 +37,43 @@ class Schedule:
         """Alpha-bar of ``level`` in -1 .. T-1."""
         return float(self.alpha_bar[level + 1])
 
+    def signal_noise(self, level: int) -> tuple[float, float]:
+        """Alpha and sigma of ``level``: x = alpha x_0 + sigma eps."""
+        alpha_bar = self.at(level)
+        return math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
+
+    def log_snr(self, level: int) -> float:
+        """Lambda = log(alpha / sigma) of ``level`` in 0 .. T-1, half the log signal-to-noise."""
+        alpha, sigma = self.signal_noise(level)
+        return math.log(alpha / sigma)
+
     def levels(self, steps: int) -> list[int]:
         """``steps + 1`` levels from -1 to T-1, spread evenly, both ends kept.
 
         Raises:
             InputError: if ``steps`` is not in 2 .. T.
         """
+        self._check(steps)
+        return [int(level) for level in np.linspace(-1, self.num_steps - 1, steps + 1).round()]
+
+    def log_snr_levels(self, steps: int) -> list[int]:
+        """``steps + 1`` levels from -1 to T-1, those between spread evenly in log-SNR.
+
+        Raises:
+            InputError: if ``steps`` is not in 2 .. T.
+        """
+        self._check(steps)
+        log_snr = [self.log_snr(level) for level in range(self.num_steps)]
+        wanted = np.linspace(*LOG_SNR_RANGE, steps - 1)[::-1]
+        between = np.interp(-wanted, np.negative(log_snr), np.arange(self.num_steps)).round()
+        # Where levels are rarer than asked for, their neighbours.
+        order = np.arange(steps - 1)
+        between = np.maximum.accumulate(between - order).clip(0, self.num_steps - steps) + order
+        return [CLEAN, *(int(level) for level in between), self.num_steps - 1]
+
+    def _check(self, steps: int) -> None:
         if not 2 <= steps <= self.num_steps:
             raise InputError(f"{steps} steps cannot be run; choose from 2 to {self.num_steps}.")
-        return [int(level) for level in np.linspace(-1, self.num_steps - 1, steps + 1).round()]
 
     @classmethod
     def from_betas(cls, betas: np.ndarray) -> Schedule:

@@ -14,19 +14,16 @@ from .cyclegan import METHOD as CYCLEGAN
 from .device import choose_device
 from .errors import InputError
 from .fetal import HeadHint, OnePass, translate_slice
-from .fetal_bridge import BRIDGES, BridgeSettings
+from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
 from .files import atomic
 from .pix2pix3d import BUNDLE as PIX2PIX3D
 from .pix2pix3d import translate_volume
 from .progress import CancelToken, Progress, ProgressCallback
 from .provenance import header_fields, make_provenance, sidecar_path
+from .similarity import PEARSON
 from .volume import Volume, check_usable
 
 METHODS = (*BRIDGES, CYCLEGAN, PIX2PIX3D)
-
-# Fewer steps than the paper's 1000, with the gradient scaled to match; how close they come is
-# measured in benchmarks/ddic_steps.md.
-DEFAULT_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,8 @@ def translate(
     *,
     device: str = "auto",
     steps: int | None = None,
-    solver: str = "ddim",
+    solver: str = DEFAULT_SOLVER,
+    similarity: str = PEARSON,
     seed: int = 0,
     head: HeadHint = None,
     progress: ProgressCallback | None = None,
@@ -85,9 +83,12 @@ def translate(
         volume: ultrasound; any volume for "pix2pix3d", one slice for the other methods.
         method: one of :data:`METHODS`.
         device: "auto", "cpu", "cuda" or "mps".
-        steps: of the diffusion each way, 2 .. 1000; :data:`DEFAULT_STEPS` where not given. 1000
-            is the published algorithm. Of "ddic" and "ddib" only, as is the solver.
-        solver: of the diffusion's ODE, one of :data:`USToMRILib.bridge.SOLVERS`.
+        steps: of the diffusion each way, 2 .. 1000; the solver's
+            :data:`USToMRILib.fetal_bridge.STEPS` where not given. Of "ddic" and "ddib" only, as
+            is the solver.
+        solver: of the diffusion's ODE, a key of :data:`USToMRILib.solvers.SOLVERS`; "ddim" with
+            1000 steps is the published algorithm.
+        similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
         seed: of the random numbers; today's methods draw none.
         head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
             but the head in it, or None to look for it. Not used by "pix2pix3d".
@@ -103,9 +104,7 @@ def translate(
     check_usable(volume)
     chosen = choose_device(device)
     settings = (
-        OnePass()
-        if method == CYCLEGAN
-        else BridgeSettings(method, DEFAULT_STEPS if steps is None else steps, solver)
+        OnePass() if method == CYCLEGAN else BridgeSettings(method, steps, solver, similarity)
     )
     tracker = Progress(progress, cancel)
 

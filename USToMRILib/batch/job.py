@@ -12,7 +12,7 @@ from .. import __version__
 from ..device import choose_device
 from ..errors import InputError
 from ..fetal_bridge import BRIDGES, BridgeSettings, load_pair
-from ..translate import DEFAULT_STEPS, METHODS
+from ..translate import METHODS
 from .cases import Case
 
 # Beside the results: who is at work on what, and how each case ended.
@@ -87,10 +87,8 @@ class Job:
             raise InputError(f"The method {self.method!r} is unknown; choose from {known}.")
         chosen = choose_device(device)
         if self.method in BRIDGES:
-            steps = self.arguments["steps"]
-            settings = BridgeSettings(
-                self.method, DEFAULT_STEPS if steps is None else steps, self.arguments["solver"]
-            )
+            names = ("method", "steps", "solver", "similarity")
+            settings = BridgeSettings(*(self.arguments[name] for name in names))
             settings.check(load_pair(chosen).schedule)
 
 

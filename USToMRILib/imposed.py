@@ -1,0 +1,102 @@
+"""The imposed correlation of DDIC: what pulls the pseudo-MRI towards the ultrasound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import InputError
+from .median import median_filter
+from .schedule import Schedule
+from .similarity import PEARSON, SIMILARITIES, check_similarity
+from .solvers import ddim_step
+
+if TYPE_CHECKING:
+    import torch
+
+    from .solvers import EpsNet
+
+# Of the DDIC paper, at 1000 steps and for 128x128 pixels.
+GRADIENT_STEP = 3.0
+MEDIAN_KERNEL = 5
+
+
+@dataclass(frozen=True)
+class Imposed:
+    """A similarity of median-filtered images, and how far one of 1000 steps follows its gradient.
+
+    Attributes:
+        similarity: a key of :data:`USToMRILib.similarity.SIMILARITIES`.
+        lr: size of the gradient step.
+        median_kernel: odd width in pixels of the median filter; 1 turns it off.
+
+    Raises:
+        InputError: for an unknown similarity or an even kernel.
+    """
+
+    similarity: str = PEARSON
+    lr: float = GRADIENT_STEP
+    median_kernel: int = MEDIAN_KERNEL
+
+    def __post_init__(self) -> None:
+        check_similarity(self.similarity)
+        if self.median_kernel < 1 or self.median_kernel % 2 == 0:
+            raise InputError(
+                f"A median filter of width {self.median_kernel} has no centre; give an odd width."
+            )
+
+    def similarities(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """How alike each pair of images [B, 1, H, W] is, [B]."""
+        kernel = self.median_kernel
+        measure = SIMILARITIES[self.similarity]
+        return measure(median_filter(x, kernel), median_filter(y, kernel))
+
+    def published_step(
+        self,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        us_net: EpsNet,
+        mri_net: EpsNet,
+        schedule: Schedule,
+        levels: tuple[int, int],
+        weight: float,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One step of the published algorithm from levels[0] to levels[1].
+
+        One DDIM step of both images gives x_{t-1} and y_{t-1}; y_t moves along the gradient of
+        their similarity with respect to y_t; y_{t-1} is computed again from there.
+
+        Args:
+            x, y: ultrasound and MRI [B, 1, H, W] at levels[0].
+            us_net, mri_net, schedule: of the diffusion.
+            levels: of the step.
+            weight: number of published steps that this one stands for.
+        """
+        import torch
+
+        with torch.no_grad():
+            x = ddim_step(x, us_net, schedule, *levels)
+        with torch.enable_grad():
+            y = y.detach().requires_grad_(True)
+            # The sum keeps the images of a batch independent of each other.
+            alike = self.similarities(x, ddim_step(y, mri_net, schedule, *levels)).sum()
+            (gradient,) = torch.autograd.grad(alike, y)
+        with torch.no_grad():
+            return x, ddim_step(y + weight * self.lr * gradient, mri_net, schedule, *levels)
+
+    def pull(self, x: torch.Tensor, y: torch.Tensor, weight: float) -> torch.Tensor:
+        """Move y along the gradient of its similarity with x, both [B, 1, H, W] at one level.
+
+        The published algorithm takes the gradient through the network, from y_{t-1} to y_t, and
+        lets the network carry the move back to y_{t-1}. Over a small step both are nearly the
+        identity, and without them there is no second pass and no way back through the network.
+
+        Args:
+            weight: number of published steps that this one stands for.
+        """
+        import torch
+
+        with torch.enable_grad():
+            y = y.detach().requires_grad_(True)
+            (gradient,) = torch.autograd.grad(self.similarities(x, y).sum(), y)
+        return y.detach() + weight * self.lr * gradient
