@@ -89,6 +89,7 @@ def tiny_models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "spacing_mm": [1.0, 1.0, 1.0],
         "divisors": [8, 16, 16],
         "window": [8, 32, 32],
+        "receptive_field": {"reach": [0, 0, 0]},
     }
     nets = {
         "fetal_us_eps": (ScaledEps(0.5), eps_metadata()),

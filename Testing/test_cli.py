@@ -16,6 +16,7 @@ from USToMRILib import Volume
 from USToMRILib.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
+VOLUME = ("--method", "pix2pix3d")
 
 
 @pytest.fixture
@@ -100,6 +101,10 @@ def test_models_are_listed_and_verified(tiny_models, capsys):
         (["translate", "{us}", "{folder}/no/o.nrrd"], "output folder"),
         (["translate", "{us}", "{folder}/o.xyz"], "no suffix that can be written"),
         (["translate", "{us}", "{us}"], "is the input itself"),
+        (["translate", "{us}", "o.nrrd", "--uncertainty", "{us}"], "is the input itself"),
+        (["translate", "{us}", "o.nrrd", "--uncertainty", "./o.nrrd"], "is the output itself"),
+        (["translate", "{us}", "o.nrrd", "--uncertainty", "u.nrrd"], "use 'pix2pix3d'"),
+        (["translate", "{us}", "o.nrrd", *VOLUME, "--memory", "0.1"], "0.1 GiB are allowed"),
         (["translate", "{us}", "{folder}/o.nrrd", "--method", "magic"], "choose from ddic"),
         (["translate", "{us}", "{folder}/o.nrrd", "--steps", "1"], "2 to 1000"),
         (["translate", "{us}", "{folder}/o.nrrd", "--steps", "few"], "invalid int"),

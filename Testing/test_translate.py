@@ -168,6 +168,25 @@ def test_pix2pix3d_runs_the_generator_over_the_volume(tiny_models):
     assert result.warnings == result.provenance["warnings"] == ["Only a test."]
 
 
+def test_uncertainty_is_a_second_volume_on_the_same_grid(tiny_models, tmp_path):
+    values = np.random.default_rng(0).random((8, 32, 32)).astype(np.float32) + 1
+    volume = Volume(values, Grid((32, 32, 8), origin=(5, 6, 7)))
+    plain = translate(volume, "pix2pix3d", device="cpu")
+    assert plain.uncertainty is None
+    assert "uncertainty" not in plain.provenance["parameters"]
+    result = translate(volume, "pix2pix3d", device="cpu", uncertainty=True)
+    assert result.uncertainty.grid == volume.grid
+    np.testing.assert_allclose(result.uncertainty.array, 0, atol=1e-3)
+    assert "not its error" in result.provenance["parameters"]["uncertainty"]
+    result.write(tmp_path / "a.nrrd", uncertainty_path=tmp_path / "b.nrrd")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nrrd", "a.nrrd.json", "b.nrrd"]
+    metadata = Volume.read(tmp_path / "b.nrrd").metadata
+    assert metadata["description"].startswith("UNCERTAINTY of a SYNTHETIC")
+    with pytest.raises(InputError, match="No uncertainty was computed"):
+        plain.write(tmp_path / "c.nrrd", uncertainty_path=tmp_path / "d.nrrd")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [
@@ -187,6 +206,7 @@ def test_unusable_voxels_are_refused(array, message):
         ({"method": "magic"}, ", ".join(METHODS)),
         ({"device": "abacus"}, "auto, cpu, cuda, mps"),
         ({"steps": 1}, "2 to 1000"),
+        ({"uncertainty": True}, "no uncertainty for the method 'ddic'"),
         ({"solver": "magic"}, r"choose from dpm\+\+2m"),
         ({"similarity": "magic"}, "choose from pearson"),
     ],

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from .device import DEVICES
 from .fetal_bridge import DEFAULT_SOLVER, STEPS
+from .pix2pix3d import DEFAULT_MEMORY_GIB
 from .progress import CancelToken, ProgressEvent
 from .similarity import PEARSON, SIMILARITIES
 from .solvers import SOLVERS
@@ -55,12 +56,20 @@ def add_method(command: argparse.ArgumentParser) -> None:
         help=f"that ddic imposes: {', '.join(SIMILARITIES)}; default: {PEARSON}",
     )
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--memory",
+        dest="memory_gib",
+        type=float,
+        default=DEFAULT_MEMORY_GIB,
+        metavar="GIB",
+        help="that pix2pix3d may take in all; default: %(default)g",
+    )
     add_device(command)
 
 
 def method_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """What :func:`add_method` added, the device aside, as arguments of ``translate``."""
-    names = ("method", "steps", "solver", "similarity", "seed")
+    names = ("method", "steps", "solver", "similarity", "seed", "memory_gib")
     return {name: getattr(options, name) for name in names}
 
 

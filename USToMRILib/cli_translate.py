@@ -49,6 +49,12 @@ def add_translate(commands: Any) -> None:
     command.add_argument(
         "--picture", type=Path, metavar="FILE.png", help="ultrasound, pseudo-MRI and overlay"
     )
+    command.add_argument(
+        "--uncertainty",
+        type=Path,
+        metavar="FILE",
+        help="pix2pix3d: also write its spread under flips, which is not its error",
+    )
     command.add_argument("--no-compression", action="store_true", help="faster, larger .nrrd, .mha")
     add_progress(command)
     command.set_defaults(run=_run_translate, answer=translate_file)
@@ -86,22 +92,32 @@ def translate_file(
     for path in (provenance_path, options.picture):
         if path:
             check_creatable(path)
-    if options.output.exists() and options.output.samefile(options.input):
-        raise InputError(f"{options.output} is the input itself; choose another output name.")
+    if options.uncertainty:
+        check_writable(options.uncertainty, volume.grid)
+    _check_distinct(options.input, options.output, options.uncertainty)
     result = translate(
         volume,
         device=options.device,
+        uncertainty=options.uncertainty is not None,
         head=read_head_hint(options.head_mask, volume),
         progress=progress,
         cancel=cancel,
         **method_arguments(options),
     )
-    result.write(options.output, provenance_path, not options.no_compression)
+    result.write(options.output, provenance_path, not options.no_compression, options.uncertainty)
     if options.picture:
         from .picture import write_comparison
 
         write_comparison(options.picture, volume, result)
     return {"provenance": result.provenance}
+
+
+def _check_distinct(source: Path, output: Path, uncertainty: Path | None) -> None:
+    for path in (output, uncertainty):
+        if path and path.exists() and path.samefile(source):
+            raise InputError(f"{path} is the input itself; choose another output name.")
+    if uncertainty and uncertainty.resolve() == output.resolve():
+        raise InputError(f"{uncertainty} is the output itself; choose another name.")
 
 
 def find_head_in_file(

@@ -1,17 +1,22 @@
-"""Volume translation with the 3D pix2pix generator: overlapping windows, blended."""
+"""Volume translation with the 3D pix2pix generator, in windows that join without a trace."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .device import list_devices
 from .grid import Grid
 from .intensity import rescale
+from .memory import WINDOW_BYTES, MemoryNeed
 from .progress import Progress
 from .volume import Volume
-from .windows import blend_windows
+from .windows import Padded, plan_windows, smallest_window
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +24,13 @@ if TYPE_CHECKING:
     from .bundle import Bundle
 
 BUNDLE = "pix2pix3d"
+
+# Of the whole process: on a machine with 8 GiB, half is left to others.
+DEFAULT_MEMORY_GIB = 4.0
+
+# Axes (k, j, i) to mirror: the sweep and the lateral axis. The probe stays at the top, where the
+# generator knows it, and a head in a mirror is a head still, its sides exchanged.
+FLIPS: tuple[tuple[int, ...], ...] = ((), (0,), (2,), (0, 2))
 
 _SPACING_TOLERANCE = 0.25
 _HIGH_PERCENTILE = 99.5
@@ -62,65 +74,143 @@ def ultrasound_cone(array: np.ndarray) -> np.ndarray:
     return ~outside
 
 
-def translate_volume(volume: Volume, bundle: Bundle, progress: Progress) -> np.ndarray:
+@dataclass(frozen=True)
+class VolumeTranslation:
+    """What became of a volume.
+
+    Attributes:
+        array: float32 [k, j, i] in 0..255 on the volume's grid, 0 outside the ultrasound's cone.
+        spread: where it was asked for, the same for the standard deviation of the answers over
+            :data:`FLIPS`, in the units of `array`. It shows where the answer depends on how the
+            volume lies. It is not the error: where it is small, the answer may still be wrong.
+    """
+
+    array: np.ndarray
+    spread: np.ndarray | None = None
+
+
+def translate_volume(
+    volume: Volume,
+    bundle: Bundle,
+    progress: Progress,
+    memory_gib: float = DEFAULT_MEMORY_GIB,
+    spread: bool = False,
+) -> VolumeTranslation:
     """Translate an ultrasound volume to pseudo-MRI with a 3D generator.
 
     The generator sees voxels of the size that it was trained on (`spacing_mm` in the bundle's
     metadata): a volume whose voxels differ from it by more than a quarter is resampled to it and
-    the result back; any other stays on its own grid throughout.
+    the result back; any other stays on its own grid throughout. Windows see everything that can
+    change their answer (`receptive_field`), so that the result is that of one pass over it all.
 
     Args:
         volume: ultrasound of any size, also of a single slice; its background is its least value.
         bundle: whose network maps float32 [1, 1, D, H, W] in [-1, 1] to the same, where D, H, W
             are multiples of `divisors` in its metadata; `window` there is (D, H, W) in training.
-        progress: reports and cancels window by window.
-
-    Returns:
-        float32 [k, j, i] in 0..255 on the volume's grid, 0 outside the ultrasound's cone.
+        progress: reports and cancels window by window in the phase "windows".
+        memory_gib: that the process may take in all. It decides how large the windows are, and
+            changes a voxel by rounding only.
+        spread: whether to translate the mirrored volume too, which takes 4 times as long.
 
     Raises:
+        InputError: the memory does not suffice.
         Cancelled: a cancel was asked for.
     """
-    low, high = ultrasound_range(volume.array)
     grid = model_grid(volume.grid, bundle.metadata["spacing_mm"])
-    seen = volume if grid == volume.grid else _resampled(volume, grid, smooth=True)
-    mri = _translate_array(seen.array, low, high, bundle, progress)
-    if seen is not volume:
-        mri = _resampled(Volume(mri, grid), volume.grid, smooth=False).array
-    return np.where(ultrasound_cone(volume.array), mri, np.float32(0))
+    flips = FLIPS if spread else FLIPS[:1]
+    most_voxels = _largest_window(volume, grid, bundle, memory_gib, len(flips[:2]))
+    cone, limits = ultrasound_cone(volume.array), ultrasound_range(volume.array)
+    seen, wanted = volume.array, cone
+    if grid != volume.grid:
+        seen = _resampled(volume, grid, smooth=True).array
+        # Smoothed, so that every voxel that the cone's are interpolated from is wanted.
+        wanted = _resampled(volume.with_array(cone), grid, smooth=True).array > 0
+    results = _translate_array(seen, wanted, limits, bundle, flips, most_voxels, progress)
+    if grid != volume.grid:
+        results = [_resampled(Volume(r, grid), volume.grid, smooth=False).array for r in results]
+    for array in results:
+        array[~cone] = 0
+    return VolumeTranslation(*results)
+
+
+def _largest_window(
+    volume: Volume, grid: Grid, bundle: Bundle, memory_gib: float, results: int
+) -> int:
+    """Return how many voxels a window may have in the memory, and in that of the net's device."""
+    window_bytes = bundle.metadata.get("bytes_per_voxel", WINDOW_BYTES)
+    voxels = volume.array.size + (math.prod(grid.size) if grid != volume.grid else 0)
+    need = MemoryNeed(volume.array.nbytes, voxels, results, window_bytes)
+    smallest = smallest_window(_padded_shape(grid.shape, bundle), *_windowing(bundle))
+    most = need.largest_window(memory_gib, smallest)
+    device = _device(bundle.net).type
+    free = {found.name: found.free_bytes for found in list_devices()}.get(device)
+    if device == "cpu" or free is None:
+        return most
+    return max(min(most, free // window_bytes), smallest)
 
 
 def _translate_array(
-    array: np.ndarray, low: float, high: float, bundle: Bundle, progress: Progress
-) -> np.ndarray:
-    """Translate voxels [k, j, i] of the generator's spacing, float32 in 0..255."""
-    window, divisors = bundle.metadata["window"], bundle.metadata["divisors"]
-    rounded = [-(-size // by) * by for size, by in zip(array.shape, divisors)]
-    # Slices are repeated up to the window's number, which the generator knows; in plane a small
-    # image is only rounded up.
-    window = (window[0], *(min(w, r) for w, r in zip(window[1:], rounded[1:])))
-    missing = [max(w - size, 0) for w, size in zip(window, array.shape)]
-    around = [(m // 2, m - m // 2) for m in missing]
-    padded = np.pad(array, [around[0], (0, 0), (0, 0)], mode="edge")
-    padded = np.pad(padded, [(0, 0), *around[1:]], constant_values=array.min())
+    array: np.ndarray,
+    wanted: np.ndarray,
+    limits: tuple[float, float],
+    bundle: Bundle,
+    flips: Sequence[tuple[int, ...]],
+    most_voxels: int,
+    progress: Progress,
+) -> list[np.ndarray]:
+    """Translate voxels [k, j, i] of the generator's spacing, where wanted.
 
-    def generate(voxels: np.ndarray) -> np.ndarray:
-        return _generate(rescale(voxels, low, high), bundle.net)
+    Returns:
+        Answers, float32 in 0..255; with several flips also their standard deviation.
+    """
+    results = [np.zeros(array.shape, np.float32) for _ in flips[:2]]
+    if not wanted.any():
+        return results
+    padded = Padded(array, _padded_shape(array.shape, bundle))
+    planned = plan_windows(padded.shape, padded.box(wanted), *_windowing(bundle), most_voxels)
+    placed = [(window.seen, *padded.overlap(window.core, window.seen)) for window in planned]
+    passes = itertools.product([p for p in placed if wanted[p[1]].any()], flips)
+    answers: list[np.ndarray] = []
+    for (seen, place, core), axes in progress.track("windows", list(passes)):
+        ultrasound = np.flip(rescale(padded.read(seen), *limits), axes)
+        mri = np.flip(_generate(ultrasound, bundle.net), axes)[core]
+        answers.append(np.clip((mri + 1) * np.float32(127.5), 0, 255))
+        if len(answers) == len(flips):
+            results[0][place] = answers[0]
+            for spread in results[1:]:
+                spread[place] = np.std(answers, axis=0)
+            answers.clear()
+    return results
 
-    blended = blend_windows(padded, generate, window, progress)
-    inner = tuple(slice(before, before + n) for (before, _), n in zip(around, array.shape))
-    return np.clip((blended[inner] + 1) * np.float32(127.5), 0, 255)
+
+def _padded_shape(shape: Sequence[int], bundle: Bundle) -> list[int]:
+    """Return the shape that the generator is given for a volume (k, j, i).
+
+    Slices are repeated up to the number in training, which the generator knows; in plane a size
+    is only rounded up.
+    """
+    least = (bundle.metadata["window"][0], 1, 1)
+    sizes = zip(shape, least, bundle.metadata["divisors"])
+    return [-(-max(size, few) // by) * by for size, few, by in sizes]
+
+
+def _windowing(bundle: Bundle) -> tuple[Sequence[int], Sequence[int]]:
+    return bundle.metadata["receptive_field"]["reach"], bundle.metadata["divisors"]
 
 
 def _generate(ultrasound: np.ndarray, net: torch.nn.Module) -> np.ndarray:
-    """Run the generator on one window, float32 [D, H, W] in [-1, 1]; an empty one stays empty."""
+    """Run the generator on one window, float32 [D, H, W] in [-1, 1]."""
     import torch
 
-    if ultrasound.max() <= -1:
-        return ultrasound
-    device = next((p.device for p in net.parameters()), torch.device("cpu"))
     with torch.no_grad():
-        return net(torch.from_numpy(ultrasound)[None, None].to(device))[0, 0].cpu().numpy()
+        image = torch.from_numpy(np.ascontiguousarray(ultrasound))[None, None]
+        return net(image.to(_device(net)))[0, 0].cpu().numpy()
+
+
+def _device(net: torch.nn.Module) -> torch.device:
+    import torch
+
+    return next((p.device for p in net.parameters()), torch.device("cpu"))
 
 
 def model_grid(grid: Grid, spacing: Sequence[float]) -> Grid:

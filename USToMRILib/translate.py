@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -17,13 +18,18 @@ from .fetal import HeadHint, OnePass, translate_slice
 from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
 from .files import atomic
 from .pix2pix3d import BUNDLE as PIX2PIX3D
-from .pix2pix3d import translate_volume
+from .pix2pix3d import DEFAULT_MEMORY_GIB, translate_volume
 from .progress import CancelToken, Progress, ProgressCallback
 from .provenance import header_fields, make_provenance, sidecar_path
 from .similarity import PEARSON
 from .volume import Volume, check_usable
 
 METHODS = (*BRIDGES, CYCLEGAN, PIX2PIX3D)
+
+UNCERTAINTY = (
+    "standard deviation of the pseudo-MRI over the volume as it is, mirrored along the sweep, "
+    "mirrored laterally, and both: the spread of the model under flips, not its error"
+)
 
 
 @dataclass(frozen=True)
@@ -36,23 +42,36 @@ class Result:
         provenance: how it was made, ready for JSON.
         warnings: sentences that the user should read; part of the provenance.
         timings: seconds of each phase.
+        uncertainty: where it was asked for, :data:`UNCERTAINTY` on the same grid, float32 in the
+            units of `volume`.
     """
 
     volume: Volume
     provenance: dict[str, Any]
     warnings: list[str]
     timings: dict[str, float]
+    uncertainty: Volume | None = None
 
     def write(
-        self, output: Path, provenance_path: Path | None = None, compress: bool = True
+        self,
+        output: Path,
+        provenance_path: Path | None = None,
+        compress: bool = True,
+        uncertainty_path: Path | None = None,
     ) -> None:
-        """Write the volume, and its provenance beside it as ``OUTPUT.json``; both or neither.
+        """Write the volume, and its provenance beside it as ``OUTPUT.json``; all or nothing.
 
         Raises:
-            InputError: as :meth:`Volume.write`.
+            InputError: as :meth:`Volume.write`; or no uncertainty was computed.
         """
-        with atomic(provenance_path or sidecar_path(output)) as record:
+        with ExitStack() as files:
+            record = files.enter_context(atomic(provenance_path or sidecar_path(output)))
             record.write_text(json.dumps(self.provenance, indent=2) + "\n", encoding="utf-8")
+            if uncertainty_path is not None:
+                if self.uncertainty is None:
+                    raise InputError("No uncertainty was computed; ask translate for it.")
+                beside = files.enter_context(atomic(uncertainty_path))
+                self.uncertainty.write(beside, compress=compress)
             self.volume.write(output, compress=compress)
 
 
@@ -62,6 +81,7 @@ class _Made:
     bundles: dict[str, str]
     parameters: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    spread: np.ndarray | None = None
 
 
 def translate(
@@ -74,6 +94,8 @@ def translate(
     similarity: str = PEARSON,
     seed: int = 0,
     head: HeadHint = None,
+    memory_gib: float = DEFAULT_MEMORY_GIB,
+    uncertainty: bool = False,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> Result:
@@ -92,6 +114,8 @@ def translate(
         seed: of the random numbers; today's methods draw none.
         head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
             but the head in it, or None to look for it. Not used by "pix2pix3d".
+        memory_gib: that the process may take in all, in "pix2pix3d".
+        uncertainty: whether to compute it too, in "pix2pix3d"; takes 4 times as long.
         progress: called with a :class:`~USToMRILib.progress.ProgressEvent` after every step.
         cancel: a token; at most one step passes after it is set.
 
@@ -101,6 +125,10 @@ def translate(
     """
     if method not in METHODS:
         raise InputError(f"The method {method!r} is unknown; choose from {', '.join(METHODS)}.")
+    if uncertainty and method != PIX2PIX3D:
+        raise InputError(
+            f"There is no uncertainty for the method {method!r}; use 'pix2pix3d' or leave it out."
+        )
     check_usable(volume)
     chosen = choose_device(device)
     settings = (
@@ -113,8 +141,10 @@ def translate(
         if method == PIX2PIX3D:
             with tracker.phase("load"):
                 bundle = load_bundle(PIX2PIX3D, on)
-            array = translate_volume(volume, bundle, tracker)
-            return _Made(array, {PIX2PIX3D: bundle.sha256}, {}, bundle.cautions)
+            done = translate_volume(volume, bundle, tracker, memory_gib, uncertainty)
+            said = {"uncertainty": UNCERTAINTY} if uncertainty else {}
+            hashes = {PIX2PIX3D: bundle.sha256}
+            return _Made(done.array, hashes, said, bundle.cautions, done.spread)
         return _translate_fetal(volume, settings, on, head, tracker)
 
     made, used, fallback = _with_fallback(compute, chosen)
@@ -123,8 +153,13 @@ def translate(
     provenance = make_provenance(volume, method, parameters, made.bundles, used)
     provenance["warnings"] = warnings
     provenance["timings_s"] = {name: round(s, 3) for name, s in tracker.timings.items()}
-    output = Volume(made.array, volume.grid, header_fields(provenance))
-    return Result(output, provenance, warnings, tracker.timings)
+    fields = header_fields(provenance)
+    output = Volume(made.array, volume.grid, fields)
+    spread = None
+    if made.spread is not None:
+        said = f"UNCERTAINTY of a {fields['description']}"
+        spread = Volume(made.spread, volume.grid, {**fields, "description": said})
+    return Result(output, provenance, warnings, tracker.timings, spread)
 
 
 def _translate_fetal(

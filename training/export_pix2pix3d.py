@@ -21,11 +21,12 @@ from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.export import data_format, export_bundle, trace
 from training.image_metrics import similarity
-from training.pix2pix3d_net import DIVISORS, Generator
+from training.pix2pix3d_net import DEFAULT_WIDTH, DIVISORS, Generator
 from training.runinfo import run_record
 from training.splits import PARTS, read_split
 from USToMRILib.bundle import Bundle
 from USToMRILib.grid import Grid
+from USToMRILib.memory import WINDOW_BYTES
 from USToMRILib.pix2pix3d import BUNDLE, translate_volume
 from USToMRILib.progress import Progress
 from USToMRILib.volume import Volume
@@ -114,16 +115,30 @@ def reach(net: torch.nn.Module) -> list[int]:
     return extents
 
 
+def use_of(net: Generator, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of the metadata that the library goes by when it uses the generator."""
+    return {
+        "spacing_mm": list(SPACING_MM),
+        "divisors": list(DIVISORS),
+        "window": config["patch"],
+        "receptive_field": {"reach": reach(net), "unit": "voxels along (D, H, W), to each side"},
+        "bytes_per_voxel": round(WINDOW_BYTES * config["width"] / DEFAULT_WIDTH),
+    }
+
+
 def translate_pairs(
-    net: torch.jit.ScriptModule, window: Sequence[int], pairs: list[Pair]
+    net: torch.jit.ScriptModule, metadata: dict[str, Any], pairs: list[Pair]
 ) -> list[np.ndarray]:
-    """Translate the ultrasound of every pair as the product does, float32 [k, j, i] in 0..255."""
-    metadata = {"window": list(window), "divisors": list(DIVISORS), "spacing_mm": list(SPACING_MM)}
+    """Translate the ultrasound of every pair as the product does, float32 [k, j, i] in 0..255.
+
+    Args:
+        net: the generator.
+        metadata: of its bundle, what :func:`use_of` returns.
+        pairs: simulated.
+    """
     bundle = Bundle(BUNDLE, metadata, "", net)
-    return [
-        translate_volume(Volume(pair.ultrasound, Grid(pair.mri.shape[::-1])), bundle, Progress())
-        for pair in pairs
-    ]
+    volumes = (Volume(pair.ultrasound, Grid(pair.mri.shape[::-1])) for pair in pairs)
+    return [translate_volume(volume, bundle, Progress()).array for volume in volumes]
 
 
 def held_out_metrics(translated: Sequence[np.ndarray], pairs: Sequence[Pair]) -> dict[str, Any]:
@@ -164,7 +179,7 @@ def picture(translated: Sequence[np.ndarray], pairs: Sequence[Pair], path: Path)
 
 
 def make_metadata(
-    state: dict[str, Any], runs_file: Path, metrics: dict[str, Any], extents: list[int]
+    state: dict[str, Any], runs_file: Path, metrics: dict[str, Any], use: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the bundle's metadata, but for the checksum."""
     shape = [f"{by}*n" for by in DIVISORS]
@@ -184,11 +199,8 @@ def make_metadata(
         config=config,
         split="training/splits/adult.json",
         subjects={part: read_split("adult")[part] for part in PARTS},
-        spacing_mm=list(SPACING_MM),
         orientation="probe at the top: j away from it, i lateral, k the sweep",
-        divisors=list(DIVISORS),
-        window=config["patch"],
-        receptive_field={"reach": extents, "unit": "voxels along (D, H, W), to each side"},
+        **use,
         normalisation="batch normalisation with fixed statistics, no dropout",
     )
 
@@ -232,12 +244,13 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     state = load_checkpoint(options.work / "checkpoint.pt")
-    window, seed = state["config"]["patch"], state["config"]["seed"]
+    config, seed = state["config"], state["config"]["seed"]
     net = load_generator(state)
-    traced = trace(net, torch.zeros(1, 1, *window))
+    use = use_of(net, config)
+    traced = trace(net, torch.zeros(1, 1, *config["patch"]))
     heads = read_split("adult")["test"]
     pairs = cached_pairs(options.data, heads, options.per_head, seed, options.work / "pairs")
-    translated = translate_pairs(traced, window, pairs)
+    translated = translate_pairs(traced, use, pairs)
     record = run_record(seed)
     metrics = {
         "command": record["command"],
@@ -246,7 +259,7 @@ def main() -> None:
         "volumes": len(pairs),
         **held_out_metrics(translated, pairs),
     }
-    metadata = make_metadata(state, options.work / "run.json", metrics, reach(net))
+    metadata = make_metadata(state, options.work / "run.json", metrics, use)
     folder = export_bundle(BUNDLE, traced, metadata, make_card(metadata), LICENCE, options.models)
     shown = slice(None, None, max(1, options.per_head // 2))
     picture(translated[shown], pairs[shown], folder / "docs/held_out.png")
