@@ -157,6 +157,8 @@ def _follow_layout(scene: Any, application_logic: Any, slice_logics: Any) -> Non
 def close_scene() -> None:
     """Empty the current scene, as the application does before it makes another."""
     scene = getattr(slicer, "mrmlScene", None)
+    for module_logic in getattr(slicer.app, "_module_logics", []):
+        module_logic.SetMRMLScene(None)  # the layout logic does not survive an emptied scene
     if scene is not None:
         scene.Clear(1)
 
