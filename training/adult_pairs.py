@@ -197,20 +197,20 @@ def cached_pairs(
             if not path.exists():
                 head = head or read_head(data, name)
                 own_seed = np.random.SeedSequence([seed, int(name.split("_")[1]), number])
-                _save(make_pair(head, priors, int(own_seed.generate_state(1)[0])), path)
-            pairs.append(_load(path))
+                save_pair(make_pair(head, priors, int(own_seed.generate_state(1)[0])), path)
+            pairs.append(load_pair(path))
     return pairs
 
 
-def _save(pair: Pair, path: Path) -> None:
+def save_pair(pair: Pair, path: Path) -> None:
     """Write a pair so that the file is complete or not there."""
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, ultrasound=pair.ultrasound, mri=pair.mri, cone=np.packbits(pair.cone))
     partial.replace(path)
 
 
-def _load(path: Path) -> Pair:
-    """Read a pair that `_save` wrote."""
+def load_pair(path: Path) -> Pair:
+    """Read a pair that `save_pair` wrote."""
     with np.load(path) as file:
         ultrasound, mri, cone = file["ultrasound"], file["mri"], file["cone"]
     shape = ultrasound.shape

@@ -9,13 +9,16 @@ from pathlib import Path
 VARIABLE = "USTOMRI_DATA"
 
 
-def add_data_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--data``, by default the folder that the environment variable USTOMRI_DATA names."""
+def add_data_option(parser: argparse.ArgumentParser, needed: bool = True) -> None:
+    """Add ``--data``, by default the folder that the environment variable USTOMRI_DATA names.
+
+    Without ``needed``, nothing is asked for where there is no such default.
+    """
     folder = os.environ.get(VARIABLE)
     parser.add_argument(
         "--data",
         type=Path,
         default=Path(folder) if folder else None,
-        required=not folder,
+        required=needed and not folder,
         help=f"folder with hc18, fetal_mri and adult_labels; default: ${VARIABLE}",
     )

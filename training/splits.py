@@ -15,11 +15,20 @@ def read_split(name: str) -> dict[str, list[str]]:
         ValueError: if a subject stands in two parts.
     """
     path = Path(__file__).parent / "splits" / f"{name}.json"
-    split = {part: json.loads(path.read_text())[part] for part in PARTS}
-    subjects = [subject for part in PARTS for subject in split[part]]
+    return check_split(json.loads(path.read_text()), path.name)
+
+
+def check_split(split: dict[str, list[str]], name: str) -> dict[str, list[str]]:
+    """The parts of ``split`` as it stands in the file ``name``.
+
+    Raises:
+        ValueError: if a subject stands in two parts.
+    """
+    parts = {part: split[part] for part in PARTS}
+    subjects = [subject for part in PARTS for subject in parts[part]]
     if len(subjects) != len(set(subjects)):
-        raise ValueError(f"{path.name} names a subject in two parts; correct the file.")
-    return split
+        raise ValueError(f"{name} names a subject in two parts; correct the file.")
+    return parts
 
 
 def part_of(subject: str, split: dict[str, list[str]]) -> str | None:

@@ -23,10 +23,12 @@ from tqdm import tqdm
 
 from training.adult_pairs import Pair, cached_pairs
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
-from training.data import add_data_option
+from training.data import VARIABLE, add_data_option
 from training.image_metrics import similarity
 from training.pix2pix3d_net import Generator, make_discriminator
+from training.prepare_pairs import prepared_pairs
 from training.runinfo import append_record, run_record
+from training.runlog import RunLog
 from training.splits import read_split
 from USToMRILib.intensity import rescale
 from USToMRILib.pix2pix3d import ultrasound_range
@@ -73,9 +75,9 @@ class PatchSampler:
         self.starts = [self._starts(pair.cone) for pair in pairs]
 
     def _starts(self, cone: np.ndarray) -> np.ndarray:
-        """Return the first slices of patches of which the cone fills at least a tenth."""
+        """Return the first slices of patches of which the cone fills a tenth, or of the fullest."""
         filled = np.convolve(cone.mean(axis=(1, 2)), np.ones(self.patch[0]), "valid")
-        return np.flatnonzero(filled >= 0.1 * self.patch[0])
+        return np.flatnonzero(filled >= min(0.1 * self.patch[0], filled.max()))
 
     def draw(self, count: int, seed: int) -> Batch:
         """Return random patches; the same seed gives the same ones."""
@@ -284,10 +286,8 @@ def train(
     """Run to the last step; log losses, and the similarity at every tenth of the run."""
     steps, recent = trainer.config.steps, []
     tenth = max(1, steps // 10)
-    log_path = work / "log.jsonl"
-    _forget_after(log_path, trainer.step)
     bar = tqdm(range(trainer.step, steps), initial=trainer.step, total=steps, unit="step")
-    with log_path.open("a") as log:
+    with RunLog(work, trainer.step) as log:
         for _ in bar:
             recent.append(trainer.train_step())
             entry: dict[str, float] = {}
@@ -299,26 +299,21 @@ def train(
                 scores = trainer.validate(validation)
                 entry.update({f"validation_{name}": value for name, value in scores.items()})
             if entry:
-                log.write(json.dumps({"step": trainer.step, **entry}) + "\n")
-                log.flush()
+                log.write(trainer.step, entry)
             if trainer.step % checkpoint_every == 0 or trainer.step == steps:
                 save_checkpoint(work / "checkpoint.pt", trainer.state())
 
 
-def _forget_after(log: Path, step: int) -> None:
-    """Drop the lines of a log that belong to steps which will be taken again."""
-    if log.exists():
-        kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= step]
-        log.write_text("".join(line + "\n" for line in kept))
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    add_data_option(parser)
+    add_data_option(parser, needed=False)
     parser.add_argument("--work", type=Path, default=Path("runs/pix2pix3d"), help="run's folder")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--pairs-per-head", type=int, default=10)
+    parser.add_argument(
+        "--pairs", type=Path, metavar="FOLDER", help="train on pairs of training.prepare_pairs"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
@@ -326,24 +321,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smoke", action="store_true", help="one head, a tiny network")
 
 
+def _pairs_of(part: str, options: argparse.Namespace, config: Pix2PixConfig) -> list[Pair]:
+    """Return the prepared pairs of one part, or simulate them."""
+    if options.pairs:
+        return prepared_pairs(options.pairs, part)
+    heads, number = read_split("adult")[part], config.pairs_per_head
+    if part != "train":
+        number = min(number, 4)
+    if options.smoke:
+        heads = heads[:1]
+    return cached_pairs(options.data, heads, number, options.seed, options.work / "pairs")
+
+
 def main() -> None:
-    """Train the 3D pix2pix on simulated pairs."""
+    """Train the 3D pix2pix on simulated pairs, or on prepared ones."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     add_options(parser)
     options = parser.parse_args()
+    if not (options.data or options.pairs):
+        parser.error(f"give --pairs, --data, or the environment variable {VARIABLE}")
     if options.threads:
         torch.set_num_threads(options.threads)
     config = Pix2PixConfig(
         options.steps, options.batch, pairs_per_head=options.pairs_per_head, seed=options.seed
     )
-    split = read_split("adult")
     if options.smoke:
         config = replace(config, batch=1, width=4, discriminator_width=4, pairs_per_head=1)
-        split = {part: heads[:1] for part, heads in split.items()}
     options.work.mkdir(parents=True, exist_ok=True)
-    data, per_head, cache = options.data, config.pairs_per_head, options.work / "pairs"
-    pairs = cached_pairs(data, split["train"], per_head, options.seed, cache)
-    held_out = cached_pairs(data, split["validation"], min(per_head, 4), options.seed, cache)
+    pairs, held_out = (_pairs_of(part, options, config) for part in ("train", "validation"))
     validation = PatchSampler(held_out, config.patch).fixed(3)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Pix2PixTrainer(config, pairs, device)
