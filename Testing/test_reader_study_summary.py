@@ -162,6 +162,6 @@ def test_command_writes_figures_and_report(
     page = report.read_text(encoding="utf-8")
     assert "<svg" in page
     assert "no.csv" in page
-    assert section(found)["data"] is found
+    assert section(found)["data"] == {"reader_study": found}
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out) == found

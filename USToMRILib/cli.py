@@ -20,6 +20,7 @@ from .cli_batch import add_batch
 from .cli_devices import add_devices
 from .cli_evaluate import add_evaluate
 from .cli_options import CANCELLED, DONE, UNUSABLE, add_input
+from .cli_outlines import add_outlines
 from .cli_reader_study import add_reader_study
 from .cli_translate import add_head, add_translate
 from .cnr import contrast_to_noise
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _add_cnr(commands)
     _add_models(commands)
     add_reader_study(commands)
+    add_outlines(commands)
     add_evaluate(commands)
     return parser
 

@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..files import atomic, check_creatable
 from ..provenance import voxels_sha256
 from ..volume import Volume
+from .display import eight_bit, ultrasound_levels
 from .pairing import Problem, Reader, check_same_grid, images_by_name
 
 STRUCTURES = {
@@ -178,14 +179,13 @@ def _pictures(pair: StudyPair, blinded: bool) -> tuple[np.ndarray, np.ndarray, f
     k = int(slices[len(slices) // 2])
     rows, columns = (_extent(inside[k].any(axis=axis)) for axis in (1, 0))
     window = (k, rows, columns)
-    ultrasound, head = pair.ultrasound.array[window], inside[window]
-    black, white = np.percentile(ultrasound[head], [0.5, 99.8])
-    levels = (ultrasound.astype(np.float32) - black) * (255 / max(white - black, 1e-6))
+    head = inside[window]
+    ultrasound = ultrasound_levels(pair.ultrasound.array[window], head)
     if blinded:  # what lies around the head would tell which of the two is the ultrasound
-        levels = np.where(head, levels, 0)
+        ultrasound = np.where(head, ultrasound, np.uint8(0))
     spacing = pair.ultrasound.grid.spacing
     aspect = (columns.stop - columns.start) * spacing[0] / ((rows.stop - rows.start) * spacing[1])
-    return _eight_bit(levels), _eight_bit(pair.pseudo_mri.array[window]), float(aspect)
+    return ultrasound, eight_bit(pair.pseudo_mri.array[window]), float(aspect)
 
 
 def _extent(used: np.ndarray) -> slice:
@@ -193,10 +193,6 @@ def _extent(used: np.ndarray) -> slice:
     places = np.flatnonzero(used)
     margin = round(_MARGIN * len(used))
     return slice(max(0, int(places[0]) - margin), min(len(used), int(places[-1]) + 1 + margin))
-
-
-def _eight_bit(levels: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
 def _png(pixels: np.ndarray, mark: str = "") -> str:

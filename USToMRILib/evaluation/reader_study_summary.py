@@ -295,7 +295,11 @@ def section(summary: dict[str, Any]) -> Section:
         parts.append(
             bullets("{case}, {reader}: {comment}".format(**c) for c in summary["comments"])
         )
-    return {"title": "Medical opinion test", "html": "".join(parts), "data": summary}
+    return {
+        "title": "Medical opinion test",
+        "html": "".join(parts),
+        "data": {"reader_study": summary},
+    }
 
 
 def _small_print(summary: dict[str, Any]) -> str:
