@@ -20,11 +20,13 @@ PLACES = 3
 # most of the time goes.
 BLOCK = 2
 
+# The image goes in also averaged over blocks of so many pixels: at high noise levels nothing else
+# shows where the head is, and to learn such exact averages takes a network most of its training.
+# With them, 100 steps gave a better outline at t = 950 than 1500 steps without.
+AVERAGES = (4, 8, 16, 32)
+
 # Weight in the multi-scale loss of images this many times as coarse.
 COARSER = {4: 2.0, 16: 4.0}
-
-# Four to sixteen channels a group; with two, a group's own mean is most of what is normalised away.
-NORM_GROUPS = 8
 
 
 class TimedUNet(DiffusionModelUNet):
@@ -39,20 +41,20 @@ class TimedUNet(DiffusionModelUNet):
     def __init__(self, width: int) -> None:
         super().__init__(
             spatial_dims=2,
-            in_channels=BLOCK**2 + PLACES,
+            in_channels=BLOCK**2 + PLACES + len(AVERAGES),
             out_channels=BLOCK**2,
-            channels=(width, 2 * width, 3 * width, 4 * width),
-            num_res_blocks=(1, 1, 2, 2),
-            attention_levels=(False, False, True, True),
+            channels=(width, 2 * width, 3 * width),
+            num_res_blocks=(1, 2, 2),
+            attention_levels=(False, False, True),
             num_head_channels=width,
-            norm_num_groups=NORM_GROUPS,
+            norm_num_groups=width // 2,
         )
         half = width // 2
         exponents = torch.arange(half) / half
         self.register_buffer("frequencies", torch.exp(-math.log(10_000) * exponents))
 
     def forward(self, x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """Map x [B, 7, H, W] at ``timesteps`` int64 [B] to [B, 4, H, W]."""
+        """Map x [B, 11, H, W] at ``timesteps`` int64 [B] to [B, 4, H, W]."""
         phases = timesteps[:, None].to(x.dtype) * self.frequencies[None, :]
         emb = self.time_embed(torch.cat([phases.cos(), phases.sin()], dim=1))
         h = self.conv_in(x)
@@ -97,8 +99,19 @@ class EpsNet(nn.Module):
     def velocity(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """v of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1."""
         places = self.places.expand(x.shape[0], -1, -1, -1)
-        blocks = torch.cat([F.pixel_unshuffle(x, BLOCK), places], dim=1)
-        return F.pixel_shuffle(self.unet(blocks, t), BLOCK)
+        parts = [F.pixel_unshuffle(x, BLOCK), places, *self._averages(x, t)]
+        return F.pixel_shuffle(self.unet(torch.cat(parts, dim=1), t), BLOCK)
+
+    def _averages(self, x: torch.Tensor, t: torch.Tensor) -> list[torch.Tensor]:
+        """Block averages of x, scaled to about unit size at every level."""
+        signal = self.sqrt_ab[t].square().view(-1, 1, 1, 1)
+        size = [FRAME_SIZE // BLOCK] * 2
+        return [
+            F.interpolate(
+                F.avg_pool2d(x, n) * (signal + (1 - signal) / n**2).rsqrt(), size, mode="bilinear"
+            )
+            for n in AVERAGES
+        ]
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Eps of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1, same shape as x."""

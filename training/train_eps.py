@@ -37,7 +37,7 @@ class EpsConfig:
     steps: int
     batch: int = 8
     width: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     warmup: int = 200
     ema: float = 0.999
     seed: int = 0
