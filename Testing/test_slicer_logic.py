@@ -22,7 +22,7 @@ from USToMRILib.bundle import list_bundles  # noqa: E402
 slicer_host.start()
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
-from USToMRIModule import VolumeNodes  # noqa: E402
+from USToMRIModule import OutputNodes, VolumeNodes  # noqa: E402
 from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
 
 RNG = np.random.default_rng(7)
@@ -118,7 +118,7 @@ def test_output_says_that_it_is_synthetic() -> None:
     assert output.GetAttribute("USToMRI.synthetic") == "true"
     assert output.GetAttribute("USToMRI.method") == "ddib"
     assert json.loads(output.GetAttribute("USToMRI.options")) == {"seed": 3}
-    text = output.GetNodeReference(VolumeNodes.PROVENANCE_ROLE)
+    text = output.GetNodeReference(OutputNodes.PROVENANCE_ROLE)
     assert json.loads(text.GetText())["options"] == {"seed": 3}
     display = output.GetDisplayNode()
     assert display.GetColorNode().GetName() == "Grey"

@@ -47,6 +47,12 @@ def fixture_panel(module: Any) -> Any:
     panel.parent.deleteLater()
 
 
+@pytest.fixture(name="section")
+def fixture_section(panel: Any) -> Any:
+    """Give the part of the panel that translates."""
+    return panel.sections[0]
+
+
 def worker(module: Any, manner: str) -> Any:
     """Return a logic whose process behaves in a chosen manner."""
     return module.USToMRILogic(command=[sys.executable, str(WORKER), manner])
@@ -86,44 +92,43 @@ def test_module_describes_itself(module: Any) -> None:
     assert "Dual Diffusion Imposed Correlation" in described.acknowledgementText
 
 
-def test_translate_says_why_it_cannot_run(panel: Any) -> None:
+def test_translate_says_why_it_cannot_run(section: Any) -> None:
     """Without a volume the button is disabled; the reason stands beside it and in its tooltip."""
-    assert not panel.sections[0].ui.translateButton.enabled
-    assert (
-        panel.sections[0].ui.translateButton.toolTip == "Choose the ultrasound volume to translate."
-    )
-    assert panel.sections[0].ui.statusLabel.text == panel.sections[0].ui.translateButton.toolTip
-    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
-    assert panel.sections[0].ui.translateButton.enabled
-    assert panel.sections[0].ui.statusLabel.text == ""
+    assert not section.ui.translateButton.enabled
+    assert section.ui.translateButton.toolTip == "Choose the ultrasound volume to translate."
+    assert section.ui.statusLabel.text == section.ui.translateButton.toolTip
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert section.ui.translateButton.enabled
+    assert section.ui.statusLabel.text == ""
 
 
 def test_first_volume_is_offered(module: Any) -> None:
     """A panel that opens on a scene with an ultrasound is ready."""
     node = add_ultrasound()
     panel = slicer_host.open_panel(module)
-    assert panel.sections[0].ui.inputSelector.currentNode() is node
-    assert panel.sections[0].ui.translateButton.enabled
+    section = panel.sections[0]
+    assert section.ui.inputSelector.currentNode() is node
+    assert section.ui.translateButton.enabled
     panel.cleanup()
 
 
-def test_method_must_fit_the_volume(panel: Any) -> None:
+def test_method_must_fit_the_volume(section: Any) -> None:
     """Pix2Pix needs a volume: the button follows every choice."""
-    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
-    panel.sections[0].ui.methodSelector.currentIndex = 2
-    assert not panel.sections[0].ui.translateButton.enabled
-    assert "needs a volume" in panel.sections[0].ui.statusLabel.text
-    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
-    assert panel.sections[0].ui.translateButton.enabled
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    section.ui.methodSelector.currentIndex = 2
+    assert not section.ui.translateButton.enabled
+    assert "needs a volume" in section.ui.statusLabel.text
+    section.ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
+    assert section.ui.translateButton.enabled
 
 
-def test_label_maps_are_no_ultrasound(panel: Any) -> None:
+def test_label_maps_are_no_ultrasound(section: Any) -> None:
     """The selector offers scalar and colour volumes, the output selector scalar ones only."""
     for kind in ("LabelMap", "Vector", "Scalar"):
         slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{kind}VolumeNode", kind)
     for selector, offered in (
-        (panel.sections[0].ui.inputSelector, ["Vector", "Scalar"]),
-        (panel.sections[0].ui.outputSelector, ["Scalar"]),
+        (section.ui.inputSelector, ["Vector", "Scalar"]),
+        (section.ui.outputSelector, ["Scalar"]),
     ):
         for kind in ("LabelMap", "Vector", "Scalar"):
             selector.setCurrentNode(slicer.util.getNode(kind))
@@ -131,19 +136,19 @@ def test_label_maps_are_no_ultrasound(panel: Any) -> None:
             assert (chosen is not None and chosen.GetName() == kind) == (kind in offered)
 
 
-def test_button_makes_a_pseudo_mri(panel: Any) -> None:
+def test_button_makes_a_pseudo_mri(section: Any) -> None:
     """The choices reach the command line, progress is shown, and the output appears."""
     node = add_ultrasound()
     node.SetAndObserveTransformNodeID(volumes.add_transform(np.diag([2.0, 1, 1, 1])).GetID())
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-    panel.sections[0].ui.inputSelector.setCurrentNode(node)
-    panel.sections[0].ui.methodSelector.currentIndex = 1
-    panel.sections[0].ui.stepsSpinBox.value = 20
+    section.ui.inputSelector.setCurrentNode(node)
+    section.ui.methodSelector.currentIndex = 1
+    section.ui.stepsSpinBox.value = 20
     seen: list[int] = []
-    panel.sections[0].ui.progressBar.connect("valueChanged(int)", seen.append)
-    panel.sections[0].ui.translateButton.click()
-    assert not panel.sections[0].ui.translateButton.enabled
-    assert panel.sections[0].ui.cancelButton.enabled
+    section.ui.progressBar.connect("valueChanged(int)", seen.append)
+    section.ui.translateButton.click()
+    assert not section.ui.translateButton.enabled
+    assert section.ui.cancelButton.enabled
     wait_until(outputs)
     (output,) = outputs()
     np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
@@ -159,20 +164,20 @@ def test_button_makes_a_pseudo_mri(panel: Any) -> None:
     view = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
     assert view.GetBackgroundVolumeID() == node.GetID()
     assert view.GetForegroundVolumeID() == output.GetID()
-    assert panel.sections[0].ui.translateButton.enabled
-    assert not panel.sections[0].ui.cancelButton.enabled
-    assert panel.sections[0].ui.statusLabel.text == (
+    assert section.ui.translateButton.enabled
+    assert not section.ui.cancelButton.enabled
+    assert section.ui.statusLabel.text == (
         "Made US SYNTHETIC MRI (DDIB). The GPU was full; the CPU did it."
     )
 
 
 def test_progress_is_told_in_words(
-    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    section: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Phase, step and remaining time stand beside the bar."""
-    start_slow(panel, monkeypatch, tmp_path)
-    assert panel.sections[0].ui.statusLabel.text == "translate: step 2 of 4, about 60 s left"
-    assert (panel.sections[0].ui.progressBar.value, panel.sections[0].ui.progressBar.maximum) == (
+    start_slow(section, monkeypatch, tmp_path)
+    assert section.ui.statusLabel.text == "Noise to MRI: step 2 of 4, about 60 s left"
+    assert (section.ui.progressBar.value, section.ui.progressBar.maximum) == (
         2,
         4,
     )
@@ -182,90 +187,93 @@ def test_progress_is_told_in_words(
     ("manner", "message"),
     [
         ("unusable", "No head was found; draw it."),
-        ("broken", "exit status 1"),
+        ("broken", "failed (ZeroDivisionError"),
+        ("memory", "memory did not suffice"),
         ("crash", "unexpectedly"),
         ("silent", "could not be read"),
     ],
 )
-def test_failure_is_a_message(panel: Any, module: Any, manner: str, message: str) -> None:
+def test_failure_is_a_message(section: Any, module: Any, manner: str, message: str) -> None:
     """Whatever becomes of the process, the scene is as it was and the panel ready again."""
-    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
-    panel.sections[0].logic = worker(module, manner)
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    section.logic = worker(module, manner)
     before = slicer.mrmlScene.GetNumberOfNodes()
-    panel.sections[0].ui.translateButton.click()
-    wait_until(lambda: panel.sections[0].ui.translateButton.enabled)
-    assert message in panel.sections[0].ui.statusLabel.text
-    assert "ustomri:" not in panel.sections[0].ui.statusLabel.text
-    panel.sections[0].ui.seedSpinBox.value = 5
-    assert message in panel.sections[0].ui.statusLabel.text
+    section.ui.translateButton.click()
+    wait_until(lambda: section.ui.translateButton.enabled)
+    assert message in section.ui.statusLabel.text
+    assert "ustomri:" not in section.ui.statusLabel.text
+    section.ui.seedSpinBox.value = 5
+    assert message in section.ui.statusLabel.text
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 
-def test_missing_python_is_a_message(panel: Any, module: Any) -> None:
+def test_missing_python_is_a_message(section: Any, module: Any) -> None:
     """A program that cannot be started leaves the panel ready."""
-    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
-    panel.sections[0].logic = module.USToMRILogic(command=["no-such-program"])
-    panel.sections[0].ui.translateButton.click()
-    wait_until(lambda: panel.sections[0].ui.translateButton.enabled)
-    assert "could not be started" in panel.sections[0].ui.statusLabel.text
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    section.logic = module.USToMRILogic(command=["no-such-program"])
+    section.ui.translateButton.click()
+    wait_until(lambda: section.ui.translateButton.enabled)
+    assert "could not be started" in section.ui.statusLabel.text
 
 
 def test_cancel_ends_the_process_tree(
-    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    section: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Within a second, with its child and its files, and the scene is as it was."""
-    pids, folder = start_slow(panel, monkeypatch, tmp_path)
+    pids, folder = start_slow(section, monkeypatch, tmp_path)
     before = slicer.mrmlScene.GetNumberOfNodes()
     start = time.monotonic()
-    panel.sections[0].ui.cancelButton.click()
+    section.ui.cancelButton.click()
     wait_until(lambda: not any(alive(pid) for pid in pids))
     assert time.monotonic() - start < 1
     assert not folder.exists()
     assert slicer.mrmlScene.GetNumberOfNodes() == before
-    assert panel.sections[0].ui.translateButton.enabled
-    assert panel.sections[0].ui.statusLabel.text == "Cancelled."
+    assert section.ui.translateButton.enabled
+    assert section.ui.statusLabel.text == "Cancelled."
 
 
 def test_closing_the_panel_ends_the_process(
-    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    panel: Any, section: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Nothing is left running when the module goes."""
-    pids, _ = start_slow(panel, monkeypatch, tmp_path)
+    pids, _ = start_slow(section, monkeypatch, tmp_path)
     panel.cleanup()
     wait_until(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_closing_the_scene_ends_the_process(
-    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    section: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The input is gone, so nobody waits for the output."""
-    pids, _ = start_slow(panel, monkeypatch, tmp_path)
+    pids, _ = start_slow(section, monkeypatch, tmp_path)
     slicer.mrmlScene.Clear()
     wait_until(lambda: not any(alive(pid) for pid in pids))
     assert outputs() == []
 
 
-def test_input_may_be_deleted_meanwhile(panel: Any) -> None:
+def test_input_may_be_deleted_meanwhile(section: Any) -> None:
     """Then there is no place for the output, which is said and nothing is added."""
     node = add_ultrasound()
-    panel.sections[0].ui.inputSelector.setCurrentNode(node)
-    panel.sections[0].ui.translateButton.click()
+    section.ui.inputSelector.setCurrentNode(node)
+    section.ui.translateButton.click()
     slicer.mrmlScene.RemoveNode(node)
-    wait_until(lambda: not panel.sections[0].ui.cancelButton.enabled)
-    assert "removed" in panel.sections[0].ui.statusLabel.text
+    wait_until(lambda: not section.ui.cancelButton.enabled)
+    assert "removed" in section.ui.statusLabel.text
     assert outputs() == []
 
 
-def test_real_command_line(panel: Any, module: Any, head_slice: Volume, tiny_models: Path) -> None:
+def test_real_command_line(
+    section: Any, module: Any, head_slice: Volume, tiny_models: Path
+) -> None:
     """The library's own command line understands the panel, with networks of known answers."""
     node = volumes.add_volume("US", head_slice.array)
     node.SetSpacing(*head_slice.grid.spacing)
-    panel.sections[0].logic = module.USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
-    panel.sections[0].ui.inputSelector.setCurrentNode(node)
-    panel.sections[0].ui.deviceSelector.currentIndex = 1
-    panel.sections[0].ui.stepsSpinBox.value = 4
-    panel.sections[0].ui.translateButton.click()
-    wait_until(lambda: panel.sections[0].ui.translateButton.enabled, seconds=60)
+    section.logic = module.USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
+    section.ui.inputSelector.setCurrentNode(node)
+    section.ui.deviceSelector.currentIndex = 1
+    section.ui.stepsSpinBox.value = 4
+    section.ui.translateButton.click()
+    wait_until(lambda: section.ui.translateButton.enabled, seconds=60)
     (output,) = outputs()
     expected = translate(VolumeNodes.volumeFromNode(node), steps=4, device="cpu")
     # The file between the two processes keeps the spacing to its last digit but one.
@@ -275,40 +283,40 @@ def test_real_command_line(panel: Any, module: Any, head_slice: Volume, tiny_mod
     np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
 
 
-def test_choices_are_saved_with_the_scene(panel: Any) -> None:
+def test_choices_are_saved_with_the_scene(section: Any) -> None:
     """What is set in the panel stands in the parameter node, and the other way round."""
-    panel.sections[0].ui.seedSpinBox.value = 12
-    panel.sections[0].ui.deviceSelector.currentIndex = 1
+    section.ui.seedSpinBox.value = 12
+    section.ui.deviceSelector.currentIndex = 1
     node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
     assert node.GetParameter("seed") == "12"
     assert node.GetParameter("device") == "CPU"
     node.SetParameter("method", "PIX2PIX3D")
-    assert panel.sections[0].ui.methodSelector.currentIndex == 2
+    assert section.ui.methodSelector.currentIndex == 2
 
 
-def test_leaving_and_entering(panel: Any) -> None:
+def test_leaving_and_entering(panel: Any, section: Any) -> None:
     """A panel that is not shown does not follow the scene; it catches up when shown again."""
     node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
     panel.exit()
     node.SetParameter("method", "DDIB")
-    assert panel.sections[0].ui.methodSelector.currentIndex == 0
+    assert section.ui.methodSelector.currentIndex == 0
     panel.enter()
-    assert panel.sections[0].ui.methodSelector.currentIndex == 1
+    assert section.ui.methodSelector.currentIndex == 1
 
 
 def test_declined_packages_are_a_clear_state(
-    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    section: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """No exception, no process; the panel says what happened and can be asked again."""
     (tmp_path / "requirements.txt").write_text("a-package-that-nobody-has>=1\n")
-    panel.sections[0]._resourcePath = lambda name: str(tmp_path / name)
-    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
+    section._resourcePath = lambda name: str(tmp_path / name)
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
     monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *args, **options: False)
-    panel.sections[0].ui.translateButton.click()
-    assert "not installed" in panel.sections[0].ui.statusLabel.text
-    assert panel.sections[0].ui.translateButton.enabled
-    assert not panel.sections[0].ui.cancelButton.enabled
+    section.ui.translateButton.click()
+    assert "not installed" in section.ui.statusLabel.text
+    assert section.ui.translateButton.enabled
+    assert not section.ui.cancelButton.enabled
 
 
 def test_opening_the_module_loads_nothing_heavy() -> None:
@@ -330,17 +338,17 @@ def test_opening_the_module_loads_nothing_heavy() -> None:
     assert not {"torch", "USToMRILib", "SimpleITK", "scipy", "skimage", "monai"} & set(loaded)
 
 
-def test_cancelled_job_never_reports(panel: Any, module: Any) -> None:
+def test_cancelled_job_never_reports(section: Any, module: Any) -> None:
     """Neither a result nor an error comes after a cancel."""
     reports: list[Any] = []
-    job = panel.sections[0].logic.startTranslation(
+    job = section.logic.startTranslation(
         add_ultrasound(), onFinished=lambda *report: reports.append(report)
     )
     job.cancel()
     slicer.app.processEvents()
     assert not job.running
     assert reports == []
-    job = panel.sections[0].logic.startTranslation(
+    job = section.logic.startTranslation(
         add_ultrasound(), onFinished=lambda *report: reports.append(report)
     )
     wait_until(lambda: reports)
@@ -382,15 +390,15 @@ def test_self_test_passes(module: Any) -> None:
 
 
 def start_slow(
-    panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    section: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> tuple[list[int], Path]:
     """Start a translation that does not end; return its processes and its folder."""
     notes = tmp_path / "pids"
     monkeypatch.setenv("USTOMRI_FAKE_PIDS", str(notes))
-    panel.sections[0].ui.inputSelector.setCurrentNode(add_ultrasound())
-    panel.sections[0].logic = worker(sys.modules["USToMRI"], "slow")
-    panel.sections[0].ui.translateButton.click()
-    wait_until(lambda: "step 2" in panel.sections[0].ui.statusLabel.text)
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    section.logic = worker(sys.modules["USToMRI"], "slow")
+    section.ui.translateButton.click()
+    wait_until(lambda: "step 2" in section.ui.statusLabel.text)
     first, second, folder = notes.read_text().split(maxsplit=2)
     return [int(first), int(second)], Path(folder)
 

@@ -1,14 +1,13 @@
 """Stands in for the library's command line: the output is the input, the manner is chosen.
 
-    fake_worker.py MANNER translate INPUT OUTPUT [options]
+    fake_worker.py MANNER worker
 
-MANNER is ``good``, ``slow`` (with a child process, until it is ended), ``unusable`` (exit status
-2), ``broken`` (1), ``crash`` or ``silent`` (exit status 0 without an output).
+MANNER is ``good``, ``slow`` (with a child process, until it is ended), ``unusable``,
+``broken``, ``memory``, ``crash`` or ``silent`` (done without an output).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,52 +18,70 @@ from typing import Any
 
 import SimpleITK as sitk
 
+ERRORS = {
+    "unusable": ("No head was found; draw it.", "input"),
+    "broken": ("ZeroDivisionError: division by zero", "failure"),
+    "memory": ("MemoryError: ", "memory"),
+}
+DEVICES = [
+    {"name": "cuda", "label": "Big GPU", "free_bytes": 78_000_000_000},
+    {"name": "cpu", "label": "small", "free_bytes": None},
+]
+ELLIPSE = {"centre": [1.0, 1.2], "semi_axes": [0.9, 0.6], "angle": 0.3}
 
-def main() -> int:
-    """Run the chosen manner and return the exit status."""
-    parser = argparse.ArgumentParser()
-    for name in ("manner", "command", "input", "output"):
-        parser.add_argument(name)
-    for name in ("method", "device", "steps", "seed", "provenance", "progress"):
-        parser.add_argument(f"--{name}")
-    options = parser.parse_args()
-    report({"phase": "translate", "step": 1, "of": 4, "eta_s": 2.6})
-    if options.manner == "slow":
-        sleep_with_child(Path(options.provenance).parent)
-    if options.manner == "crash":
+
+def main() -> None:
+    """Answer every request in the chosen manner."""
+    manner = sys.argv[1]
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "run" in request:
+            reply = answer(manner, request["id"], request["run"])
+            print(json.dumps({"id": request["id"], **reply}), flush=True)
+
+
+def answer(manner: str, number: int, arguments: list[str]) -> dict[str, Any]:
+    """Do one command."""
+    if arguments[0] == "devices":
+        return {"done": {"devices": DEVICES}}
+    if arguments[0] == "head":
+        return {"done": {"circumference_mm": 4.7, "ellipse": ELLIPSE, "warnings": []}}
+    report(number, 1, 2.6)
+    if manner == "slow":
+        sleep_with_child(number, Path(arguments[1]).parent)
+    if manner == "crash":
         os.kill(os.getpid(), 9)
-    if options.manner == "unusable":
-        print("ustomri: No head was found; draw it.", file=sys.stderr)
-        return 2
-    if options.manner == "broken":
-        print("Traceback: something broke", file=sys.stderr)
-        return 1
-    if options.manner == "good":
-        translate(options)
-    return 0
+    if manner in ERRORS:
+        message, kind = ERRORS[manner]
+        return {"error": message, "kind": kind}
+    if manner == "good":
+        image = sitk.ReadImage(arguments[1])
+        sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), arguments[2])
+        report(number, 4, None)
+    return {"done": {"provenance": provenance(arguments[3:])}}
 
 
-def report(event: dict[str, Any]) -> None:
+def provenance(options: list[str]) -> dict[str, Any]:
+    """Write down the options, and which process it was."""
+    flags = [word for word in options if word != "--no-compression"]
+    named = {name[2:]: value for name, value in zip(flags[::2], flags[1::2])}
+    warnings = ["The GPU was full; the CPU did it."]
+    return {**named, "process": os.getpid(), "warnings": warnings}
+
+
+def report(number: int, step: int, eta_s: float | None) -> None:
     """Write a line of progress."""
-    print(json.dumps(event), file=sys.stderr, flush=True)
+    event = {"phase": "decode", "step": step, "of": 4, "eta_s": eta_s}
+    print(json.dumps({"id": number, "progress": event}), flush=True)
 
 
-def translate(options: argparse.Namespace) -> None:
-    """Copy the input to the output, and write down the options."""
-    image = sitk.ReadImage(options.input)
-    sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), options.output)
-    provenance = {**vars(options), "warnings": ["The GPU was full; the CPU did it."]}
-    Path(options.provenance).write_text(json.dumps(provenance), encoding="utf-8")
-    report({"phase": "translate", "step": 4, "of": 4, "eta_s": None})
-
-
-def sleep_with_child(folder: Path) -> None:
+def sleep_with_child(number: int, folder: Path) -> None:
     """Start a child as a launcher does, write down both process ids, and wait for the end."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     Path(os.environ["USTOMRI_FAKE_PIDS"]).write_text(f"{os.getpid()} {child.pid} {folder}")
-    report({"phase": "translate", "step": 2, "of": 4, "eta_s": 60})
+    report(number, 2, 60)
     time.sleep(60)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

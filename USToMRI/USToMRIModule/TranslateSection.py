@@ -11,8 +11,10 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from .Dependencies import DependenciesDeclined, ensureDependencies
-from .TranslationJob import TranslationJob
-from .VolumeNodes import warningsOf
+from .HeadCurve import isEdited
+from .OutputNodes import warningsOf
+from .SegmentChoice import SegmentChoice
+from .SequenceNodes import sequenceOf
 
 
 class TranslateSection(VTKObservationMixin):
@@ -28,16 +30,19 @@ class TranslateSection(VTKObservationMixin):
         self._resourcePath = resourcePath
         self._parameterNode: Any = None
         self._guiTag: Any = None
-        self._job: Optional[TranslationJob] = None
+        self._job: Any = None
         self._shownReason = ""
         uiWidget = slicer.util.loadUI(resourcePath("UI/Translate.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
+        self._segments = SegmentChoice(self.ui.segmentSelector)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.ui.translateButton.connect("clicked(bool)", self.onTranslate)
         self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
+        self.ui.findHeadButton.connect("clicked(bool)", self.onFindHead)
+        self.ui.memoryButton.connect("clicked(bool)", self.onMemory)
         self._showIdle()
 
     def cleanup(self) -> None:
@@ -52,85 +57,130 @@ class TranslateSection(VTKObservationMixin):
         """Follow a parameter node from now on; none where it is None."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(
-                self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateReadiness
-            )
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
         self._parameterNode = parameterNode
+        self._segments.setParameterNode(parameterNode)
         if self._parameterNode:
             self._guiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(
-                self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateReadiness
-            )
-        self._updateReadiness()
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+        self._update()
 
     def onTranslate(self) -> None:
         """Start the translation with the chosen parameters."""
-        try:
-            ensureDependencies(self._resourcePath("requirements.txt"))
-            job = self._start()
-        except DependenciesDeclined as declined:
-            text = _("{reason} Press Translate to be asked again.")
-            self._showMessage(text.format(reason=declined))
-        except Exception as error:
-            logging.exception("USToMRI: the translation could not start")
-            self._showMessage(str(error))
-        else:
-            if job.running:  # it may have failed and said so already
-                self._job = job
-                self._showRunning()
+        self._run(self._startTranslation)
+
+    def onFindHead(self) -> None:
+        """Show the outline of the head as a curve."""
+        self._run(self._startHeadSearch)
+
+    def onMemory(self) -> None:
+        """Show how much memory is free on each device."""
+        self._run(lambda: self.logic.startDeviceListing(self._onDevices))
 
     def onCancel(self) -> None:
-        """End the translation; the scene stays as it was."""
+        """End what runs; the scene stays as it was."""
         if self._job:
             self._job.cancel()
             self._job = None
             self._showIdle()
             self._showMessage(_("Cancelled."))
 
-    def _start(self) -> TranslationJob:
+    def _run(self, start: Callable[[], Any]) -> None:
+        """Start a job of the worker, having asked for the packages that it needs."""
+        try:
+            ensureDependencies(self._resourcePath("requirements.txt"))
+            job = start()
+        except DependenciesDeclined as declined:
+            text = _("{reason} Press the button again to be asked again.")
+            self._showMessage(text.format(reason=declined))
+        except Exception as error:
+            logging.exception("USToMRI: the worker could not start")
+            self._showMessage(str(error))
+        else:
+            if job.running:  # it may have failed and said so already
+                self._job = job
+                self._showRunning()
+
+    def _startTranslation(self) -> Any:
         chosen = self._parameterNode
-        inputNode = chosen.inputVolume
-        job: TranslationJob = self.logic.startTranslation(
+        inputNode, curve = chosen.inputVolume, chosen.headCurve
+        return self.logic.startTranslation(
             inputNode,
             chosen.outputVolume,
             method=chosen.method.value,
+            region=self._segments.region(),
+            head=curve if curve and isEdited(curve) else None,
+            pixelSize=chosen.pixelSize,
+            allFrames=chosen.allFrames,
             device=chosen.device.value,
             steps=chosen.steps or None,
+            solver=chosen.solver.value,
+            similarity=chosen.similarity.value,
             seed=chosen.seed,
             onProgress=self._showProgress,
-            onFinished=lambda node, error: self._onFinished(inputNode, node, error),
+            onFinished=lambda node, error: self._onTranslated(inputNode, node, error),
         )
-        return job
 
-    def _onFinished(self, inputNode: Any, outputNode: Any, error: Optional[Exception]) -> None:
+    def _startHeadSearch(self) -> Any:
+        chosen = self._parameterNode
+        return self.logic.startHeadSearch(
+            chosen.inputVolume,
+            chosen.headCurve,
+            device=chosen.device.value,
+            pixelSize=chosen.pixelSize,
+            onFinished=self._onHeadFound,
+        )
+
+    def _onTranslated(self, inputNode: Any, outputNode: Any, error: Optional[Exception]) -> None:
+        if self._ended(error):
+            slicer.util.setSliceViewerLayers(
+                background=inputNode, foreground=outputNode, foregroundOpacity=0.5
+            )
+            made = _("Made {name}.").format(name=outputNode.GetName())
+            self._showMessage(" ".join([made, *warningsOf(outputNode)]))
+
+    def _onHeadFound(self, curveNode: Any, error: Optional[Exception]) -> None:
+        if self._ended(error):
+            if self._parameterNode:
+                self._parameterNode.headCurve = curveNode
+            self._showMessage(_("Drag the points of the curve where the outline is wrong."))
+
+    def _onDevices(self, devices: Any, error: Optional[Exception]) -> None:
+        if self._ended(error):
+            self.ui.memoryLabel.text = "\n".join(map(_deviceText, devices))
+            self.ui.memoryLabel.visible = True
+            self._showMessage("")
+
+    def _ended(self, error: Optional[Exception]) -> bool:
+        """Show that the job is over, and why it failed; return whether it did well."""
         self._job = None
         self._showIdle()
         if error is not None:
             self._showMessage(str(error))
-            return
-        slicer.util.setSliceViewerLayers(
-            background=inputNode, foreground=outputNode, foregroundOpacity=0.5
-        )
-        made = _("Made {name}.").format(name=outputNode.GetName())
-        self._showMessage(" ".join([made, *warningsOf(outputNode)]))
+        return error is None
 
     def _onSceneStartClose(self, caller: Any, event: str) -> None:
         """End what runs: its input is about to vanish."""
         self.onCancel()
 
-    def _updateReadiness(self, caller: Any = None, event: Any = None) -> None:
-        """Enable Translate when it can run, else say why it cannot."""
+    def _update(self, caller: Any = None, event: Any = None) -> None:
+        """Show what the choices ask for; enable Translate when it can run, else say why not."""
         chosen = self._parameterNode
-        if chosen is None:
-            self.ui.translateButton.enabled = False
-            return
-        reason = self.logic.reasonNotReady(
-            chosen.inputVolume, chosen.outputVolume, chosen.method.value
-        )
-        self.ui.translateButton.enabled = not reason and self._job is None
+        reason = ""
+        if chosen is not None:
+            reason = self.logic.reasonNotReady(
+                chosen.inputVolume, chosen.outputVolume, chosen.method.value, chosen.pixelSize
+            )
+            self._segments.update()
+            hasSequence = chosen.inputVolume is not None and sequenceOf(chosen.inputVolume)
+            self.ui.allFramesCheckBox.visible = bool(hasSequence)
+        idle = chosen is not None and self._job is None
+        self.ui.translateButton.enabled = idle and not reason
         self.ui.translateButton.toolTip = reason or _("Make a synthetic MRI of the ultrasound")
+        self.ui.findHeadButton.enabled = idle and chosen.inputVolume is not None
+        self.ui.memoryButton.enabled = idle
         # What became of the last translation stays until there is a new reason.
-        if self._job is None and (reason or self.ui.statusLabel.text == self._shownReason):
+        if idle and (reason or self.ui.statusLabel.text == self._shownReason):
             self._showMessage(reason)
             self._shownReason = reason
 
@@ -138,21 +188,46 @@ class TranslateSection(VTKObservationMixin):
         self.ui.cancelButton.enabled = True
         self.ui.progressBar.setRange(0, 0)
         self.ui.progressBar.visible = True
-        self._updateReadiness()
+        self._update()
         self._showMessage(_("Starting"))
 
     def _showIdle(self) -> None:
         self.ui.cancelButton.enabled = False
         self.ui.progressBar.visible = False
-        self._updateReadiness()
+        self.ui.memoryLabel.visible = bool(self.ui.memoryLabel.text)
+        self._update()
 
     def _showProgress(self, event: dict[str, Any]) -> None:
         self.ui.progressBar.setRange(0, event["of"])
         self.ui.progressBar.setValue(event["step"])
-        text = _("{phase}: step {step} of {of}").format(**event)
+        text = _("{phase}: step {step} of {of}").format(**{**event, "phase": _phase(event)})
         if event.get("eta_s") is not None:
             text += _(", about {seconds} s left").format(seconds=round(event["eta_s"]))
         self._showMessage(text)
 
     def _showMessage(self, text: str) -> None:
         self.ui.statusLabel.text = text
+
+
+def _phase(event: dict[str, Any]) -> str:
+    """Return what the library does, in the user's words."""
+    names = {
+        "load": _("Loading the networks"),
+        "head": _("Finding the head"),
+        "encode": _("Ultrasound to noise"),
+        "decode": _("Noise to MRI"),
+        "windows": _("Ultrasound to MRI"),
+    }
+    name = names.get(event["phase"], event["phase"])
+    if event["frames"] > 1:
+        counted = _("Time point {frame} of {frames}").format(**event)
+        return f"{counted}, {name}"
+    return name
+
+
+def _deviceText(device: dict[str, Any]) -> str:
+    name = f"{device['name'].upper()} ({device['label']})"
+    if device["free_bytes"] is None:
+        return name
+    free = _("{gigabytes:.1f} GB free").format(gigabytes=device["free_bytes"] / 1e9)
+    return f"{name}: {free}"

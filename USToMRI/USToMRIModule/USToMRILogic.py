@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
-from . import VolumeNodes
+from .HeadCurve import showEllipse
+from .Task import Task
+from .VolumeNodes import isSlice, lacksPixelSize, volumeFromNode
 
 if TYPE_CHECKING:
-    from .TranslationJob import TranslationJob
     from .USToMRIParameterNode import USToMRIParameterNode
+    from .WorkerClient import WorkerClient
+    from .WorkerJobs import HeadJob, TranslationJob, WorkerJob
+
+FinishedCallback = Callable[[Optional[Any], Optional[Exception]], None]
 
 
 class USToMRILogic(ScriptedLoadableModuleLogic):
@@ -33,7 +36,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """Create the logic; the module needs no arguments.
 
         :param translateFunction: stands in for ``USToMRILib.translate``.
-        :param command: stands in for the library's command line in :meth:`startTranslation`.
+        :param command: stands in for the library's command line in the worker.
         """
         ScriptedLoadableModuleLogic.__init__(self)
         self._translateFunction = translateFunction
@@ -48,7 +51,16 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         return node
 
     def translate(
-        self, inputNode: Any, outputNode: Optional[Any] = None, method: str = "ddic", **options: Any
+        self,
+        inputNode: Any,
+        outputNode: Optional[Any] = None,
+        method: str = "ddic",
+        *,
+        region: Any = None,
+        head: Any = None,
+        pixelSize: float = 0.0,
+        allFrames: bool = False,
+        **options: Any,
     ) -> Any:
         """Translate a volume node, wait for it, and return the output node.
 
@@ -58,13 +70,21 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         :param inputNode: ``vtkMRMLScalarVolumeNode`` with the ultrasound.
         :param outputNode: scalar volume to overwrite; a new one where it is None.
         :param method: ``ddic``, ``ddib`` or ``pix2pix3d``.
+        :param region: markups ROI, closed curve or ``RegionVoxels.Region`` (a segment): only the
+            smallest box of whole voxels around it is translated, and is all that the output holds.
+        :param head: a closed curve or a segment around the head; ``"none"`` where the image shows
+            nothing else; None to look for it.
+        :param pixelSize: in mm, of a single slice that does not know its own.
+        :param allFrames: translate every time point of the sequence that the input shows.
         :param options: further arguments of ``USToMRILib.translate``: device, steps, seed, ...
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
-        self._checkNodes(inputNode, outputNode)
-        volume = VolumeNodes.volumeFromNode(inputNode)
-        result = self._translation()(volume, method=method, **options)
-        return VolumeNodes.publish(result, inputNode, outputNode, method)
+        task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
+        results = [
+            self._translation()(frame.volume, method=method, **_given(head=frame.head), **options)
+            for frame in task.frames
+        ]
+        return task.publish(results)
 
     def startTranslation(
         self,
@@ -72,36 +92,79 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         outputNode: Optional[Any] = None,
         method: str = "ddic",
         *,
+        region: Any = None,
+        head: Any = None,
+        pixelSize: float = 0.0,
+        allFrames: bool = False,
         onProgress: Optional[Callable[[dict[str, Any]], None]] = None,
-        onFinished: Optional[Callable[[Optional[Any], Optional[Exception]], None]] = None,
+        onFinished: Optional[FinishedCallback] = None,
         **options: Any,
     ) -> TranslationJob:
-        """Translate as :meth:`translate` does, in a process of its own, and return at once.
+        """Translate as :meth:`translate` does, in the worker process, and return at once.
 
-        :param onProgress: called with ``{"phase": ..., "step": n, "of": N, "eta_s": ...}``.
+        :param onProgress: called with ``{"phase": ..., "step": n, "of": N, "eta_s": ...,
+            "frame": n, "frames": N}``.
         :param onFinished: called once with the output node and None, or with None and the error.
         :return: the job, whose ``cancel()`` leaves the scene as it was.
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
-        from .TranslationJob import TranslationJob, defaultCommand
+        from .WorkerJobs import TranslationJob
 
-        self._checkNodes(inputNode, outputNode)
-        volume = VolumeNodes.volumeFromNode(inputNode)
+        task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
 
-        def finished(result: Optional[Any], error: Optional[Exception]) -> None:
+        def finished(results: Any, error: Optional[Exception]) -> None:
             node = None
             if error is None:
-                node, error = self._tryPublish(result, inputNode, outputNode, method)
+                node, error = task.tryPublish(results)
             if onFinished:
                 onFinished(node, error)
 
-        job = TranslationJob(
-            self._command or defaultCommand(), onProgress or (lambda event: None), finished
-        )
-        job.start(volume, _commandLineOptions({"method": method, **options}))
+        options = {"method": method, **options}
+        job = TranslationJob(self._worker(), task.frames, options, finished, onProgress)
+        job.start()
         return job
 
-    def reasonNotReady(self, inputNode: Any, outputNode: Optional[Any], method: str) -> str:
+    def startHeadSearch(
+        self,
+        inputNode: Any,
+        curveNode: Optional[Any] = None,
+        *,
+        device: str = "auto",
+        pixelSize: float = 0.0,
+        onFinished: FinishedCallback,
+    ) -> HeadJob:
+        """Find the head in a slice, in the worker process, and return at once.
+
+        :param curveNode: closed curve to move to the head's outline; a new one where it is None.
+        :param onFinished: called once with the curve and None, or with None and the error.
+        """
+        from .WorkerJobs import HeadJob
+
+        def finished(found: Any, error: Optional[Exception]) -> None:
+            curve = None
+            if error is None:
+                curve = showEllipse(found["ellipse"], inputNode, pixelSize, curveNode)
+            onFinished(curve, error)
+
+        job = HeadJob(self._worker(), volumeFromNode(inputNode, pixelSize), device, finished)
+        job.start()
+        return job
+
+    def startDeviceListing(self, onFinished: FinishedCallback) -> WorkerJob:
+        """Ask the worker for the devices and their free memory, and return at once.
+
+        :param onFinished: called once with a list of ``{"name": ..., "label": ...,
+            "free_bytes": ...}`` and None, or with None and the error.
+        """
+        from .WorkerJobs import DevicesJob
+
+        job = DevicesJob(self._worker(), onFinished)
+        job.start()
+        return job
+
+    def reasonNotReady(
+        self, inputNode: Any, outputNode: Optional[Any], method: str, pixelSize: float = 0.0
+    ) -> str:
         """Return why a translation cannot start, in words for the user; empty where it can."""
         if inputNode is None:
             return _("Choose the ultrasound volume to translate.")
@@ -109,12 +172,18 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             return _("The ultrasound volume holds no image.")
         if outputNode is inputNode:
             return _("Choose an output other than the ultrasound itself.")
-        isSlice = inputNode.GetImageData().GetDimensions()[2] == 1
-        if isSlice and method == "pix2pix3d":
+        if isSlice(inputNode) and method == "pix2pix3d":
             return _("Pix2Pix needs a volume; choose DDIC for a single image.")
-        if not isSlice and method != "pix2pix3d":
+        if not isSlice(inputNode) and method != "pix2pix3d":
             return _("DDIC and DDIB need a single image; choose Pix2Pix for a volume.")
+        if lacksPixelSize(inputNode) and not pixelSize:
+            return _("The picture does not say how large its pixels are; set it under Advanced.")
         return ""
+
+    def _worker(self) -> WorkerClient:
+        from .WorkerClient import defaultCommand, sharedWorker
+
+        return sharedWorker(self._command or defaultCommand())
 
     def _translation(self) -> Callable[..., Any]:
         if self._translateFunction:
@@ -123,33 +192,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
         return translate
 
-    def _checkNodes(self, inputNode: Any, outputNode: Optional[Any]) -> None:
-        from USToMRILib import InputError
 
-        if inputNode is not None and outputNode is inputNode:
-            raise InputError("The output is the input itself; choose another output volume.")
-        if outputNode is not None and outputNode.GetClassName() != "vtkMRMLScalarVolumeNode":
-            raise InputError("The output is no scalar volume; choose one, or none for a new one.")
-
-    def _tryPublish(
-        self, result: Any, inputNode: Any, outputNode: Optional[Any], method: str
-    ) -> tuple[Optional[Any], Optional[Exception]]:
-        """Publish what a process made, unless the input left the scene while it ran."""
-        if not slicer.mrmlScene.IsNodePresent(inputNode):
-            return None, RuntimeError(_("The ultrasound was removed while it was translated."))
-        if outputNode is not None and not slicer.mrmlScene.IsNodePresent(outputNode):
-            outputNode = None
-        try:
-            return VolumeNodes.publish(result, inputNode, outputNode, method), None
-        except Exception as error:  # Qt calls this: nobody above could tell the user
-            logging.exception("USToMRI: the result could not be put into the scene")
-            return None, error
-
-
-def _commandLineOptions(options: dict[str, Any]) -> list[str]:
-    """Return ``--name value`` for every option that is set."""
-    arguments = []
-    for name, value in options.items():
-        if value is not None:
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
-    return arguments
+def _given(**arguments: Any) -> dict[str, Any]:
+    """Return the arguments that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}

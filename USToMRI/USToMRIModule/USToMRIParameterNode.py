@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, Union
 
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import (
+    vtkMRMLMarkupsClosedCurveNode,
+    vtkMRMLMarkupsROINode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+)
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+# The values of these enums are the library's words. Scenes store the members' names: never rename
+# one.
+
 
 class Method(enum.Enum):
-    """A translation method; the value is the library's word for it.
-
-    Scenes store the member's name: never rename one.
-    """
+    """A translation method."""
 
     DDIC = "ddic"
     DDIB = "ddib"
     PIX2PIX3D = "pix2pix3d"
+    CYCLEGAN = "cyclegan"
 
     def label(self) -> str:
         """Return the text in the panel."""
@@ -26,11 +32,12 @@ class Method(enum.Enum):
             Method.DDIC: _("DDIC: imposed correlation, 2D"),
             Method.DDIB: _("DDIB: diffusion bridge, 2D"),
             Method.PIX2PIX3D: _("Pix2Pix: adversarial, 3D"),
+            Method.CYCLEGAN: _("CycleGAN: one pass, 2D"),
         }[self]
 
 
 class Device(enum.Enum):
-    """Where the networks run; the value is the library's word for it, the name is saved."""
+    """Where the networks run."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -47,21 +54,67 @@ class Device(enum.Enum):
         }[self]
 
 
+class Solver(enum.Enum):
+    """Of the diffusion's ODE."""
+
+    DPMPP_2M = "dpm++2m"
+    HEUN = "heun"
+    DDIM = "ddim"
+
+    def label(self) -> str:
+        """Return the text in the panel."""
+        return {
+            Solver.DPMPP_2M: _("DPM-Solver++ (2M)"),
+            Solver.HEUN: _("Heun"),
+            Solver.DDIM: _("DDIM (as published)"),
+        }[self]
+
+
+class Similarity(enum.Enum):
+    """What DDIC imposes."""
+
+    PEARSON = "pearson"
+    LOCAL_CORRELATION = "local-correlation"
+    MUTUAL_INFORMATION = "mutual-information"
+
+    def label(self) -> str:
+        """Return the text in the panel."""
+        return {
+            Similarity.PEARSON: _("Correlation (as published)"),
+            Similarity.LOCAL_CORRELATION: _("Local correlation"),
+            Similarity.MUTUAL_INFORMATION: _("Mutual information"),
+        }[self]
+
+
 @parameterNodeWrapper
 class USToMRIParameterNode:
     """The parameters of the module.
 
     inputVolume - the ultrasound
+    region - only the box around it is translated; None: the whole image
+    segment - the id of the segment that is the region, where that is a segmentation
+    allFrames - translate every time point of the sequence that the ultrasound shows
     outputVolume - the volume to overwrite; None makes a new one
     method - how it is translated
     device - where the networks run
     steps - levels of the diffusion schedule that are visited; 0 leaves it to the method
+    solver - of the diffusion's ODE
+    similarity - that DDIC imposes
+    headCurve - outline of the head; None looks for the head
+    pixelSize - in mm, of a single image that does not know its own; 0: the image's
     seed - of the random numbers
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    region: Union[vtkMRMLMarkupsROINode, vtkMRMLMarkupsClosedCurveNode, vtkMRMLSegmentationNode]
+    segment: str = ""
+    allFrames: bool = False
     outputVolume: vtkMRMLScalarVolumeNode
     method: Method = Method.DDIC
     device: Device = Device.AUTO
     steps: Annotated[int, WithinRange(0, 1000)] = 0
+    solver: Solver = Solver.DPMPP_2M
+    similarity: Similarity = Similarity.PEARSON
+    headCurve: vtkMRMLMarkupsClosedCurveNode
+    pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
     seed: Annotated[int, WithinRange(0, 999999)] = 0

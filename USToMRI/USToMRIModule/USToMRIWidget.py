@@ -12,6 +12,7 @@ from .Reload import forgetModules
 from .TranslateSection import TranslateSection
 from .USToMRILogic import USToMRILogic
 from .VolumeNodes import firstUltrasound
+from .WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
 # a file in Resources to its path) and has setParameterNode(parameterNode or None) and cleanup().
@@ -45,6 +46,7 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         for section in self.sections:
             section.cleanup()
+        stopWorkers()
         self.removeObservers()
 
     def enter(self) -> None:

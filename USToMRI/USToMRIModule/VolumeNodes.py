@@ -1,8 +1,8 @@
-"""Volumes and their provenance, into and out of the MRML scene."""
+"""Volume nodes as the library's volumes."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from USToMRILib.grid import Grid
 
 ATTRIBUTE_PREFIX = "USToMRI."
-PROVENANCE_ROLE = "USToMRI.provenance"
+SYNTHETIC_ATTRIBUTE = ATTRIBUTE_PREFIX + "synthetic"
+
+# Formats of pictures, which do not say how large their pixels are.
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 # MRML stores positions in RAS, the library in LPS.
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
-
-# Pseudo-MRI values are the papers' 8-bit scale, so that one window fits all of them.
-_WINDOW, _LEVEL = 255.0, 127.5
 
 
 class Result(NamedTuple):
@@ -30,31 +30,53 @@ class Result(NamedTuple):
     provenance: dict[str, Any]
 
 
+def isSynthetic(node: Any) -> bool:
+    """Return whether a volume was made by this module."""
+    return node.GetAttribute(SYNTHETIC_ATTRIBUTE) is not None
+
+
 def firstUltrasound() -> Optional[Any]:
     """Return the scene's first volume that may be an ultrasound: no label map, not synthetic."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        isLabelMap = node.IsA("vtkMRMLLabelMapVolumeNode")
-        if not isLabelMap and not node.GetAttribute(ATTRIBUTE_PREFIX + "synthetic"):
+        if not node.IsA("vtkMRMLLabelMapVolumeNode") and not isSynthetic(node):
             return node
     return None
 
 
-def volumeFromNode(node: Any) -> Volume:
+def isSlice(node: Any) -> bool:
+    """Return whether a volume node that holds an image is a single slice."""
+    return bool(node.GetImageData().GetDimensions()[2] == 1)
+
+
+def lacksPixelSize(node: Any) -> bool:
+    """Return whether a volume node comes from a picture that does not say how large a pixel is.
+
+    Slicer then takes 1 mm; somebody who has typed in the right spacing is believed.
+    """
+    storage = node.GetStorageNode()
+    path = (storage.GetFileName() or "") if storage else ""
+    return path.lower().endswith(_PICTURE_SUFFIXES) and node.GetSpacing()[:2] == (1.0, 1.0)
+
+
+def volumeFromNode(node: Any, pixelSize: float = 0.0) -> Volume:
     """Return a volume with a copy of a node's voxels, on the node's own grid.
 
     The parent transform is not part of it: it is kept by placing the output under the same one.
 
     :param node: ``vtkMRMLScalarVolumeNode``; a ``vtkMRMLVectorVolumeNode`` is turned to grey.
+    :param pixelSize: in mm, in the plane of a single slice, in the place of the node's own; 0: its
+        own.
     :raises InputError: the node has no image, no grey or colour image, or sheared axes.
     """
     from USToMRILib import InputError, Volume
 
     if node is None or node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
         raise InputError("The input volume holds no image; choose one that does.")
-    array = np.array(slicer.util.arrayFromVolume(node))
-    if array.ndim == 4:
-        array = _grey(array)
-    return Volume(array, gridFromNode(node))
+    array = greyOf(np.array(slicer.util.arrayFromVolume(node)))
+    grid = gridFromNode(node)
+    if pixelSize and isSlice(node):
+        grid = dataclasses.replace(grid, spacing=(pixelSize, pixelSize, grid.spacing[2]))
+    return Volume(array, grid)
 
 
 def gridFromNode(node: Any) -> Grid:
@@ -72,99 +94,16 @@ def gridFromNode(node: Any) -> Grid:
     return Grid(size, node.GetSpacing(), tuple(origin), tuple(directions.ravel()))
 
 
-def syntheticName(inputName: str, method: str) -> str:
-    """Return the name of an output. Slicer prints it in every slice view, so it is the mark."""
-    return f"{inputName} SYNTHETIC MRI ({method.upper()})"
-
-
-def warningsOf(outputNode: Any) -> list[str]:
-    """Return what the user should know about an output, one sentence each."""
-    textNode = outputNode.GetNodeReference(PROVENANCE_ROLE)
-    sentences: list[str] = json.loads(textNode.GetText()).get("warnings", [])
-    return sentences
-
-
-def publish(
-    result: Result, inputNode: Any, outputNode: Optional[Any] = None, method: str = "ddic"
-) -> Any:
-    """Put a result into the scene, where its input lies, and return the output node.
-
-    :param result: or anything else with a ``volume`` and a ``provenance``.
-    :param outputNode: scalar volume to overwrite; a new one where it is None.
-    :raises ValueError: the result is not on the input's grid. The scene is then as it was.
-    """
-    if result.volume.array.shape != slicer.util.arrayFromVolume(inputNode).shape[:3]:
-        raise ValueError("The pseudo-MRI does not have the size of its input.")
-    created: list[Any] = []
-    try:
-        outputNode = outputNode or _addNode("vtkMRMLScalarVolumeNode", created)
-        _setVoxels(outputNode, result.volume.array, inputNode)
-        _setName(outputNode, syntheticName(inputNode.GetName(), method))
-        _setDisplay(outputNode, created)
-        _setProvenance(outputNode, dict(result.provenance), created)
-    except Exception:
-        for node in reversed(created):
-            slicer.mrmlScene.RemoveNode(node)
-        raise
-    return outputNode
-
-
-def _addNode(className: str, created: list[Any]) -> Any:
-    node = slicer.mrmlScene.AddNewNodeByClass(className)
-    created.append(node)
-    return node
-
-
-def _grey(array: np.ndarray) -> np.ndarray:
-    """Return the grey values [k, j, i] of a vector volume's array [k, j, i, components]."""
+def greyOf(array: np.ndarray) -> np.ndarray:
+    """Return the grey values [k, j, i] of a volume's array, [k, j, i] or [k, j, i, components]."""
     from USToMRILib import InputError
     from USToMRILib.reading import luma
 
+    if array.ndim == 3:
+        return array
     components = array.shape[-1]
     if components not in (3, 4):
         raise InputError(
             f"The input volume has {components} components a voxel; choose a grey or colour image."
         )
     return luma(array)
-
-
-def _setVoxels(outputNode: Any, array: np.ndarray, inputNode: Any) -> None:
-    with slicer.util.NodeModify(outputNode):
-        slicer.util.updateVolumeFromArray(outputNode, array)
-        # Copied, not computed from the result's grid: the bits stay the same.
-        outputNode.CopyOrientation(inputNode)
-        outputNode.SetAndObserveTransformNodeID(inputNode.GetTransformNodeID())
-
-
-def _setName(outputNode: Any, name: str) -> None:
-    """Name an output, unless the name that the user gave it says SYNTHETIC MRI already."""
-    if "SYNTHETIC MRI" not in outputNode.GetName():
-        outputNode.SetName(slicer.mrmlScene.GenerateUniqueName(name))
-
-
-def _setDisplay(outputNode: Any, created: list[Any]) -> None:
-    isNew = outputNode.GetDisplayNode() is None
-    outputNode.CreateDefaultDisplayNodes()
-    display = outputNode.GetDisplayNode()
-    if isNew:
-        created.append(display)
-    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
-    display.AutoWindowLevelOff()
-    display.SetWindowLevel(_WINDOW, _LEVEL)
-
-
-def _setProvenance(outputNode: Any, provenance: dict[str, Any], created: list[Any]) -> None:
-    """Write the provenance as node attributes and into a text node that the output refers to."""
-    for name in list(outputNode.GetAttributeNames()):
-        if name.startswith(ATTRIBUTE_PREFIX):
-            outputNode.RemoveAttribute(name)
-    outputNode.SetAttribute(ATTRIBUTE_PREFIX + "synthetic", "true")
-    for key, value in provenance.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        outputNode.SetAttribute(ATTRIBUTE_PREFIX + key, text)
-    textNode = outputNode.GetNodeReference(PROVENANCE_ROLE)
-    if textNode is None:
-        textNode = _addNode("vtkMRMLTextNode", created)
-        outputNode.SetNodeReferenceID(PROVENANCE_ROLE, textNode.GetID())
-    textNode.SetName(f"{outputNode.GetName()} provenance")
-    textNode.SetText(json.dumps(provenance, indent=2, ensure_ascii=False))

@@ -1,0 +1,152 @@
+"""Pseudo-MRIs as nodes of the scene: where they lie, how they look, and that they are synthetic."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+import slicer
+import vtk
+
+from .SyntheticMark import markAsSynthetic
+from .VolumeNodes import ATTRIBUTE_PREFIX, SYNTHETIC_ATTRIBUTE, Result
+
+PROVENANCE_ROLE = "USToMRI.provenance"
+
+# Pseudo-MRI values are the papers' 8-bit scale, so that one window fits all of them.
+_WINDOW, _LEVEL = 255.0, 127.5
+
+
+class Place(NamedTuple):
+    """Where a result lies: on the input's grid, from one of its voxels on.
+
+    start - (i, j, k) in the input of the result's first voxel; not 0 where a region was translated
+    """
+
+    inputNode: Any
+    start: tuple[int, int, int] = (0, 0, 0)
+
+
+def syntheticName(inputName: str, method: str) -> str:
+    """Return the name of an output. Slicer prints it in every slice view, so it is a mark too."""
+    return f"{inputName} SYNTHETIC MRI ({method.upper()})"
+
+
+def warningsOf(outputNode: Any) -> list[str]:
+    """Return what the user should know about an output, one sentence each."""
+    textNode = outputNode.GetNodeReference(PROVENANCE_ROLE)
+    sentences: list[str] = json.loads(textNode.GetText()).get("warnings", [])
+    return sentences
+
+
+def publish(
+    result: Result, place: Place, outputNode: Optional[Any] = None, method: str = "ddic"
+) -> Any:
+    """Put a result into the scene, where its input lies, and return the output node.
+
+    :param result: or anything else with a ``volume`` and a ``provenance``.
+    :param outputNode: scalar volume to overwrite; a new one where it is None.
+    :raises ValueError: the result does not fit its place. The scene is then as it was.
+    """
+    _checkSize(result.volume.array, place)
+    created: list[Any] = []
+    try:
+        outputNode = outputNode or _addNode("vtkMRMLScalarVolumeNode", created)
+        fillNode(outputNode, result, place)
+        outputNode.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
+        _setName(outputNode, syntheticName(place.inputNode.GetName(), method))
+        _setDisplay(outputNode, created)
+        _setStorage(outputNode, created)
+        _setText(outputNode, dict(result.provenance), created)
+        for node in (outputNode, outputNode.GetNodeReference(PROVENANCE_ROLE)):
+            moveBeside(place.inputNode, node)
+        markAsSynthetic(outputNode, created)
+    except Exception:
+        for node in reversed(created):
+            slicer.mrmlScene.RemoveNode(node)
+        raise
+    return outputNode
+
+
+def _checkSize(array: np.ndarray, place: Place) -> None:
+    size = place.inputNode.GetImageData().GetDimensions()
+    ends = [first + n for first, n in zip(place.start, array.shape[::-1])]
+    fits = all(end <= n for end, n in zip(ends, size))
+    if not fits or (place.start == (0, 0, 0) and tuple(ends) != tuple(size)):
+        raise ValueError("The pseudo-MRI does not have the size of its input.")
+
+
+def _addNode(className: str, created: list[Any]) -> Any:
+    node = slicer.mrmlScene.AddNewNodeByClass(className)
+    created.append(node)
+    return node
+
+
+def fillNode(node: Any, result: Result, place: Place) -> None:
+    """Give a volume node, in the scene or not, a result's voxels, geometry and provenance."""
+    with slicer.util.NodeModify(node):
+        slicer.util.updateVolumeFromArray(node, result.volume.array)
+        # Copied, not computed from the result's grid: the bits stay the same.
+        node.CopyOrientation(place.inputNode)
+        if place.start != (0, 0, 0):
+            matrix = vtk.vtkMatrix4x4()
+            place.inputNode.GetIJKToRASMatrix(matrix)
+            node.SetOrigin(matrix.MultiplyPoint([*place.start, 1])[:3])
+        _setAttributes(node, result.provenance)
+
+
+def _setName(outputNode: Any, name: str) -> None:
+    """Name an output, unless the name that the user gave it says SYNTHETIC MRI already."""
+    if "SYNTHETIC MRI" not in outputNode.GetName():
+        outputNode.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+
+
+def _setDisplay(outputNode: Any, created: list[Any]) -> None:
+    isNew = outputNode.GetDisplayNode() is None
+    outputNode.CreateDefaultDisplayNodes()
+    display = outputNode.GetDisplayNode()
+    if isNew:
+        created.append(display)
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(_WINDOW, _LEVEL)
+
+
+def _setStorage(outputNode: Any, created: list[Any]) -> None:
+    """Have an output saved with its attributes, which Slicer's usual storage node leaves out."""
+    if not outputNode.GetStorageNode():
+        storage = _addNode("vtkMRMLNRRDStorageNode", created)
+        outputNode.SetAndObserveStorageNodeID(storage.GetID())
+
+
+def _setAttributes(node: Any, provenance: dict[str, Any]) -> None:
+    """Write the provenance as attributes of a node, in the place of any that were there."""
+    for name in list(node.GetAttributeNames()):
+        if name.startswith(ATTRIBUTE_PREFIX):
+            node.RemoveAttribute(name)
+    node.SetAttribute(SYNTHETIC_ATTRIBUTE, "true")
+    for key, value in provenance.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        node.SetAttribute(ATTRIBUTE_PREFIX + key, text)
+
+
+def _setText(outputNode: Any, provenance: dict[str, Any], created: list[Any]) -> None:
+    """Write the provenance into a text node that the output refers to."""
+    textNode = outputNode.GetNodeReference(PROVENANCE_ROLE)
+    if textNode is None:
+        textNode = _addNode("vtkMRMLTextNode", created)
+        outputNode.SetNodeReferenceID(PROVENANCE_ROLE, textNode.GetID())
+    textNode.SetName(f"{outputNode.GetName()} provenance")
+    textNode.SetText(json.dumps(provenance, indent=2, ensure_ascii=False))
+
+
+def moveBeside(inputNode: Any, node: Any) -> None:
+    """Put a node into the subject hierarchy folder of another one."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    inputItem = hierarchy.GetItemByDataNode(inputNode)
+    if not inputItem:
+        return
+    folder = hierarchy.GetItemParent(inputItem)
+    item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(folder, node)
+    hierarchy.SetItemParent(item, folder)

@@ -1,0 +1,59 @@
+"""The time points of a volume, and those of its pseudo-MRI in the same sequence browser."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+import slicer
+
+from .OutputNodes import Place, fillNode, publish
+from .VolumeNodes import Result
+
+
+class Sequence(NamedTuple):
+    """A sequence, and the browser that shows one of its frames as a volume of the scene."""
+
+    browser: Any
+    node: Any
+
+    def frameNodes(self) -> list[Any]:
+        """Return the volumes of all time points."""
+        return [self.node.GetNthDataNode(n) for n in range(self.node.GetNumberOfDataNodes())]
+
+
+def sequenceOf(volumeNode: Any) -> Optional[Sequence]:
+    """Return the sequence whose current frame a volume of the scene shows, if it does."""
+    for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"):
+        node = browser.GetSequenceNode(volumeNode)
+        if node:
+            return Sequence(browser, node)
+    return None
+
+
+def publishSequence(
+    results: list[Result], place: Place, sequence: Sequence, outputNode: Any, method: str
+) -> Any:
+    """Put a result for every time point into the scene and return the volume that shows them.
+
+    It follows the browser of the input.
+
+    :param results: of the sequence's frames, in their order.
+    :param outputNode: see :func:`~.OutputNodes.publish`.
+    """
+    current = max(sequence.browser.GetSelectedItemNumber(), 0)
+    outputNode = publish(results[current], place, outputNode, method)
+    made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", outputNode.GetName())
+    made.SetIndexName(sequence.node.GetIndexName())
+    made.SetIndexUnit(sequence.node.GetIndexUnit())
+    made.SetIndexType(sequence.node.GetIndexType())
+    for index, (result, frameNode) in enumerate(zip(results, sequence.frameNodes())):
+        node = slicer.vtkMRMLScalarVolumeNode()
+        node.SetName(outputNode.GetName())
+        fillNode(node, result, Place(frameNode, place.start))
+        made.SetDataNodeAtValue(node, sequence.node.GetNthIndexValue(index))
+    browser = sequence.browser
+    browser.AddSynchronizedSequenceNode(made)
+    browser.AddProxyNode(outputNode, made, False)
+    browser.SetOverwriteProxyName(made, False)
+    browser.SetSaveChanges(made, False)
+    return outputNode
