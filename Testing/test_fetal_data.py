@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import sys
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import HEAD
 
+from training import inspect_data
 from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri, transthalamic_plane
 from training.fetal_slices import contact_sheet, fetal_slices
+from training.fetal_volumes import find_feta
 from training.hc18 import read_hc18
 from training.splits import PARTS, part_of, read_split
 from USToMRILib.ellipse import Ellipse
@@ -144,3 +147,49 @@ def test_prepared_slices_are_centred_upright_and_in_range(tmp_path):
             assert np.ptp(columns) > np.ptp(rows)
     contact_sheet(slices[:4], tmp_path / "sheet.png", columns=2)
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def test_feta_is_found_without_what_is_pathological(tmp_path):
+    for number, method in ((1, "mial"), (2, "mial"), (41, "irtk")):
+        stem = tmp_path / f"sub-{number:03d}" / "anat" / f"sub-{number:03d}_rec-{method}"
+        touch(stem.with_name(f"{stem.name}_T2w.nii.gz"))
+        touch(stem.with_name(f"{stem.name}_dseg.nii.gz"))
+    touch(tmp_path / "sub-003" / "anat" / "sub-003_rec-mial_T2w.nii.gz")
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tPathology\tGestational age\n"
+        "sub-001\tNeurotypical\t27.9\nsub-002\tPathological\t28.2\n"
+    )
+    inventory = find_feta(tmp_path)
+    assert inventory.subjects == ["sub-001", "sub-041"]
+    assert "27.9 weeks" in inventory.found[0].describe()
+    assert inventory.found[1].t2.name == "sub-041_rec-irtk_T2w.nii.gz"
+    assert [(left.what, left.why) for left in inventory.left_out] == [
+        ("sub-002", "pathological"),
+        ("sub-003", "no T2w image with a dseg parcellation"),
+    ]
+
+
+def test_the_command_says_what_is_there_and_what_is_not(tmp_path, monkeypatch, capsys):
+    subject = read_split("hc18")["test"][0]
+    write_published_hc18(tmp_path, subject)
+    with (tmp_path / "training_set_pixel_size_and_HC.csv").open("a") as table:
+        table.write("999999_HC.png,0.1,100\n")
+    monkeypatch.setattr(sys, "argv", ["inspect_data", "hc18", str(tmp_path)])
+    inspect_data.main()
+    printed = capsys.readouterr().out
+    assert f"found     {subject}: {subject}_HC" in printed
+    assert "left out  999999_HC: no image with an annotation" in printed
+    assert "1 found of 1 subjects, 2 left out" in printed
+    touch(tmp_path / "CRL_GA21" / "t2.nii.gz")
+    touch(tmp_path / "CRL_GA21" / "parcellation.nii.gz")
+    monkeypatch.setattr(sys, "argv", ["inspect_data", "atlas", str(tmp_path)])
+    inspect_data.main()
+    assert "left out  training_set: no t2" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["inspect_data", "atlas", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit):
+        inspect_data.main()

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from training.fetal_volumes import FetalVolume
 from training.splits import read_split
 
 DEEP_GREY_MATTER = 6
@@ -50,14 +51,22 @@ def read_fetal_mri(root: Path, part: str) -> Iterator[MriSlice]:
     if not found:
         raise FileNotFoundError(f"No fetal MRI volumes of the {part} part in {root}.")
     for subject in found:
-        image = sitk.ReadImage(str(root / subject / "t2.nii.gz"), sitk.sitkFloat32)
-        labels = sitk.ReadImage(str(root / subject / "parcellation.nii.gz"), sitk.sitkUInt8)
-        for pitch in PLANE_PITCHES_DEG:
-            for offset in PLANE_OFFSETS_MM:
-                plane = transthalamic_plane(labels, offset, pitch)
-                pixels = sitk.GetArrayFromImage(sitk.Resample(image, plane))[0]
-                cut = sitk.Resample(labels, plane, sitk.Transform(), sitk.sitkNearestNeighbor)
-                yield MriSlice(subject, pixels, sitk.GetArrayFromImage(cut)[0] > 0)
+        folder = root / subject
+        yield from planes_of(
+            FetalVolume(subject, folder / "t2.nii.gz", folder / "parcellation.nii.gz")
+        )
+
+
+def planes_of(volume: FetalVolume) -> Iterator[MriSlice]:
+    """The planes about the transthalamic one, of a volume whose axes are those of the head."""
+    image = sitk.ReadImage(str(volume.t2), sitk.sitkFloat32)
+    labels = sitk.ReadImage(str(volume.parcellation), sitk.sitkUInt8)
+    for pitch in PLANE_PITCHES_DEG:
+        for offset in PLANE_OFFSETS_MM:
+            plane = transthalamic_plane(labels, offset, pitch)
+            pixels = sitk.GetArrayFromImage(sitk.Resample(image, plane))[0]
+            cut = sitk.Resample(labels, plane, sitk.Transform(), sitk.sitkNearestNeighbor)
+            yield MriSlice(volume.subject, pixels, sitk.GetArrayFromImage(cut)[0] > 0)
 
 
 def transthalamic_plane(labels: sitk.Image, offset_mm: float, pitch_deg: float) -> sitk.Image:

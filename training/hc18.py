@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from training.inventory import Inventory, LeftOut
 from training.splits import part_of, read_split
 from USToMRILib import Volume
 from USToMRILib.ellipse import Ellipse
@@ -43,6 +44,11 @@ class HeadImage:
     circumference_mm: float
     image_path: Path
     mask_path: Path
+
+    def describe(self) -> str:
+        """Its name, circumference and part, in one line."""
+        part = part_of(self.subject, read_split("hc18"))
+        return f"{self.name}, head circumference {self.circumference_mm:g} mm, {part}"
 
     @property
     def pixels(self) -> np.ndarray:
@@ -78,17 +84,35 @@ def read_hc18(root: Path, part: str) -> Iterator[HeadImage]:
     Raises:
         FileNotFoundError: if the folder holds no HC18 table.
     """
+    split = read_split("hc18")
+    for head in find_hc18(root).found:
+        if part_of(head.subject, split) == part:
+            yield head
+
+
+def find_hc18(root: Path) -> Inventory[HeadImage]:
+    """The images that the split names, in the order of their table.
+
+    Raises:
+        FileNotFoundError: if the folder holds no HC18 table.
+    """
     tables = sorted(root.glob("*pixel_size_and_HC.csv"))
     if not tables:
         raise FileNotFoundError(f"No *pixel_size_and_HC.csv in {root}; name the HC18 folder.")
     split = read_split("hc18")
+    found, left_out = [], []
     with tables[0].open(newline="") as lines:
         for file_name, pixel_size, circumference in list(csv.reader(lines))[1:]:
-            stem = Path(file_name).stem
-            subject = stem.split("_")[0]
-            files = _files_of(root, stem)
-            if files and part_of(subject, split) == part:
-                yield HeadImage(stem, subject, float(pixel_size), float(circumference), *files)
+            stem, hc = Path(file_name).stem, float(circumference)
+            subject, files = stem.split("_")[0], _files_of(root, stem)
+            if files and part_of(subject, split):
+                found.append(HeadImage(stem, subject, float(pixel_size), hc, *files))
+            elif not files:
+                left_out.append(LeftOut(stem, "no image with an annotation"))
+            else:
+                why = f"head circumference {hc:g} mm; the split has 170 to 350 mm"
+                left_out.append(LeftOut(stem, why))
+    return Inventory("HC18", root, found, left_out)
 
 
 def source(part: str) -> dict[str, str]:
