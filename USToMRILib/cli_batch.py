@@ -38,12 +38,6 @@ def add_batch(commands: Any) -> None:
     """Add the command ``batch``."""
     command = commands.add_parser("batch", help="a folder of images, or those that a CSV names")
     add_batch_options(command)
-    command.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="processes on this machine; default: 1"
-    )
-    command.add_argument(
-        "--dask", metavar="SCHEDULER", help="work on a Dask cluster; host:port of its scheduler"
-    )
     command.set_defaults(run=_run)
 
 
@@ -56,6 +50,12 @@ def add_batch_options(command: argparse.ArgumentParser) -> None:
     add_head_mask(command)
     command.add_argument(
         "--resume", action="store_true", help="leave what is complete from an earlier run"
+    )
+    command.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes on this machine; default: 1"
+    )
+    command.add_argument(
+        "--dask", metavar="SCHEDULER", help="work on a Dask cluster; host:port of its scheduler"
     )
     add_progress(command)
 

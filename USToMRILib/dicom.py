@@ -119,10 +119,11 @@ def split_stack(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     A stack is made of two or more positioned images of one frame each, which ``read_folder``
     reads as one. Everything else, damaged files too, is to be read by itself.
     """
-    stacked = [file for file in files if _is_positioned_slice(file)]
-    if len(stacked) < 2:
-        return list(files), []
-    return [file for file in files if file not in stacked], stacked
+    single: list[Path] = []
+    stacked: list[Path] = []
+    for file in files:
+        (stacked if _is_positioned_slice(file) else single).append(file)
+    return (single, stacked) if len(stacked) > 1 else (list(files), [])
 
 
 def _is_positioned_slice(path: Path) -> bool:

@@ -18,6 +18,9 @@ from ..files import check_readable
 # In the name of every output, so that no pseudo-MRI passes for a scan or for an input.
 SYNTHETIC_MARK = "_SYNTHETIC_MRI"
 
+# An input that begins so is a UID of Slicer's DICOM database, which only Slicer can read.
+DICOM_PREFIX = "dicom:"
+
 COLUMNS = ("input", "pixel_size", "frame", "head_mask", "roi", "background")
 
 _IMAGE_SUFFIXES = (*itk_files.READ_SUFFIXES, *picture_files.SUFFIXES)
@@ -59,19 +62,22 @@ class Case:
         return f"{self.name}{SYNTHETIC_MARK}_{method}.nrrd"
 
 
-def find_cases(source: Path, output: Path) -> list[Case]:
+def find_cases(
+    source: Path, output: Path, also: Callable[[Path], bool] = lambda path: False
+) -> list[Case]:
     """The cases of a folder and its subfolders, of a CSV file, or of one image file.
 
     Args:
         source: in a folder, every image file is a case, and so is a folder of positioned DICOM
             slices. Hidden files, outputs of ours and what is no image are passed over.
         output: folder of the results, passed over too.
+        also: whether a file of a format that the library does not know is a case too.
 
     Raises:
         InputError: there is no case, or the CSV cannot be used.
     """
     if source.is_dir():
-        cases = [Case(_name(path, source), str(path)) for path in _images(source, output)]
+        cases = [Case(_name(path, source), str(path)) for path in _images(source, output, also)]
     elif source.suffix.lower() == ".csv":
         cases = list(_read_csv(source))
     else:
@@ -97,7 +103,7 @@ def _name(path: Path, root: Path) -> str:
     return root.resolve().name if path == root else path.relative_to(root).as_posix()
 
 
-def _images(root: Path, output: Path) -> Iterator[Path]:
+def _images(root: Path, output: Path, also: Callable[[Path], bool]) -> Iterator[Path]:
     """Every image file and every DICOM stack's folder, folder by folder, sorted by name."""
     excluded = output.resolve()
     for place, folders, names in os.walk(root):
@@ -106,11 +112,18 @@ def _images(root: Path, output: Path) -> Iterator[Path]:
             f for f in folders if not f.startswith(".") and (folder / f).resolve() != excluded
         )
         files = [folder / n for n in sorted(names) if n[0] != "." and SYNTHETIC_MARK not in n]
-        known = [f for f in files if f.name.lower().endswith(_IMAGE_SUFFIXES)]
-        scans = [f for f in files if f not in known and f.name != "DICOMDIR" and _is_dicom(f)]
-        single, stacked = dicom.split_stack(scans)
+        kinds: dict[str, list[Path]] = {"image": [], "dicom": [], "other": []}
+        for file in files:
+            kinds[_kind(file)].append(file)
+        single, stacked = dicom.split_stack(kinds["dicom"])
         yield from ([folder] if stacked else [])
-        yield from sorted([*known, *single])
+        yield from sorted([*kinds["image"], *single, *filter(also, kinds["other"])])
+
+
+def _kind(file: Path) -> str:
+    if file.name.lower().endswith(_IMAGE_SUFFIXES):
+        return "image"
+    return "dicom" if file.name != "DICOMDIR" and _is_dicom(file) else "other"
 
 
 def _is_dicom(path: Path) -> bool:
@@ -148,11 +161,7 @@ def _case_of_row(table: Path, row: dict[str, str], line: str) -> Case:
     if bool(cells["roi"]) != bool(cells["background"]):
         raise InputError(f"{line}: roi and background go together; give both or neither.")
     frame = _parsed(cells["frame"], int, "frame", line)
-    image = _path(cells["input"], table)
-    try:
-        name = Path(os.path.abspath(image)).relative_to(table.resolve().parent).as_posix()
-    except ValueError:  # it lies elsewhere: all of its path, without the drive
-        name = Path(*Path(os.path.abspath(image)).parts[1:]).as_posix()
+    image, name = _image(cells["input"], table)
     mask = cells["head_mask"]
     return Case(
         name if frame is None else f"{name}_frame{frame}",
@@ -163,6 +172,18 @@ def _case_of_row(table: Path, row: dict[str, str], line: str) -> Case:
         _path(cells["roi"], table) or None,
         _path(cells["background"], table) or None,
     )
+
+
+def _image(cell: str, table: Path) -> tuple[str, str]:
+    """The input of a line, and the name that it gives to its case."""
+    if cell.startswith(DICOM_PREFIX):
+        return cell, cell.replace(":", "/")
+    image = _path(cell, table)
+    whole = Path(os.path.abspath(image))
+    try:
+        return image, whole.relative_to(table.resolve().parent).as_posix()
+    except ValueError:  # it lies elsewhere: all of its path, without the drive
+        return image, Path(*whole.parts[1:]).as_posix()
 
 
 def _path(cell: str, table: Path) -> str:

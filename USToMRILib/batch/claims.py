@@ -4,7 +4,8 @@ Nothing is locked; a file that only one process can create says whose a case is,
 whether that process still lives::
 
     workers/<id>        a process at work; the file's time of change is its heartbeat
-    claims/<case>.<n>   the case is of the worker whose id the file holds; the highest n counts
+    claims/<case>.<n>   whose the case is: a link to, or a copy of the worker's file; the highest n
+                        counts
 
 A claim is never taken away from its owner: whoever finds the owner dead creates n + 1, and only
 one can. So n is also the number of processes that died over the case.
@@ -52,7 +53,13 @@ class Worker:
             folder.mkdir(parents=True, exist_ok=True)
         self.id = uuid.uuid4().hex
         self._file = self._workers / self.id
-        self._about = {"host": _host(), "pid": os.getpid(), "request": request, "since": since}
+        self._about = {
+            "id": self.id,
+            "host": _host(),
+            "pid": os.getpid(),
+            "request": request,
+            "since": since,
+        }
         self._write()
         others = self._living_others()
         if any(other["request"] != request for other in others):
@@ -75,11 +82,12 @@ class Worker:
         if found and self._lives_owner(found[-1][1]):
             return None
         deaths = found[-1][0] + 1 if found else 0
+        path = self._claims / f"{key}.{deaths}"
         try:
-            with open(self._claims / f"{key}.{deaths}", "x", encoding="ascii") as file:
-                file.write(self.id)
+            self._create(path)
         except FileExistsError:
-            return None
+            if self._owner(path) != self.id:  # a network disk may say so of what it just created
+                return None
         return Claim(self, key, deaths)
 
     def holds(self, claim: Claim) -> bool:
@@ -103,13 +111,31 @@ class Worker:
         """The claims on a case, by number."""
         return sorted((int(p.suffix[1:]), p) for p in self._claims.glob(f"{key}.*"))
 
-    def _lives_owner(self, claim: Path) -> bool:
+    def _create(self, claim: Path) -> None:
+        """Create a claim that names this worker, in one step where the disk can do that."""
         try:
-            owner = claim.read_text(encoding="ascii")
-            # Created and not yet filled: of a process that lives, or that died in between.
-            return self._lives(self._workers / owner) if owner else self._is_recent(claim)
+            os.link(self._file, claim)
+        except FileExistsError:
+            raise
+        except OSError:
+            with open(claim, "x", encoding="utf-8") as file:
+                json.dump(self._about, file)
+
+    def _owner(self, claim: Path) -> str:
+        """The id of the worker that a claim names, or nothing if it is not written yet."""
+        try:
+            return str(json.loads(claim.read_text(encoding="utf-8"))["id"])
+        except (FileNotFoundError, ValueError):
+            return ""
+
+    def _lives_owner(self, claim: Path) -> bool:
+        owner = self._owner(claim)
+        if owner:
+            return self._lives(self._workers / owner)
+        try:
+            return self._is_recent(claim)
         except FileNotFoundError:
-            return False  # given back this moment; the next look finds out
+            return False  # given back this moment
 
     def _living_others(self) -> list[dict[str, Any]]:
         """What the other living workers say about themselves; the dead are forgotten."""

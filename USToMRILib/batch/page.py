@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from statistics import median
@@ -34,14 +35,23 @@ def write_page(
             asked for one after the other, so that never all are in memory.
         job, seconds: of the run.
     """
+    shared = _shared_warnings(outcomes)
+    outcomes = [replace(o, warnings=[w for w in o.warnings if w not in shared]) for o in outcomes]
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(_head(outcomes, job, seconds))
+        file.write(_head(outcomes, shared, job, seconds))
         for number, outcome in enumerate(outcomes):
             file.write(_card(outcome, thumbnail(number)))
         file.write(f"</main><script>{SCRIPT}</script></body></html>\n")
 
 
-def _head(outcomes: Sequence[Outcome], job: Job, seconds: float) -> str:
+def _shared_warnings(outcomes: Sequence[Outcome]) -> list[str]:
+    """Warnings of every pseudo-MRI; they are said once, so that the others are seen."""
+    done = [outcome.warnings for outcome in outcomes if outcome.status == DONE]
+    return [text for text in done[0] if all(text in w for w in done)] if len(done) > 1 else []
+
+
+def _head(outcomes: Sequence[Outcome], shared: Sequence[str], job: Job, seconds: float) -> str:
+    notices = "".join(f"<p>{escape(text)}</p>" for text in (SYNTHETIC, *shared))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -49,14 +59,14 @@ def _head(outcomes: Sequence[Outcome], job: Job, seconds: float) -> str:
         f"<style>{STYLE}</style></head><body><header>"
         f"<h1>{escape(job.output.name)}</h1>"
         f'<p class="lead">{escape(_sentence(outcomes, job, seconds))}</p>'
-        f'<p class="synthetic">{escape(SYNTHETIC)}</p>'
+        f'<div class="notice">{notices}</div>'
         f"<nav>{''.join(_filters(outcomes))}</nav></header><main>\n"
     )
 
 
 def _sentence(outcomes: Sequence[Outcome], job: Job, seconds: float) -> str:
     """What the run was, in words."""
-    asked = [f"{name} {value}" for name, value in job.arguments.items() if value is not None]
+    asked = [f"{n.replace('_', ' ')} {v}" for n, v in job.arguments.items() if v is not None]
     parts = [f"{', '.join(asked)}. This run took {_duration(seconds)}"]
     resumed = sum(outcome.resumed for outcome in outcomes)
     if resumed:

@@ -16,8 +16,9 @@ header { padding-top: 2.5rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .5rem; letter-spacing: -.01em;
      overflow-wrap: anywhere; }
 .lead { margin: 0 0 .75rem; color: var(--soft); }
-.synthetic { margin: 0 0 1.25rem; padding: .55rem .9rem; border-left: 4px solid var(--care);
-             background: var(--tint); max-width: 60rem; }
+.notice { margin: 0 0 1.25rem; padding: .55rem .9rem; border-left: 4px solid var(--care);
+          background: var(--tint); max-width: 60rem; }
+.notice p { margin: .2rem 0; }
 nav { display: flex; flex-wrap: wrap; gap: .5rem; margin-bottom: 1.25rem; }
 button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line);
          border-radius: 999px; padding: .25rem .9rem; cursor: pointer; }
@@ -31,7 +32,7 @@ article { border: 1px solid var(--line); border-radius: 8px; overflow: hidden;
 article.failed { border-color: var(--bad); }
 article[hidden] { display: none; }
 .picture { display: flex; justify-content: center; background: #000; }
-.picture img { display: block; max-width: 100%; height: 180px; object-fit: contain; }
+.picture img { display: block; width: 100%; height: 180px; object-fit: contain; }
 .picture.none { height: 0; }
 .text { padding: .7rem .9rem .8rem; }
 h2 { font-size: 1rem; margin: 0 0 .2rem; overflow-wrap: anywhere; }

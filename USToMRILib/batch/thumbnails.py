@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _HEIGHT = 180
-_MOST_WIDTH = 320
-_MARK = "SYNTHETIC"
+_MOST_WIDTH = 200
+_STRIP = 16
+_CAPTIONS = ("ultrasound", "SYNTHETIC pseudo-MRI")
 
 
 def thumbnail(ultrasound: Volume, mri: Volume) -> str:
     """A JPEG in base64: ultrasound left, pseudo-MRI right; of a volume, its middle slice.
 
-    The pseudo-MRI carries the word SYNTHETIC.
+    Captions under them say which is which, and that the pseudo-MRI is synthetic.
     """
     from PIL import Image, ImageDraw
 
@@ -30,10 +31,12 @@ def thumbnail(ultrasound: Volume, mri: Volume) -> str:
     low, high = np.percentile(pixels, [0.5, 99.8])
     left = _scaled(pixels, float(low), float(high), ultrasound)
     right = _scaled(mri.array[middle], 0.0, 255.0, mri)
-    ImageDraw.Draw(right).text((right.width / 2, right.height - 10), _MARK, fill=190, anchor="mm")
-    picture = Image.new("L", (left.width + right.width + 2, left.height))
-    picture.paste(left, (0, 0))
-    picture.paste(right, (left.width + 2, 0))
+    picture = Image.new("L", (left.width + right.width + 2, left.height + _STRIP))
+    draw = ImageDraw.Draw(picture)
+    for part, start, caption in zip((left, right), (0, left.width + 2), _CAPTIONS):
+        picture.paste(part, (start, 0))
+        centre = (start + part.width / 2, left.height + _STRIP / 2)
+        draw.text(centre, caption, fill=200, anchor="mm")
     data = io.BytesIO()
     picture.save(data, "JPEG", quality=82)
     return base64.b64encode(data.getvalue()).decode()
