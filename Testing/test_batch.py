@@ -1,0 +1,322 @@
+"""Runs over many cases: what is done, what is skipped, what is said about it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from batch_images import FAST, add_image
+
+from USToMRILib import CancelToken, Grid, Volume, translate
+from USToMRILib.batch import process
+from USToMRILib.batch.cases import find_cases
+from USToMRILib.batch.claims import Worker
+from USToMRILib.batch.job import Job
+from USToMRILib.batch.run import here, run_batch
+from USToMRILib.cli import main
+from USToMRILib.cnr import contrast_to_noise
+from USToMRILib.regions import read_region
+
+
+@pytest.fixture
+def images(tmp_path, tiny_models):
+    """Three good cases, two of the same stem, and a damaged one."""
+    folder = tmp_path / "in"
+    for number, name in enumerate(("a.nrrd", "b/a.nii.gz", "b/a.mha")):
+        add_image(folder / name, number)
+    (folder / "bad <&>.nrrd").write_bytes(b"NRRD0004\nrubbish")
+    return folder
+
+
+def batch(folder: Path, output: Path, *options: str) -> int:
+    return main(["batch", str(folder), str(output), *FAST, *options])
+
+
+def table(output: Path) -> dict[str, dict[str, str]]:
+    with open(output / "summary.csv", newline="", encoding="utf-8") as file:
+        return {row["case"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def translated(monkeypatch):
+    """Counts the translations of each image, told apart by the sum of its voxels."""
+    counts: Counter[int] = Counter()
+
+    def counted(volume, *args, **options):
+        counts[int(volume.array.sum())] += 1
+        return translate(volume, *args, **options)
+
+    monkeypatch.setattr(process, "translate", counted)
+    return counts
+
+
+def test_the_good_are_done_and_the_bad_is_named(images, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert batch(images, output) == 3
+    rows = table(output)
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "a.nrrd": "done",
+        "b/a.mha": "done",
+        "b/a.nii.gz": "done",
+        "bad <&>.nrrd": "failed",
+    }
+    assert "is damaged" in rows["bad <&>.nrrd"]["reason"]
+    for row in rows.values():
+        if row["status"] == "done":
+            made = Volume.read(output / row["output"])
+            assert made.grid.is_close(Volume.read(row["input"]).grid)
+            record = json.loads((output / (row["output"] + ".json")).read_text())
+            assert "SYNTHETIC" in record["notice"]
+            assert float(row["seconds"]) > 0
+    captured = capsys.readouterr()
+    assert "[4 of 4" in captured.out
+    assert "1 of 4 cases failed" in captured.err
+
+
+def test_the_page_is_self_contained_and_shows_every_case(images, tmp_path):
+    output = tmp_path / "out"
+    batch(images, output)
+    page = (output / "summary.html").read_text(encoding="utf-8")
+    assert page.count("<article") == 4
+    assert page.count("data:image/jpeg;base64,") == 3
+    assert "bad &lt;&amp;&gt;.nrrd" in page
+    assert "bad <&>" not in page
+    assert "SYNTHETIC IMAGE" in page
+    assert not re.search(r'(src|href)="(https?:|//)', page)
+    for link in re.findall(r'href="([^"]+)"', page):
+        assert (output / link).is_file()
+
+
+def test_resume_leaves_what_is_complete(images, tmp_path, translated):
+    output = tmp_path / "out"
+    batch(images, output)
+    written = {path: path.stat().st_mtime_ns for path in output.rglob("*SYNTHETIC*")}
+    assert batch(images, output, "--resume") == 3
+    assert set(translated.values()) == {1}
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*SYNTHETIC*")} == written
+    assert [row["resumed"] for row in table(output).values()].count("yes") == 3
+    assert (output / "summary.html").read_text().count("data:image/jpeg") == 3
+
+
+def test_without_resume_all_is_done_again(images, tmp_path, translated):
+    for _ in range(2):
+        batch(images, tmp_path / "out")
+    assert set(translated.values()) == {2}
+
+
+def spoil(what: str, images: Path, output: Path, models: Path, monkeypatch) -> list[str]:
+    """Change one thing after a run; return other options for the next."""
+    made = output / "a.nrrd_SYNTHETIC_MRI_ddib.nrrd"
+    if what == "other voxels":
+        add_image(images / "a.nrrd", seed=9)
+    elif what == "other pixel size":
+        volume = Volume.read(images / "a.nrrd")
+        grid = Grid(volume.grid.size, (3.0, 3.0, 1.0))
+        Volume(volume.array, grid).write(images / "a.nrrd")
+    elif what == "cut output":
+        made.write_bytes(made.read_bytes()[:-1])
+    elif what == "no record":
+        made.with_name(made.name + ".json").unlink()
+    elif what == "another version":
+        monkeypatch.setattr("USToMRILib.batch.job.__version__", "99")
+    elif what == "another bundle":
+        changed = shutil.copytree(models, output.parent / "models")
+        weights = changed / "fetal_mri_eps" / "models" / "model.ts"
+        shutil.copy(models / "fetal_us_eps" / "models" / "model.ts", weights)
+        metadata = changed / "fetal_mri_eps" / "configs" / "metadata.json"
+        other = json.loads((models / "fetal_us_eps" / "configs" / "metadata.json").read_text())
+        metadata.write_text(json.dumps(other))
+        monkeypatch.setenv("USTOMRI_MODELS", str(changed))
+    elif what == "other steps":
+        return ["--steps", "3"]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("what", "again"),
+    [
+        ("nothing", 0),
+        ("other voxels", 1),
+        ("other pixel size", 1),
+        ("cut output", 1),
+        ("no record", 1),
+        ("another version", 3),
+        ("another bundle", 3),
+        ("other steps", 3),
+    ],
+)
+def test_resume_goes_by_what_was_done_not_by_names(
+    what, again, images, tmp_path, tiny_models, monkeypatch, translated
+):
+    output = tmp_path / "out"
+    batch(images, output)
+    translated.clear()
+    options = spoil(what, images, output, tiny_models, monkeypatch)
+    batch(images, output, "--resume", *options)
+    assert sum(translated.values()) == again
+
+
+def test_a_copied_file_of_the_same_voxels_needs_nothing_new(images, tmp_path, translated):
+    batch(images, tmp_path / "out")
+    Volume.read(images / "a.nrrd").write(images / "a.nrrd")
+    batch(images, tmp_path / "out", "--resume")
+    assert set(translated.values()) == {1}
+
+
+def test_two_runs_at_the_same_time_do_every_case_once(images, tmp_path, translated):
+    for number in range(12):
+        add_image(images / "more" / f"{number}.nrrd", 100 + number)
+    output = tmp_path / "out"
+    output.mkdir()
+    reports = []
+
+    def run():
+        arguments = {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}
+        job = Job(output, arguments, head_mask="none")
+        cases = find_cases(images, output)
+        reports.append(run_batch(cases, job, here(), CancelToken()))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.2)
+    for thread in threads:
+        thread.join()
+    assert len(translated) == 15
+    assert set(translated.values()) == {1}
+    for report in reports:  # and every run knows of all of them
+        assert [o.status for o in report.outcomes].count("done") == 15
+        assert len(report.failed) == 1
+    assert list((output / ".ustomri" / "claims").iterdir()) == []
+    assert list((output / ".ustomri" / "workers").iterdir()) == []
+
+
+def test_a_case_that_kills_its_processes_is_named_and_the_others_go_on(images, tmp_path):
+    output = tmp_path / "out"
+    case = find_cases(images, output)[0]
+    claims = output / ".ustomri" / "claims"
+    claims.mkdir(parents=True)
+    for number in range(2):
+        (claims / f"{case.key}.{number}").write_text('{"id": "dead"}')
+    assert batch(images, output) == 3
+    row = table(output)[case.name]
+    assert row["status"] == "failed"
+    assert "2 processes died over this case" in row["reason"]
+    assert batch(images, output, "--resume") == 3
+    assert table(output)[case.name]["status"] == "done"
+
+
+def test_what_a_killed_process_left_is_removed(images, tmp_path):
+    output = tmp_path / "out"
+    case = find_cases(images, output)[0]
+    (output / ".ustomri" / "claims").mkdir(parents=True)
+    (output / ".ustomri" / "claims" / f"{case.key}.0").write_text('{"id": "dead"}')
+    torn = output / f".{'0' * 32}.{case.output_name('ddib')}"
+    torn.write_bytes(b"torn")
+    other = output / f".{'0' * 32}.something else.nrrd"
+    other.write_bytes(b"mine")
+    batch(images, output)
+    assert not torn.exists()
+    assert other.exists()
+
+
+def test_contrast_is_measured_where_regions_are_given(images, tmp_path):
+    image = Volume.read(images / "a.nrrd")
+    for name, rows in (("roi", slice(8, 12)), ("background", slice(13, 17))):
+        mask = np.zeros(image.array.shape, np.uint8)
+        mask[:, rows, 8:16] = 1
+        image.with_array(mask).write(tmp_path / f"{name}.nrrd")
+    cases = tmp_path / "cases.csv"
+    cases.write_text("input,roi,background\nin/a.nrrd,roi.nrrd,background.nrrd\nin/b/a.mha,,\n")
+    output = tmp_path / "out"
+    assert batch(cases, output) == 0
+    row = table(output)["in/a.nrrd"]
+    regions = [read_region(tmp_path / f"{n}.nrrd", image.grid) for n in ("roi", "background")]
+    for column, volume in (
+        ("cnr_ultrasound", image),
+        ("cnr_pseudo_mri", Volume.read(output / row["output"])),
+    ):
+        expected = contrast_to_noise(volume.array, *regions).cnr
+        assert float(row[column]) == pytest.approx(expected, abs=1e-4)
+    assert table(output)["in/b/a.mha"]["cnr_ultrasound"] == ""
+    # The numbers are measured again, without a new translation.
+    batch(cases, output, "--resume")
+    assert table(output)["in/a.nrrd"]["cnr_pseudo_mri"] == row["cnr_pseudo_mri"]
+    assert table(output)["in/a.nrrd"]["resumed"] == "yes"
+
+
+def test_a_failure_of_ours_does_not_end_the_run(images, tmp_path, monkeypatch, capsys):
+    def fail(*args, **options):
+        raise ZeroDivisionError("oh no")
+
+    monkeypatch.setattr(process, "translate", fail)
+    assert batch(images, tmp_path / "out") == 3
+    rows = table(tmp_path / "out")
+    assert rows["a.nrrd"]["reason"] == "Unexpected failure, ZeroDivisionError: oh no"
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_progress_as_json(images, tmp_path, capsys):
+    batch(images, tmp_path / "out", "--progress", "json")
+    events = [json.loads(li) for li in capsys.readouterr().err.splitlines() if li[0] == "{"]
+    assert [(e["phase"], e["step"], e["of"]) for e in events] == [
+        ("cases", n, 4) for n in (1, 2, 3, 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "out"], "nowhere does not exist"),
+        (["in", "in"], "is the input itself"),
+        (["in", "in/a.nrrd"], "cannot be created"),
+        (["in", "out", "--method", "magic"], "choose from ddic"),
+        (["in", "out", "--steps", "1"], "2 to 1000"),
+        (["in", "out", "--solver", "magic"], "choose from"),
+        (["in", "out", "--device", "abacus"], "is unknown"),
+        (["in", "out", "--jobs", "0"], "cannot work"),
+        (["in", "out", "--jobs", "2", "--dask", "localhost:1"], "give one of them"),
+    ],
+)
+def test_unusable_options_are_told_before_the_first_case(
+    images, tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["batch", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not list(tmp_path.rglob("*SYNTHETIC*"))
+
+
+def test_a_run_with_other_options_is_refused_while_one_is_at_work(images, tmp_path, capsys):
+    output = tmp_path / "out"
+    worker = Worker(output / ".ustomri", "something else")
+    try:
+        assert batch(images, output) == 2
+        assert "Another run with other options" in capsys.readouterr().err
+    finally:
+        worker.close()
+
+
+def test_a_head_mask_that_is_missing_fails_its_case(images, tmp_path):
+    cases = tmp_path / "cases.csv"
+    cases.write_text("input,head_mask\nin/a.nrrd,no.nrrd\nin/b/a.mha,none\n")
+    assert batch(cases, tmp_path / "out") == 3
+    rows = table(tmp_path / "out")
+    assert "no.nrrd cannot be opened" in rows["in/a.nrrd"]["reason"]
+    assert rows["in/b/a.mha"]["status"] == "done"
+
+
+def test_unknown_scheduler(images, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("USToMRILib.batch.cluster._CONNECT_S", 0.5)
+    assert batch(images, tmp_path / "out", "--dask", "127.0.0.1:9") == 2
+    assert "No Dask scheduler answers" in capsys.readouterr().err

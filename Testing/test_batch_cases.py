@@ -1,0 +1,124 @@
+"""Which cases a folder or a CSV file holds, and where their results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from USToMRILib import Grid, InputError, Volume
+from USToMRILib.batch.cases import Case, find_cases
+from USToMRILib.batch.job import Job
+from USToMRILib.batch.source import FileSource
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder of mixed formats: two images, a DICOM stack of 3 slices, and what is no image."""
+    root = tmp_path / "in"
+    (root / "b" / "stack").mkdir(parents=True)
+    pixels = np.arange(48, dtype=np.uint8).reshape(1, 6, 8)
+    Volume(pixels, Grid((8, 6, 1))).write(root / "a.png")
+    Volume(pixels, Grid((8, 6, 1), (0.5, 0.5, 1.0))).write(root / "b" / "a.nii.gz")
+    (root / "notes.txt").write_text("no image")
+    (root / ".hidden.png").write_bytes(b"x")
+    (root / "a.png_SYNTHETIC_MRI_ddic.nrrd").write_bytes(b"an output of ours")
+    scan = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    for k in range(3):
+        scan.ImagePositionPatient = [0, 0, float(k)]
+        scan.SOPInstanceUID = f"1.2.3.{k}"
+        scan.save_as(root / "b" / "stack" / f"slice{k}")
+    return root
+
+
+def names(cases):
+    return [case.name for case in cases]
+
+
+def test_a_tree_of_mixed_formats(tree, tmp_path):
+    cases = find_cases(tree, tmp_path / "out")
+    assert names(cases) == ["a.png", "b/a.nii.gz", "b/stack"]
+    read = [FileSource().read(case, Job(tmp_path, pixel_size=0.3)) for case in cases]
+    assert [volume.grid.size for volume in read] == [(8, 6, 1), (8, 6, 1), (128, 128, 3)]
+    # The run's pixel size is for the picture; the others have their own.
+    assert [volume.grid.spacing[0] for volume in read] == [0.3, 0.5, pytest.approx(0.661468)]
+
+
+def test_the_output_folder_is_passed_over(tree):
+    output = tree / "b"
+    assert names(find_cases(tree, output)) == ["a.png"]
+
+
+def test_a_single_slice_with_a_position_and_a_damaged_one_are_cases_by_themselves(tree, tmp_path):
+    stack = tree / "b" / "stack"
+    (stack / "slice1").unlink()
+    (stack / "slice2").write_bytes((stack / "slice2").read_bytes()[:200])
+    found = names(find_cases(tree, tmp_path))
+    assert found == ["a.png", "b/a.nii.gz", "b/stack/slice0", "b/stack/slice2"]
+
+
+def test_outputs_of_equal_stems_do_not_meet():
+    outputs = {Case(name, name).output_name("ddic") for name in ("a.png", "a.nii.gz", "a/png")}
+    assert len(outputs) == 3
+    assert all("SYNTHETIC" in output for output in outputs)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no image"):
+        find_cases(tmp_path, tmp_path / "out")
+
+
+def test_one_image_is_one_case(tree, tmp_path):
+    assert names(find_cases(tree / "a.png", tmp_path)) == ["a.png"]
+
+
+def csv_file(folder: Path, *lines: str) -> Path:
+    path = folder / "cases.csv"
+    path.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_a_csv_names_cases_with_what_is_known_about_them(tree, tmp_path):
+    table = csv_file(
+        tree,
+        "input,pixel_size,frame,head_mask,roi,background",
+        "a.png,0.14,,none,r.mrk.json,b.nrrd",
+        "b/cine.dcm,,3,m.nrrd,,",
+        "",
+        f"{tmp_path / 'else' / 'x.nrrd'},,,,,",
+        "dicom:1.2.3,,,,,",
+    )
+    first, second, third, fourth = find_cases(table, tmp_path / "out")
+    assert first.name == "a.png"
+    assert first.pixel_size == 0.14
+    assert first.head_mask == "none"
+    assert (first.roi, first.background) == (str(tree / "r.mrk.json"), str(tree / "b.nrrd"))
+    assert (second.name, second.frame) == ("b/cine.dcm_frame3", 3)
+    assert second.head_mask == str(tree / "m.nrrd")
+    assert second.input == str(tree / "b" / "cine.dcm")
+    assert not third.name.startswith("/")
+    assert third.name.endswith("else/x.nrrd")
+    assert (fourth.name, fourth.input) == ("dicom/1.2.3", "dicom:1.2.3")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["input,size", "a.png,1"], "unknown column 'size'"),
+        (["pixel_size", "1"], "no column 'input'"),
+        (["input,pixel_size", "a.png,wide"], "line 2: pixel_size cannot be 'wide'"),
+        (["input,pixel_size", "a.png,-1"], "line 2: pixel_size"),
+        (["input,frame", "a.png,1.5"], "line 2: frame"),
+        (["input,roi", "a.png,r.mrk.json"], "roi and background go together"),
+        (["input", "a.png,1"], "too many values"),
+        (["input,frame", ",3"], "no input"),
+        (["input", "a.png", "b/../a.png"], "listed twice"),
+        (["input"], "holds no image"),
+    ],
+)
+def test_unusable_csv_files_are_refused_with_the_line(tree, tmp_path, lines, message):
+    with pytest.raises(InputError, match=message):
+        find_cases(csv_file(tree, *lines), tmp_path)
