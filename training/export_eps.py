@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from training import fetal_mri, hc18
@@ -19,13 +20,16 @@ from training.data import add_data_option
 from training.eps_net import EpsNet
 from training.export import data_format, export_bundle, trace
 from training.fetal_slices import DOMAINS, contact_sheet
-from training.train_eps import EpsConfig, EpsTrainer, prepared_slices
+from training.train_eps import SAMPLE_STEPS, EpsConfig, EpsTrainer, prepared_slices
+from USToMRILib.evaluation.distribution import kernel_from, offline_extractor
+from USToMRILib.fetal import to_mri_values
 from USToMRILib.fetal_bridge import MRI_BUNDLE, US_BUNDLE
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
 
 NAMES = {"us": US_BUNDLE, "mri": MRI_BUNDLE}
 WHAT = {"us": "fetal head ultrasound", "mri": "fetal brain T2 MRI"}
-SAMPLES = 16
+# Drawn for the kernel distance; the first of them are shown in the card.
+SAMPLES, SHOWN = 64, 16
 
 LICENCES = {
     "us": "The weights are licensed under the Creative Commons Attribution 4.0 International\n"
@@ -57,14 +61,28 @@ LIMITS = {
 
 
 def measure(trainer: EpsTrainer, data: Path, work: Path) -> dict[str, Any]:
-    """Loss of the averaged network on the training run's validation part and on the test part."""
-    domain = trainer.config.domain
+    """Loss of the averaged network, and how far its samples are from the validation images.
+
+    The distance of the test images from the validation images, of other subjects, says what real
+    images would reach.
+    """
     parts = ("validation", "test")
+    slices = {part: prepared_slices(data, trainer.config.domain, part, work) for part in parts}
+    extractor = offline_extractor()
+
+    def features(images: np.ndarray) -> np.ndarray:
+        return extractor.features(to_mri_values(images.clip(-1, 1)))
+
+    distance = kernel_from(features(slices["validation"]))
+    sampled = {"samples": trainer.samples(SAMPLES), "test_images": slices["test"]}
     return {
-        f"velocity_loss_{part}": round(
-            trainer.validation_loss(prepared_slices(data, domain, part, work)), 5
-        )
-        for part in parts
+        **{f"velocity_loss_{p}": round(trainer.validation_loss(slices[p]), 5) for p in parts},
+        "features": extractor.name,
+        **{
+            f"kernel_distance_of_{name}": round(distance(features(images)), 4)
+            for name, images in sampled.items()
+        },
+        "samples": SAMPLES,
     }
 
 
@@ -95,7 +113,7 @@ def main() -> None:
         LICENCES[options.domain],
         options.models,
     )
-    contact_sheet(trainer.samples(SAMPLES), folder / "docs" / "samples.png")
+    contact_sheet(trainer.samples(SHOWN), folder / "docs" / "samples.png")
     print(f"{folder}\n{json.dumps(metadata['metrics'], indent=2)}")
 
 
@@ -131,13 +149,14 @@ def _card(config: EpsConfig, metadata: dict[str, Any], note: str) -> str:
     training = (
         f"{metadata['steps']} steps of batch {config.batch}. Velocity prediction (exported as "
         f"eps), AdamW, moving average {config.ema}, small rotations, scales, shifts, mirror images "
-        "and gamma; three in four of the noise levels drawn among the noisiest 40 %. "
+        "and gamma; the loss also taken of coarser images; half of the noise levels drawn among "
+        "the noisiest 40 %. "
     )
     if "started_from" in metadata["training"]["runs"][0]:
         training += "The run began with the weights of another, whose commands come first below. "
     samples = (
-        f"![{SAMPLES} samples](samples.png)\n\n{SAMPLES} images that the network dreamed, by the "
-        "deterministic sampler in 50 steps from noise of the run's seed; not chosen."
+        f"![{SHOWN} samples](samples.png)\n\n{SHOWN} images that the network dreamed, by the "
+        f"deterministic sampler in {SAMPLE_STEPS} steps from noise of the run's seed; not chosen."
     )
     domain = config.domain
     sections = {"Training": training + note, "Samples": samples, "Limits": LIMITS[domain]}

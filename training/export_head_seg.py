@@ -100,8 +100,10 @@ def main() -> None:
         split="training/splits/hc18.json",
     )
     sections = {
-        "Training": f"{state['step']} steps of batch 8: a short training on one CPU core. Heads "
-        "are turned, scaled, moved, mirrored and cut out on black; one image in five shows none.",
+        "Training": f"{state['step']} steps of batch 8 on one CPU core. Half of the views show the "
+        "whole image and half the head close up, as the library looks at it twice; they are "
+        "turned, sheared, moved, mirrored, darkened to one side and cut out on black. One in five "
+        "shows no head. Rare sizes of heads are shown more often.",
         "Limits": LIMITS,
     }
     card = model_card("Fetal head segmentation", metadata, sections)

@@ -26,6 +26,9 @@ from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
 from training.runinfo import append_record, run_record
 from USToMRILib.schedule import Schedule
 
+# Of the sampler that draws them.
+SAMPLE_STEPS = 30
+
 FIRST_WEIGHT = "unet.conv_in.conv.weight"
 
 
@@ -147,13 +150,17 @@ class EpsTrainer:
         return float(torch.stack(losses).sum() / len(x0))
 
     @torch.no_grad()
-    def samples(self, count: int, steps: int = 50) -> np.ndarray:
+    def samples(self, count: int) -> np.ndarray:
         """Dreamed images [count, 128, 128], by the deterministic sampler from fixed noise."""
         from USToMRILib.bridge import decode
 
         generator = torch.Generator().manual_seed(self.config.seed)
         latent = torch.randn(count, 1, 128, 128, generator=generator).to(self.device)
-        return decode(latent, self.ema.eval(), self.schedule, steps)[:, 0].cpu().numpy()
+        dreamed = [
+            decode(part, self.ema.eval(), self.schedule, SAMPLE_STEPS, "dpm++2m")
+            for part in latent.split(16)
+        ]
+        return torch.cat(dreamed)[:, 0].cpu().numpy()
 
     def start_from(self, state: dict[str, Any]) -> None:
         """Begin with the averaged weights of another run.
