@@ -141,6 +141,7 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
         trainer.train_step()
     save_checkpoint(tmp_path / "checkpoint.pt", trainer.state())
     append_record(tmp_path / "run.json", run_record(CONFIG.seed), 0)
+    (tmp_path / "log.jsonl").write_text('{"step": 3, "l1": 0.1}\n')
     command = ["export", "--data", str(tmp_path), "--work", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", [*command, "--models", str(tmp_path), "--per-head", "1"])
     monkeypatch.setattr(export_pix2pix3d, "cached_pairs", lambda *_: pairs)
@@ -153,6 +154,7 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
     torch.testing.assert_close(bundle.net(x), trainer.ema(x), atol=1e-5, rtol=0)
     for file in ("docs/README.md", "docs/held_out.png", "LICENSE"):
         assert (tmp_path / BUNDLE / file).stat().st_size > 500
+    assert (tmp_path / BUNDLE / "docs/training_log.jsonl").read_text().startswith('{"step": 3')
 
 
 def test_similarity_of_known_images() -> None:

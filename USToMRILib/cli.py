@@ -22,6 +22,7 @@ from .cli_evaluate import add_evaluate
 from .cli_options import CANCELLED, DONE, UNUSABLE, add_input
 from .cli_outlines import add_outlines
 from .cli_reader_study import add_reader_study
+from .cli_training_log import add_training_log
 from .cli_translate import add_head, add_translate
 from .cnr import contrast_to_noise
 from .errors import Cancelled, InputError
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     _add_models(commands)
     add_reader_study(commands)
     add_outlines(commands)
+    add_training_log(commands)
     add_evaluate(commands)
     return parser
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from training.export import data_format, export_bundle, trace
 from training.image_metrics import similarity
 from training.pix2pix3d_net import DEFAULT_WIDTH, DIVISORS, Generator
 from training.runinfo import run_record
+from training.runlog import LOG_FILE
 from training.splits import PARTS, read_split
 from USToMRILib.bundle import Bundle
 from USToMRILib.grid import Grid
@@ -81,6 +83,9 @@ every voxel, where the empty background flatters. For comparison the same for tw
 need no network: the ultrasound itself, and the mean MRI intensity everywhere.
 
 ![Heads that training never saw: ultrasound, pseudo-MRI, MRI](held_out.png)
+
+`ustomri training-log docs/training_log.jsonl --report log.html` draws the losses of the training
+and tabulates what it reached on the validation heads at each tenth.
 """
 
 LICENCE = """The weights in this folder were trained by the USToMRI project on images simulated
@@ -263,6 +268,7 @@ def main() -> None:
     folder = export_bundle(BUNDLE, traced, metadata, make_card(metadata), LICENCE, options.models)
     shown = slice(None, None, max(1, options.per_head // 2))
     picture(translated[shown], pairs[shown], folder / "docs/held_out.png")
+    shutil.copyfile(options.work / LOG_FILE, folder / "docs/training_log.jsonl")
     print(f"{folder}\n{json.dumps(metrics, indent=2)}")
 
 

@@ -1,0 +1,147 @@
+"""BrainVoxGen's Table 1 and loss curves (Figures 5 to 8), from the log of a training.
+
+The log is what ``training.train_pix2pix3d`` writes: one JSON object a line with ``step``, the
+losses ``discriminator``, ``gan``, ``l1`` and ``total`` (means since the line before), and at every
+tenth of the run ``validation_ssim``, ``validation_psnr`` ... of held-out heads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..files import check_readable
+from .formatting import number
+from .report import Section, drawing, paragraph, table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOSSES = {
+    "discriminator": "discriminator",
+    "gan": "generator, adversarial",
+    "l1": "generator, L1",
+    "total": "generator, total",
+}
+"""The losses of a log, and what the papers call them."""
+
+MEASURES = {"ssim": "SSIM", "psnr": "PSNR, dB", "l1": "L1, of 255", "ssim_all": "SSIM, all voxels"}
+_TENTHS = 10
+_DECIMALS = {"ssim": 3, "psnr": 2, "l1": 2, "ssim_all": 3}
+# Of the run: how far the curve's moving average looks back.
+_SMOOTHED_SHARE = 0.05
+
+
+def read_training_log(path: Path) -> list[dict[str, float]]:
+    """Read a log's entries in the order of their steps.
+
+    Raises:
+        InputError: if the file is no such log, or holds no losses.
+    """
+    check_readable(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        entries = [json.loads(line) for line in lines if line.strip()]
+        # A run that was stopped and went on may have logged a step twice: the later entry counts.
+        by_step = {int(entry["step"]): entry for entry in entries}
+    except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is no log of a training; give the log.jsonl of its folder."
+        ) from error
+    if not any(name in entry for entry in by_step.values() for name in LOSSES):
+        raise InputError(f"{path} holds no losses of a 3D pix2pix; give the log.jsonl of its run.")
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def tenths(entries: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """Return what was measured on held-out heads at each tenth of the run.
+
+    Returns:
+        For each tenth the entry measured nearest to it, as ``share`` (0.1 .. 1), ``step`` and the
+        :data:`MEASURES`. A run that was lengthened has measured at other steps than its tenths, and
+        one that goes on lacks the last ones: an entry more than half a tenth away is left out.
+    """
+    last = entries[-1]["step"]
+    measured = [entry for entry in entries if "validation_ssim" in entry]
+    rows = []
+    for tenth in range(1, _TENTHS + 1):
+        wanted = last * tenth / _TENTHS
+        near = [entry for entry in measured if abs(entry["step"] - wanted) < last / _TENTHS / 2]
+        if near:
+            entry = min(near, key=lambda entry: abs(entry["step"] - wanted))
+            found = {m: entry[f"validation_{m}"] for m in MEASURES if f"validation_{m}" in entry}
+            rows.append({"share": tenth / _TENTHS, "step": entry["step"], **found})
+    return rows
+
+
+def figure(entries: Sequence[dict[str, float]]) -> Figure:
+    """Draw the losses over the steps: as logged, and their moving average."""
+    from matplotlib.figure import Figure
+
+    result = Figure(figsize=(9, 5.2), layout="constrained")
+    panels = result.subplots(2, 2, sharex=True)
+    for panel, (name, label) in zip(panels.flat, LOSSES.items()):
+        logged = [(e["step"], e[name]) for e in entries if math.isfinite(e.get(name, math.nan))]
+        if logged:
+            steps, values = zip(*logged)
+            panel.plot(steps, values, color="#b9c3cd", lw=0.8)
+            panel.plot(steps, _averaged(values), color="#0b5c8a", lw=1.5)
+            if min(values) > 0 and max(values) > 20 * min(values):
+                panel.set_yscale("log")
+        panel.set_title(label, loc="left", fontsize=10)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(axis="y", color="#e6e9ed")
+    for panel in panels[-1]:
+        panel.set_xlabel("step")
+    return result
+
+
+def _averaged(values: Sequence[float]) -> list[float]:
+    """Return the mean of each value and those shortly before it."""
+    window = max(1, round(_SMOOTHED_SHARE * len(values)))
+    recent = [values[max(0, n - window + 1) : n + 1] for n in range(len(values))]
+    return [sum(part) / len(part) for part in recent]
+
+
+def section(entries: Sequence[dict[str, float]]) -> Section:
+    """Make the report's part about a training."""
+    rows = tenths(entries)
+    measures = [name for name in MEASURES if any(name in row for row in rows)]
+    html = paragraph(
+        f"The log of {entries[-1]['step']:g} steps. Losses are those of training patches, the "
+        "table's measures those of held-out heads, inside the cone where nothing else is said. "
+        "BrainVoxGen's own table and curves are of another network and other data: their shapes "
+        "can be compared, their numbers cannot."
+    )
+    html += drawing(
+        figure(entries), "Losses (grey: as logged; blue: moving average), as Figures 5 to 8."
+    )
+    if rows:
+        html += table(
+            ["of the training", "step", *(MEASURES[name] for name in measures)],
+            [
+                [f"{row['share']:.0%}", f"{row['step']:g}"]
+                + [number(row.get(name), _DECIMALS[name]) for name in measures]
+                for row in rows
+            ],
+            "Held-out heads at each tenth of the training, as Table 1 of BrainVoxGen",
+        )
+    else:
+        html += paragraph("Nothing was measured on held-out heads.", "note")
+    data: dict[str, Any] = {"tenths": rows, "losses": _losses(entries)}
+    return {"title": "Training of the 3D network", "html": html, "data": {"training": data}}
+
+
+def _losses(entries: Sequence[dict[str, float]]) -> dict[str, list[list[float]]]:
+    return {
+        name: [
+            [entry["step"], entry[name]]
+            for entry in entries
+            if math.isfinite(entry.get(name, math.nan))
+        ]
+        for name in LOSSES
+    }
