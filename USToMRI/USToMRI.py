@@ -54,6 +54,15 @@ class USToMRI(ScriptedLoadableModule):
         parent.contributors = ["The USToMRI contributors"]
         parent.helpText = _helpText()
         parent.acknowledgementText = _acknowledgementText()
+        slicer.app.connect("startupCompleted()", _offerStatistics)
+
+
+def _offerStatistics() -> None:
+    """Add the contrast-to-noise ratio to Segment Statistics, where this Slicer has it."""
+    if hasattr(slicer.modules, "segmentstatistics"):
+        from USToMRIModule.CNRStatisticsPlugin import register
+
+        register()
 
 
 def _helpText() -> str:

@@ -13,7 +13,7 @@ Slicer.
 
 from __future__ import annotations
 
-from .availability import require_panel, require_scene
+from .availability import require_panel, require_rendering, require_scene
 from .host import add_module_folder, close_scene, load_module, new_scene, open_panel, start
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "new_scene",
     "open_panel",
     "require_panel",
+    "require_rendering",
     "require_scene",
     "start",
 ]

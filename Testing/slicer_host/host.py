@@ -23,6 +23,7 @@ _MODULE_LOGICS = (
     ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
     ("Plots", "vtkSlicerPlotsLogic"),
     ("Layout", "vtkMRMLLayoutLogic"),
+    ("Sequences", "vtkSlicerSequencesLogic"),
 )
 
 
@@ -61,6 +62,13 @@ class Application:
     def moduleManager(self) -> Any:
         """Return something whose signals can be connected; it never emits."""
         return types.SimpleNamespace(connect=lambda *args: True, disconnect=lambda *args: True)
+
+    def connect(self, signal: str, receiver: Any) -> bool:
+        """Connect a signal; nothing starts up or closes down here, so it never comes."""
+        known = {"startupCompleted()", "aboutToQuit()", "lastWindowClosed()"}
+        if signal not in known:
+            raise ValueError(f"slicer.app has no signal {signal!r} that is known here")
+        return True
 
     def clipboard(self) -> Any:
         """Return the clipboard."""
@@ -126,6 +134,7 @@ def new_scene() -> Any:
     logic.SetSliceLogics(slice_logics)
     logic.SetViewLogics(vtk.vtkCollection())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
     for name, class_name in _MODULE_LOGICS:
         module_logic = getattr(slicer, class_name)()
         module_logic.SetMRMLApplicationLogic(logic)

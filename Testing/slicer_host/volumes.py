@@ -21,11 +21,15 @@ GEOMETRIES = {
 
 
 def add_volume(
-    name: str, array: np.ndarray, geometry: str = "rotated", colour: bool = False
+    name: str,
+    array: np.ndarray,
+    geometry: str = "rotated",
+    colour: bool = False,
+    kind: str = "Scalar",
 ) -> Any:
     """Add a volume node with voxels [k, j, i], or [k, j, i, 3], and one of the geometries."""
-    kind = "vtkMRMLVectorVolumeNode" if colour else "vtkMRMLScalarVolumeNode"
-    node = slicer.mrmlScene.AddNewNodeByClass(kind, name)
+    kind = "Vector" if colour else kind
+    node = slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{kind}VolumeNode", name)
     slicer.util.updateVolumeFromArray(node, array)
     node.SetIJKToRASMatrix(
         slicer.util.vtkMatrixFromArray(np.array([*GEOMETRIES[geometry], [0, 0, 0, 1]], float))

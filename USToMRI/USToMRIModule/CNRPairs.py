@@ -7,6 +7,7 @@ from typing import Any, Optional
 import slicer
 from slicer.i18n import tr as _
 
+from .DisplayableNodes import removeDisplayable
 from .RegionVoxels import Region
 
 PAIR_ATTRIBUTE = "USToMRI.cnrPair"
@@ -82,4 +83,4 @@ def removePair(pair: Pair) -> None:
     inUse = [other.node.GetNodeReference(role) for other in allPairs() for role in ROLES]
     for node in regions:
         if node is not None and node.GetAttribute(PLACED_ATTRIBUTE) and node not in inUse:
-            slicer.mrmlScene.RemoveNode(node)
+            removeDisplayable(node)

@@ -11,12 +11,16 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from .CNRPairs import BACKGROUND, PLACED_ATTRIBUTE, REGION
+from .DisplayableNodes import removeDisplayable
 
 # Told apart by colour-blind readers, on a grey image.
 COLOURS = {REGION: (0.90, 0.62, 0.0), BACKGROUND: (0.34, 0.71, 0.91)}
 
 # Edge of a new region, as a part of the image's longer side: 7 mm on a fetal head.
 _EDGE = 1 / 16
+
+# Percent of the view: small enough to leave the region in sight.
+_HANDLE_SCALE = 1.0
 
 
 class OneClick(VTKObservationMixin):
@@ -60,7 +64,7 @@ class OneClick(VTKObservationMixin):
             return
         self.removeObservers()
         point, self._point = self._point, None
-        slicer.mrmlScene.RemoveNode(point)
+        removeDisplayable(point)
         interaction = _modeNodes()[1]
         if interaction.GetCurrentInteractionMode() == interaction.Place:
             interaction.SwitchToViewTransformMode()
@@ -126,8 +130,11 @@ def _setDisplay(roi: Any, colour: tuple[float, float, float]) -> None:
     display.SetFillOpacity(0.1)
     display.SetPropertiesLabelVisibility(False)  # it would hide what is measured
     display.SetHandlesInteractive(True)
-    for part in ("Translation", "Rotation", "Scale"):
-        getattr(display, f"Set{part}HandleVisibility")(True)
+    display.SetTranslationHandleVisibility(True)
+    display.SetScaleHandleVisibility(True)
+    display.SetRotationHandleVisibility(False)  # a ring wider than the region; a menu turns it on
+    display.SetInteractionHandleScale(_HANDLE_SCALE)
+    display.SetGlyphScale(_HANDLE_SCALE)
 
 
 def _modeNodes() -> tuple[Any, Any]:

@@ -9,7 +9,9 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from .DisplayableNodes import removeDisplayable
 from .RegionVoxels import worldFromIjk
+from .SyntheticMark import markAsSynthetic
 from .VolumeNodes import ATTRIBUTE_PREFIX, greyOf
 
 # mm; what two grids may differ by and still show the same voxels.
@@ -72,7 +74,7 @@ class ComparisonImage:
     def remove(self) -> None:
         """Take the volume out of the scene."""
         if self._node is not None and slicer.mrmlScene.IsNodePresent(self._node):
-            slicer.mrmlScene.RemoveNode(self._node)
+            removeDisplayable(self._node)
         self._node = None
         self._shades = {}
 
@@ -118,7 +120,9 @@ def _addHiddenVolume() -> Any:
     node.SetAndObserveImageData(image)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
-    display.SetSaveWithScene(False)
     display.AutoWindowLevelOff()
     display.SetWindowLevel(255, 127.5)
+    markAsSynthetic(node, [])
+    for index in range(node.GetNumberOfDisplayNodes()):
+        node.GetNthDisplayNode(index).SetSaveWithScene(False)
     return node

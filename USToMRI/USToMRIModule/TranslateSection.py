@@ -32,6 +32,8 @@ class TranslateSection(VTKObservationMixin):
         self._guiTag: Any = None
         self._job: Any = None
         self._shownReason = ""
+        # Called with input and output after each translation; the panel connects its sections.
+        self.onTranslated: Callable[[Any, Any], None] = lambda inputNode, outputNode: None
         uiWidget = slicer.util.loadUI(resourcePath("UI/Translate.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -136,6 +138,7 @@ class TranslateSection(VTKObservationMixin):
             slicer.util.setSliceViewerLayers(
                 background=inputNode, foreground=outputNode, foregroundOpacity=0.5
             )
+            self.onTranslated(inputNode, outputNode)
             made = _("Made {name}.").format(name=outputNode.GetName())
             self._showMessage(" ".join([made, *warningsOf(outputNode)]))
 

@@ -8,6 +8,8 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
+from .CNRSection import CNRSection
+from .CompareSection import CompareSection
 from .Reload import forgetModules
 from .TranslateSection import TranslateSection
 from .USToMRILogic import USToMRILogic
@@ -16,7 +18,7 @@ from .WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
 # a file in Resources to its path) and has setParameterNode(parameterNode or None) and cleanup().
-SECTIONS = (TranslateSection,)
+SECTIONS = (TranslateSection, CompareSection, CNRSection)
 
 
 class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -35,6 +37,8 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         self.logic = USToMRILogic()
         self.sections = [make(self.layout, self.logic, self.resourcePath) for make in SECTIONS]
+        translateSection, compareSection = self.sections[:2]
+        translateSection.onTranslated = compareSection.onTranslated
         self.layout.addStretch(1)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
