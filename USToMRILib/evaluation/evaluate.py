@@ -22,6 +22,7 @@ from .distribution import (
 )
 from .metrics import DISTANCES, OFFLINE_LABELS, Metric, choose_metrics
 from .pairing import (
+    REFERENCE,
     Case,
     Folders,
     Pair,
@@ -34,7 +35,7 @@ from .pairing import (
     read_regions,
 )
 from .records import read_records
-from .results import REFERENCE, Evaluation, MetricResult
+from .results import Evaluation, MetricResult
 from .set_statistics import bootstrap_distances, compare_distances, summarise_distance
 from .statistics import compare_methods, summarise
 
@@ -162,11 +163,16 @@ def _summarise_cases(metric: Metric, values: dict[str, dict[str, float]]) -> Met
 
 
 def _distances(folders: Folders, reader: Reader, collected: _Collected) -> dict[str, MetricResult]:
-    """FID and KID, over the cases that all methods have."""
+    """FID and KID, over the cases that all methods have.
+
+    Where they are measured from other images, those of the references are what to beat.
+    """
     extractor = collected.extractor
     if extractor is None:
         return {}
-    references = collected.features.pop(REFERENCE)
+    references = collected.features[REFERENCE]
+    if folders.real is None:  # the references are what the others are compared with
+        del collected.features[REFERENCE]
     real = _real_features(folders, reader, extractor, references, collected.problems)
     common = [c for c in references if all(c in f for f in collected.features.values())]
     sets = {m: [features[c] for c in common] for m, features in collected.features.items()}

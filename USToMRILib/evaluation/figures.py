@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .results import REFERENCE, MetricResult
+from .pairing import REFERENCE
+from .results import MetricResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _GREY = "#6b7685"
 _COLUMNS = 4
 _JITTER = 0.09
+# Width of an image in inches.
+_CELL = 2.1
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, str]:
@@ -68,10 +71,7 @@ def _box_plot(panel: Axes, result: MetricResult, colours: Mapping[str, str]) -> 
             panel.plot(position, mean, "D", color=colour, markersize=5, zorder=4)
     if result.values:
         _points(panel, result, methods, colours)
-    metric = result.metric
-    arrow = {"higher": " ↑", "lower": " ↓"}.get(metric.better, "")
-    unit = f" ({metric.unit})" if metric.unit else ""
-    panel.set_title(metric.label + unit + arrow, fontsize=10, loc="left")
+    panel.set_title(result.metric.title, fontsize=10, loc="left")
     panel.set_xticks(range(len(methods)), methods, fontsize=9)
     panel.set_xlim(-0.6, len(methods) - 0.4)
     panel.tick_params(axis="y", labelsize=8)
@@ -92,28 +92,24 @@ def _points(
         panel.scatter(x, y, s=9, c=[colours[methods[i]] for i, _ in found], zorder=3, linewidths=0)
 
 
-def case_grid(
-    columns: Sequence[str], rows: Mapping[str, Sequence[np.ndarray | None]], aspect: float = 1.0
-) -> Figure:
+def case_grid(columns: Sequence[str], rows: Mapping[str, Sequence[np.ndarray | None]]) -> Figure:
     """Rows of cases, columns of methods, as Figure 3 of the DDIC paper.
 
     Args:
         columns: titles.
-        rows: by the name of the case, slices [j, i] in 0 .. 255; None where there is none.
-        aspect: height over width of a pixel.
+        rows: by the name of the case, slices [j, i] in 0 .. 255, the first of which is there; None
+            where there is none.
     """
     from matplotlib.figure import Figure
 
-    first = next(image for row in rows.values() for image in row if image is not None)
-    ratio = first.shape[0] / first.shape[1] * aspect
-    width = 2.1
+    heights = [row[0].shape[0] / row[0].shape[1] for row in rows.values() if row[0] is not None]
     figure = Figure(
-        figsize=(width * len(columns) + 0.35, width * ratio * len(rows) + 0.45),
+        figsize=(_CELL * len(columns) + 0.35, _CELL * sum(heights) + 0.45),
         layout="constrained",
         facecolor="black",
     )
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr,call-arg]
-    panels = figure.subplots(len(rows), len(columns), squeeze=False)
+    panels = figure.subplots(len(rows), len(columns), squeeze=False, height_ratios=heights)
     for (name, images), line in zip(rows.items(), panels):
         for panel, image in zip(line, images):
             panel.set_xticks([])
@@ -121,7 +117,7 @@ def case_grid(
             panel.set_facecolor("black")
             panel.spines[:].set_visible(False)
             if image is not None:
-                panel.imshow(image, cmap="gray", vmin=0, vmax=255, aspect=aspect)
+                panel.imshow(image, cmap="gray", vmin=0, vmax=255)
         line[0].set_ylabel(name, color="white", fontsize=9)
     for panel, title in zip(panels[0], columns):
         panel.set_title(title, color="white", fontsize=10)

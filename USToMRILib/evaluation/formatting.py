@@ -27,13 +27,15 @@ def with_interval(value: float | None, interval: tuple[float, float] | None, dec
     return f"{number(value, decimals)} [{_ends(interval, decimals)}]"
 
 
-def summary_text(summary: Summary | None, decimals: int) -> str:
-    """Mean and standard deviation; below them the interval and the number of cases."""
+def summary_text(summary: Summary | None, decimals: int, cases: int) -> str:
+    """Mean and standard deviation; below them the interval, and n where it is not ``cases``."""
     if summary is None:
         return MISSING
     deviation = "" if summary.sd is None else f" ± {number(summary.sd, decimals)}"
-    interval = f"[{_ends(summary.ci95, decimals)}], " if summary.ci95 else ""
-    return f"{number(summary.mean, decimals)}{deviation}\n{interval}n = {summary.n}"
+    below = [f"[{_ends(summary.ci95, decimals)}]"] if summary.ci95 else []
+    if summary.n != cases:
+        below.append(f"n = {summary.n}")
+    return f"{number(summary.mean, decimals)}{deviation}\n{', '.join(below)}".rstrip()
 
 
 def _ends(interval: tuple[float, float], decimals: int) -> str:

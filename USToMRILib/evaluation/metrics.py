@@ -43,6 +43,17 @@ class Metric:
     measure: Callable[[Pair], float] | None
     needs: str = ""
 
+    @property
+    def name(self) -> str:
+        """The label on one line."""
+        return self.label.replace("\n", " ")
+
+    @property
+    def title(self) -> str:
+        """The label with its unit, and an arrow to the better side."""
+        unit = f" ({self.unit})" if self.unit else ""
+        return self.label + unit + {"higher": " ↑", "lower": " ↓"}.get(self.better, "")
+
 
 def _whole(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Pair], float]:
     return lambda pair: function(pair.reference.array, pair.image.array)

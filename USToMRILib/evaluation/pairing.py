@@ -18,6 +18,10 @@ _IMAGE_SUFFIXES = (*READ_SUFFIXES, *PICTURE_SUFFIXES, ".dcm")
 _REGION_SUFFIXES = (MARKUPS_SUFFIX, *_IMAGE_SUFFIXES)
 REGION_NAMES = ("roi", "background")
 
+# The name under which the references themselves are spoken of, and measured where that says
+# something.
+REFERENCE = "reference"
+
 # `ustomri batch` adds this and more to the name of the ultrasound.
 _SYNTHETIC_ENDING = "_SYNTHETIC"
 
@@ -137,12 +141,20 @@ class Reader:
         return volume.with_array(array)
 
     def middle_slice(self, path: Path) -> np.ndarray | None:
-        """The middle slice [j, i] of an image in 0 .. 255, for a picture; None if unreadable."""
+        """The middle slice [j, i] of an image in 0 .. 255, for a picture; None if unreadable.
+
+        Pixels that are not square are repeated along their longer side, to the nearest whole
+        number of times.
+        """
         try:
-            array = self.read_grey(path).array
+            volume = self.read_grey(path)
         except InputError:
             return None
-        return array[len(array) // 2]
+        width, height, _ = volume.grid.spacing
+        pixels = volume.array[len(volume.array) // 2]
+        for axis, ratio in enumerate((height / width, width / height)):
+            pixels = pixels.repeat(max(1, round(ratio)), axis=axis)
+        return pixels
 
 
 def is_picture(path: Path) -> bool:
@@ -161,15 +173,16 @@ def find_cases(folders: Folders) -> tuple[list[Case], list[Problem]]:
         InputError: if a folder is missing or there is no pair at all.
     """
     problems: list[Problem] = []
-    references = images_by_name(folders.reference, "reference", problems)
+    references = images_by_name(folders.reference, REFERENCE, problems)
     found = {m: images_by_name(folder, m, problems) for m, folder in folders.images.items()}
     masks = images_by_name(folders.masks, "masks", problems) if folders.masks else {}
     regions = _regions(folders.rois, problems) if folders.rois else {}
+    ambiguous = {(problem.case, problem.method) for problem in problems}
     for method, images in found.items():
         for name in sorted({*references, *images}):
-            if name not in images:
+            if name not in images and (name, method) not in ambiguous:
                 problems.append(Problem(name, method, "", "There is no image of this name."))
-            elif name not in references:
+            elif name not in references and (name, REFERENCE) not in ambiguous:
                 problems.append(Problem(name, method, "", "There is no reference of this name."))
     cases = []
     for name, reference in sorted(references.items()):

@@ -160,10 +160,11 @@ table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tab
 caption { text-align: left; color: var(--soft); padding: 0 0 .4rem; }
 th { font-weight: 600; text-align: left; vertical-align: bottom; white-space: pre-line; }
 thead th { border-bottom: 1px solid var(--ink); }
-th, td { padding: .35rem .9rem .35rem 0; vertical-align: top; }
+th, td { padding: .35rem .6rem .35rem 0; vertical-align: top; }
 td { border-bottom: 1px solid var(--line); }
 tbody tr:last-child td { border-bottom: 0; }
 .number { text-align: right; white-space: pre; padding-left: .6rem; }
+td.words { overflow-wrap: break-word; }
 figure { margin: 1.25rem 0; }
 figure svg, figure img { max-width: 100%; height: auto; display: block; }
 figcaption { font-size: .875rem; color: var(--soft); max-width: 46rem; margin-top: .5rem; }

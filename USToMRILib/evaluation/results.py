@@ -9,9 +9,6 @@ from .metrics import Metric
 from .pairing import Case, Folders, Problem, Reader
 from .statistics import Comparison, Summary
 
-# The name under which the references themselves are measured, where that says something.
-REFERENCE = "reference"
-
 
 @dataclass(frozen=True)
 class MetricResult:
@@ -30,6 +27,12 @@ class MetricResult:
     summaries: dict[str, Summary]
     comparisons: list[Comparison]
     resampled: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def decimals(self) -> int:
+        """Of every number of the metric, so that about three digits say something."""
+        size = max((abs(summary.mean) for summary in self.summaries.values()), default=0.0)
+        return 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.05 or not size else 5
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def _result_json(result: MetricResult) -> dict[str, Any]:
         if method in result.resampled:
             methods[method]["resampled"] = result.resampled[method]
     return {
-        "label": result.metric.label.replace("\n", " "),
+        "label": result.metric.name,
         "unit": result.metric.unit,
         "better": result.metric.better,
         "settings": result.metric.settings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -11,11 +11,12 @@ import numpy as np
 
 from .. import __version__
 from ..provenance import SYNTHETIC, library_versions
+from .comparison_tables import comparison_table, differences
 from .figures import box_plots, case_grid, method_colours
-from .formatting import MINUS, number, p_value, summary_text, with_interval
+from .formatting import number, summary_text
+from .pairing import REFERENCE
 from .report import Section, bullets, drawing, folded, paragraph, photograph, table
-from .results import REFERENCE, Evaluation, MetricResult, as_json
-from .statistics import Comparison
+from .results import Evaluation, MetricResult, as_json
 
 _VERSIONS = (
     "numpy",
@@ -28,14 +29,8 @@ _VERSIONS = (
     "torch",
 )
 _SHOWN_CASES = 6
+_MARGIN = 3
 _MANY_PROBLEMS = 12
-_TESTS = {
-    "welch_t": "Welch t\np",
-    "paired_t": "paired t\np (Holm)",
-    "wilcoxon": "Wilcoxon\np (Holm)",
-    "permutation": "permutation\np (Holm)",
-}
-_UNCORRECTED = ("welch_t",)
 
 
 def evaluation_record(command: str, split: str) -> dict[str, Any]:
@@ -74,7 +69,7 @@ def evaluation_sections(evaluation: Evaluation, record: dict[str, Any]) -> list[
     sections = [
         _results(evaluation, main, found),
         _distributions(evaluation, main),
-        _differences(main),
+        differences(main),
     ]
     if contrast:
         sections.append(_contrast(evaluation, contrast))
@@ -87,20 +82,22 @@ def evaluation_sections(evaluation: Evaluation, record: dict[str, Any]) -> list[
 def _results(
     evaluation: Evaluation, results: dict[str, MetricResult], found: dict[str, Any]
 ) -> Section:
-    methods = list(evaluation.folders.images)
-    rows = []
-    for result in results.values():
-        unit = f", {result.metric.unit}" if result.metric.unit else ""
-        arrow = {"higher": " ↑", "lower": " ↓"}.get(result.metric.better, "")
-        label = result.metric.label.replace("\n", " ") + unit + arrow
-        rows.append(
-            [label, *(summary_text(result.summaries.get(m), _decimals(result)) for m in methods)]
-        )
+    methods = [*evaluation.folders.images]
+    if any(REFERENCE in result.summaries for result in results.values()):
+        methods = [REFERENCE, *methods]
+    cases = len(evaluation.cases)
+    rows = [
+        [
+            result.metric.title.replace("\n", " "),
+            *(summary_text(result.summaries.get(m), result.decimals, cases) for m in methods),
+        ]
+        for result in results.values()
+    ]
     html = table(
         ["metric", *methods],
         rows,
-        "Mean ± standard deviation over the cases; below it the 95 % confidence interval of the "
-        "mean and the number of cases.",
+        f"Mean ± standard deviation over {cases} cases (n, where fewer), and the 95 % confidence "
+        "interval of the mean.",
     )
     html += paragraph(
         "Arrows show which way is better. Intervals of means: bootstrap over cases (BCa). Of "
@@ -125,54 +122,9 @@ def _distributions(evaluation: Evaluation, results: dict[str, MetricResult]) -> 
     return {"title": "Distributions", "html": html, "data": {}}
 
 
-def _differences(results: dict[str, MetricResult]) -> Section:
-    if not any(result.comparisons for result in results.values()):
-        html = paragraph("There is one method only: nothing to compare.")
-        return {"title": "Differences between methods", "html": html, "data": {}}
-    html = _comparison_table(results) + paragraph(
-        "Differences are first minus second, with their 95 % confidence interval. g: Hedges' g of "
-        "the paired differences. The images of a case belong together, so the paired tests are the "
-        "ones to read; Welch's unequal-variances t-test, uncorrected, is given because the DDIC "
-        "paper used it. Holm's correction is over the pairs of methods of each metric, not over "
-        "the metrics. Permutation: the methods' images are exchanged within cases.",
-        "note",
-    )
-    return {"title": "Differences between methods", "html": html, "data": {}}
-
-
-def _comparison_table(results: dict[str, MetricResult]) -> str:
-    kinds = [
-        k for k in _TESTS if any(k in c.tests for r in results.values() for c in r.comparisons)
-    ]
-    rows = []
-    for result in results.values():
-        label = result.metric.label.replace("\n", " ")
-        for i, c in enumerate(result.comparisons):
-            pair = f"{c.first} {MINUS} {c.second}"
-            cells = _comparison(c, kinds, _decimals(result))
-            rows.append([label if i == 0 else "", pair, *cells])
-    header = ["metric", "methods", "n", "difference", "g", *(_TESTS[kind] for kind in kinds)]
-    return table(header, rows, text_columns=2)
-
-
-def _comparison(comparison: Comparison, kinds: Iterable[str], decimals: int) -> list[str]:
-    cells = [
-        str(comparison.n),
-        with_interval(comparison.difference, comparison.ci95, decimals),
-        with_interval(comparison.hedges_g, comparison.hedges_g_ci95, 2),
-    ]
-    for kind in kinds:
-        test = comparison.tests.get(kind)
-        p = None if test is None else test.p if kind in _UNCORRECTED else test.p_holm
-        cells.append(p_value(p))
-    if comparison.note:
-        cells[1] += f"\n{comparison.note}"
-    return cells
-
-
 def _contrast(evaluation: Evaluation, results: dict[str, MetricResult]) -> Section:
     rows = [
-        [method, summary_text(result.summaries.get(method), _decimals(result))]
+        [method, summary_text(result.summaries.get(method), result.decimals, len(evaluation.cases))]
         for result in results.values()
         for method in (REFERENCE, *evaluation.folders.images)
     ]
@@ -180,47 +132,52 @@ def _contrast(evaluation: Evaluation, results: dict[str, MetricResult]) -> Secti
     html = table(["images", "CNR"], rows)
     if any(result.values for result in results.values()):
         html += drawing(box_plots(results, colours), "Contrast-to-noise ratio of the regions.")
-    html += _comparison_table(results)
+    html += comparison_table(results.values())
     return {"title": "Contrast-to-noise ratio", "html": html, "data": {}}
 
 
 def _images(evaluation: Evaluation) -> Section:
     methods = list(evaluation.folders.images)
-    chosen = _spread(evaluation.cases, _SHOWN_CASES)
-    rows: dict[str, list[np.ndarray | None]] = {}
-    for case in chosen:
+    rows = {}
+    for case in _spread(evaluation.cases, _SHOWN_CASES):
         paths = [case.reference, *(case.images.get(method) for method in methods)]
         images = [evaluation.reader.middle_slice(path) if path else None for path in paths]
         if images[0] is not None:
-            rows[case.name] = images
+            rows[case.name] = _cropped(images)
     titles = [REFERENCE, *(f"{method}\nSYNTHETIC" for method in methods)]
     html = paragraph("No image could be read.")
     if rows:
-        caption = f"{len(rows)} of {len(evaluation.cases)} cases, spread evenly over their names"
         html = photograph(
-            case_grid(titles, rows), f"{caption}; 0 is black and 255 white. {SYNTHETIC}"
+            case_grid(titles, rows),
+            f"{len(rows)} of {len(evaluation.cases)} cases, spread evenly over their names; each "
+            f"row is enlarged to fit; 0 is black and 255 white. {SYNTHETIC}",
         )
     return {"title": "Images", "html": html, "data": {}}
+
+
+def _cropped(images: list[np.ndarray | None]) -> list[np.ndarray | None]:
+    """The slices of a case without the margin that is empty in all of them."""
+    slices = [image for image in images if image is not None]
+    if len({image.shape for image in slices}) != 1 or not np.any(slices):
+        return images
+    shown = np.any(slices, axis=0)
+    places = [np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0)]
+    box = tuple(slice(max(0, at[0] - _MARGIN), at[-1] + _MARGIN + 1) for at in places)
+    return [None if image is None else image[box] for image in images]
 
 
 def _every_case(evaluation: Evaluation) -> Section:
     html = ""
     for result in evaluation.metrics.values():
         if result.values:
-            methods, digits = list(result.values), _decimals(result)
+            methods, digits = list(result.values), result.decimals
             rows = [
                 [case.name, *(number(result.values[m].get(case.name), digits) for m in methods)]
                 for case in evaluation.cases
                 if any(case.name in values for values in result.values.values())
             ]
-            html += folded(result.metric.label.replace("\n", " "), table(["case", *methods], rows))
+            html += folded(result.metric.name, table(["case", *methods], rows))
     return {"title": "Every case", "html": html, "data": {}}
-
-
-def _decimals(result: MetricResult) -> int:
-    """Decimals for every number of a metric, so that about three digits say something."""
-    size = max((abs(summary.mean) for summary in result.summaries.values()), default=0.0)
-    return 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.05 or not size else 5
 
 
 def _problems(evaluation: Evaluation) -> Section:
@@ -236,10 +193,7 @@ def _how_made(evaluation: Evaluation, record: dict[str, Any]) -> Section:
     html += paragraph(f"{record['date']}. Data: {record['split'] or 'not stated'}.")
     html += "<h3>Metrics</h3>" + table(
         ["metric", "settings"],
-        [
-            [r.metric.label.replace("\n", " "), r.metric.settings]
-            for r in evaluation.metrics.values()
-        ],
+        [[r.metric.name, r.metric.settings] for r in evaluation.metrics.values()],
         text_columns=2,
     )
     html += "<h3>Methods</h3>"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .distribution import Distance
-from .statistics import Comparison, Summary, Test, holm_corrected
+from .statistics import Comparison, HypothesisTest, Summary, holm_corrected
 
 RESAMPLES = 200
 PERMUTATIONS = 999
@@ -83,7 +83,7 @@ def compare_distances(
 
 def _permutation_test(
     a: CaseFeatures, b: CaseFeatures, difference: float, distance: Distance, seed: int
-) -> Test:
+) -> HypothesisTest:
     random = np.random.default_rng(seed)
     extreme = 0
     for swaps in random.random((PERMUTATIONS, len(a))) < 0.5:
@@ -92,7 +92,7 @@ def _permutation_test(
         exchanged = abs(distance(first) - distance(second))
         # Rounding must not tell the observed order from itself.
         extreme += exchanged >= abs(difference) * (1 - 1e-9)
-    return Test(None, (extreme + 1) / (PERMUTATIONS + 1))
+    return HypothesisTest(None, (extreme + 1) / (PERMUTATIONS + 1))
 
 
 def _interval(value: float, sd: float) -> tuple[float, float]:

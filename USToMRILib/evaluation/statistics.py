@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Callable
@@ -33,7 +34,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Test:
+class HypothesisTest:
     """A two-sided test; ``p_holm`` is p after Holm's correction over the pairs of methods."""
 
     statistic: float | None
@@ -62,7 +63,7 @@ class Comparison:
     ci95: tuple[float, float] | None = None
     hedges_g: float | None = None
     hedges_g_ci95: tuple[float, float] | None = None
-    tests: dict[str, Test] = field(default_factory=dict)
+    tests: dict[str, HypothesisTest] = field(default_factory=dict)
     note: str = ""
 
 
@@ -106,9 +107,9 @@ def _compare(first: str, second: str, a: Mapping[str, float], b: Mapping[str, fl
         hedges_g=float(_hedges_g(differences)),
         hedges_g_ci95=_interval(differences, _hedges_g),
         tests={
-            "welch_t": Test(float(welch.statistic), float(welch.pvalue)),
-            "paired_t": Test(float(paired.statistic), float(paired.pvalue)),
-            "wilcoxon": Test(float(ranks.statistic), float(ranks.pvalue)),
+            "welch_t": HypothesisTest(float(welch.statistic), float(welch.pvalue)),
+            "paired_t": HypothesisTest(float(paired.statistic), float(paired.pvalue)),
+            "wilcoxon": HypothesisTest(float(ranks.statistic), float(ranks.pvalue)),
         },
     )
 
@@ -117,7 +118,7 @@ def holm_corrected(comparisons: list[Comparison]) -> list[Comparison]:
     """The comparisons with Holm's p; each kind of test is a family of its own."""
     from statsmodels.stats.multitest import multipletests
 
-    corrected: list[dict[str, Test]] = [{} for _ in comparisons]
+    corrected: list[dict[str, HypothesisTest]] = [{} for _ in comparisons]
     for kind in {kind: None for c in comparisons for kind in c.tests}:
         members = [i for i, c in enumerate(comparisons) if kind in c.tests]
         p_values = [comparisons[i].tests[kind].p for i in members]
@@ -148,14 +149,16 @@ def _interval(
         return None
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    found = bootstrap(
-        (values,),
-        statistic,
-        n_resamples=RESAMPLES,
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        method="BCa",
-        random_state=np.random.default_rng(0),
-    ).confidence_interval
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values that bear no interval; then it is NaN
+        found = bootstrap(
+            (values,),
+            statistic,
+            n_resamples=RESAMPLES,
+            vectorized=True,
+            confidence_level=CONFIDENCE,
+            method="BCa",
+            random_state=np.random.default_rng(0),
+        ).confidence_interval
     low, high = float(found.low), float(found.high)
     return (low, high) if np.isfinite([low, high]).all() else None

@@ -1,0 +1,229 @@
+"""``ustomri evaluate`` from folders to the JSON and the page."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from USToMRILib import Grid, InputError, Volume
+from USToMRILib.cli import main
+from USToMRILib.evaluation.evaluate import evaluate
+from USToMRILib.evaluation.pairing import Folders, Reader, find_cases
+
+GRID = Grid((24, 20, 1), (1.0, 1.5, 2.0), (10.0, -5.0, 3.0))
+FAST = ["psnr", "mae", "ncc"]
+
+
+def write(folder, name, array, grid=GRID):
+    folder.mkdir(exist_ok=True)
+    Volume(np.asarray(array, np.float32).reshape(grid.shape), grid).write(folder / name)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Five cases; "near" differs from the reference by 1 to 5 grey levels, "far" by ten times."""
+    random = np.random.default_rng(0)
+    for i in range(1, 6):
+        reference = random.uniform(60, 190, GRID.shape)
+        reference[..., :4] = 0
+        write(tmp_path / "reference", f"c{i}.nrrd", reference)
+        write(tmp_path / "masks", f"c{i}.nii.gz", reference > 0)
+        write(tmp_path / "near", f"c{i}.mha", reference + i)
+        write(tmp_path / "far", f"c{i}.nrrd", reference + 10 * i)
+    methods = {name: tmp_path / name for name in ("near", "far")}
+    return Folders(tmp_path / "reference", methods, tmp_path / "masks")
+
+
+def test_every_case_of_every_method_is_measured_and_compared(folders):
+    found = evaluate(folders, FAST)
+    mae = found.metrics["mae"]
+    assert mae.values["near"] == pytest.approx({f"c{i}": i for i in range(1, 6)}, abs=1e-4)
+    assert mae.summaries["far"].mean == pytest.approx(30, abs=1e-3)
+    (comparison,) = mae.comparisons
+    assert comparison.difference == pytest.approx(-27, abs=1e-3)
+    assert comparison.tests["wilcoxon"].p == pytest.approx(2 / 2**5)
+    assert found.problems == []
+
+
+def problems_of(found):
+    return {(p.case, p.method, p.metric): p.text for p in found.problems}
+
+
+def test_what_is_wrong_with_a_case_is_named_and_the_rest_goes_on(folders):
+    near, reference = folders.images["near"], folders.reference
+    (near / "c1.mha").unlink()
+    write(near, "extra.nrrd", np.ones(GRID.shape))
+    write(near, "c2.mha", np.ones((1, 20, 23)), replace(GRID, size=(23, 20, 1)))
+    write(near, "c3.mha", np.ones(GRID.shape), replace(GRID, origin=(10.0, -5.0, 4.0)))
+    broken = np.ones((20, 24), np.float32)
+    broken[3, 3] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(broken), str(folders.images["far"] / "c1.nrrd"))
+    write(folders.images["far"], "c2.nrrd", np.arange(480) * 3)
+    write(folders.masks, "c4.nii.gz", np.zeros(GRID.shape))
+    (folders.masks / "c5.nii.gz").unlink()
+    write(near, "c5.nrrd", np.ones(GRID.shape))
+    write(reference, "lonely.nrrd", np.ones(GRID.shape))
+    found = evaluate(folders, FAST)
+    texts = problems_of(found)
+    expected = {
+        ("c1", "near", ""): "no image of this name",
+        ("extra", "near", ""): "no reference of this name",
+        ("c2", "near", ""): "23 x 20 x 1 voxels and the reference 24 x 20 x 1",
+        ("c3", "near", ""): "does not lie where the reference lies",
+        ("c1", "far", ""): "NaN",
+        ("c2", "far", ""): "values from 0 to 1437",
+        ("c4", "", ""): "mask is empty",
+        ("c5", "", ""): "no mask of this name",
+        ("lonely", "near", ""): "no image of this name",
+        ("lonely", "far", ""): "no image of this name",
+    }
+    for key, words in expected.items():
+        assert words in texts.pop(key), key
+    # Two files c5 in one folder: which is meant is not known.
+    assert "c5.mha and c5.nrrd have one name" in texts.pop(("c5", "near", ""))
+    assert texts == {}
+    assert sorted(found.metrics["mae"].values["far"]) == ["c3", "c4", "c5"]
+    assert sorted(found.metrics["mae"].values["near"]) == ["c4"]
+    assert sorted(found.metrics["ncc"].values["far"]) == ["c3"]
+    assert found.metrics["mae"].comparisons[0].note == "One common case only: no test computed."
+
+
+def test_a_damaged_reference_takes_only_its_case_out(folders):
+    (folders.reference / "c2.nrrd").write_bytes(b"NRRD0005\n")
+    found = evaluate(folders, FAST)
+    assert sorted(found.metrics["mae"].values["near"]) == ["c1", "c3", "c4", "c5"]
+    assert [p.case for p in found.problems] == ["c2"]
+
+
+def test_folders_without_a_pair_or_missing_are_refused(folders, tmp_path):
+    with pytest.raises(InputError, match="same name up to the suffix"):
+        evaluate(replace(folders, images={"masks": folders.reference.parent}), FAST)
+    with pytest.raises(InputError, match="does not exist"):
+        evaluate(replace(folders, reference=tmp_path / "nowhere"), FAST)
+
+
+def test_what_batch_wrote_is_paired_with_its_ultrasound(tmp_path):
+    write(tmp_path / "us", "scan.nrrd", np.arange(480) / 2)
+    write(tmp_path / "mri", "scan_SYNTHETIC_MRI_ddic.nrrd", np.arange(480) / 2)
+    (case,), problems = find_cases(Folders(tmp_path / "us", {"ddic": tmp_path / "mri"}))
+    assert (case.name, problems) == ("scan", [])
+
+
+def test_pictures_and_volumes_are_compared_where_sizes_agree(folders, tmp_path):
+    picture = Volume.read(folders.reference / "c1.nrrd").array
+    write(tmp_path / "png", "c1.png", picture)
+    found = evaluate(replace(folders, images={"png": tmp_path / "png"}), ["mae"])
+    assert found.metrics["mae"].values["png"]["c1"] < 0.5
+
+
+def test_other_scales_are_rescaled_on_request(folders, tmp_path):
+    for i in (1, 2):
+        volume = Volume.read(folders.reference / f"c{i}.nrrd")
+        write(tmp_path / "raw", f"c{i}.nrrd", volume.array * 10 - 300)
+    raw = replace(folders, images={"raw": tmp_path / "raw"})
+    assert evaluate(raw, ["mae"]).metrics["mae"].values == {}
+    rescaled = evaluate(raw, ["mae"], reader=Reader(rescale=True))
+    assert rescaled.metrics["mae"].values["raw"] == pytest.approx({"c1": 0, "c2": 0}, abs=1e-3)
+
+
+def test_cnr_is_measured_in_the_references_too(folders, tmp_path):
+    roi, background = np.zeros(GRID.shape), np.zeros(GRID.shape)
+    roi[..., 6:10, 6:10], background[..., 12:16, 12:16] = 1, 1
+    write(tmp_path / "rois", "c1_roi.nrrd", roi)
+    write(tmp_path / "rois", "c1_background.nrrd", background)
+    write(tmp_path / "rois", "c2_roi.nrrd", roi)
+    found = evaluate(replace(folders, rois=tmp_path / "rois"), ["cnr"])
+    values = Volume.read(folders.reference / "c1.nrrd").array
+    inside, outside = values[roi > 0], values[background > 0]
+    expected = abs(inside.mean() - outside.mean()) / np.sqrt(inside.var() + outside.var())
+    assert found.metrics["cnr"].values["reference"] == pytest.approx({"c1": expected}, rel=1e-5)
+    assert found.metrics["cnr"].values["near"]["c1"] == pytest.approx(expected, rel=1e-4)
+    assert "no background" in problems_of(found)["c2", "", "cnr"]
+
+
+def test_distances_of_sets_are_measured_and_named_after_their_features(folders):
+    found = evaluate(folders, ["fid", "kid"])
+    for result in found.metrics.values():
+        assert result.summaries["near"].mean < result.summaries["far"].mean
+        assert "offline features" in result.metric.name
+        assert "not Inception" in result.metric.settings
+        assert "against 5 reference images" in result.metric.settings
+    against_far = evaluate(replace(folders, real=folders.images["far"]), ["fid"])
+    summaries = against_far.metrics["fid"].summaries
+    assert summaries["far"].mean == pytest.approx(0, abs=1e-6)
+    # What the pseudo-MRI have to beat.
+    assert summaries["reference"].mean > summaries["near"].mean
+
+
+@pytest.fixture
+def arguments(folders, tmp_path):
+    record = {
+        "tool": "USToMRI",
+        "version": "0.1.0",
+        "method": "ddic",
+        "bundles": {"fetal_us_eps": "abc123"},
+        "device": "cpu",
+        "parameters": {"steps": 50, "head": {"angle_rad": 0.1}},
+    }
+    for i in range(1, 6):
+        (folders.images["far"] / f"c{i}.nrrd.json").write_text(json.dumps(record))
+    return [
+        *("evaluate", "--reference", str(folders.reference), "--masks", str(folders.masks)),
+        *("--images", str(folders.images["near"]), "--images2", f"DDIC={folders.images['far']}"),
+        *("--json", str(tmp_path / "out.json"), "--report", str(tmp_path / "out.html")),
+    ]
+
+
+def test_the_command_writes_numbers_and_a_self_contained_page(arguments, tmp_path, capsys):
+    assert main([*arguments, "--split", "drawn <squares>"]) == 0
+    assert capsys.readouterr().err == ""
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert set(found["metrics"]["ssim"]["methods"]) == {"near", "DDIC"}
+    assert found["metrics"]["mae"]["methods"]["near"]["cases"]["c3"] == pytest.approx(3, abs=1e-4)
+    assert {"n", "mean", "sd", "ci95", "cases"} <= set(found["metrics"]["mae"]["methods"]["near"])
+    assert found["metrics"]["mae"]["tests"][0]["tests"]["paired_t"]["p_holm"] < 0.05
+    (record,) = found["made_by"]["DDIC"]
+    assert (record["images"], record["bundles"]) == (5, {"fetal_us_eps": "abc123"})
+    page = (tmp_path / "out.html").read_text()
+    for text in ("drawn &lt;squares&gt;", "fetal_us_eps abc123", "scikit-learn", "SYNTHETIC"):
+        assert text in page
+    # Nothing is fetched from elsewhere; addresses only name the standards of SVG.
+    assert not re.search(r'<(script|link|iframe)|src="(?!data:)|url\((?!#)', page)
+
+
+def test_one_case_is_measured_without_tests(arguments, folders, tmp_path):
+    for i in range(2, 6):
+        (folders.reference / f"c{i}.nrrd").unlink()
+    assert main(arguments) == 0
+    found = json.loads((tmp_path / "out.json").read_text())
+    (test,) = found["metrics"]["psnr"]["tests"]
+    assert (test["note"], test["tests"]) == ("One common case only: no test computed.", {})
+    assert "fid" not in found["metrics"]
+    assert {p["metric"] for p in found["problems"]} >= {"fid", "kid"}
+    assert "no test computed" in (tmp_path / "out.html").read_text()
+
+
+def test_unusable_arguments_are_said_before_anything_is_measured(arguments, folders, capsys):
+    assert main(arguments[:-4]) == 2
+    assert "--json OUT.json" in capsys.readouterr().err
+    assert main([*arguments, "--metrics", "sharpness"]) == 2
+    assert "choose from ssim" in capsys.readouterr().err
+    assert main([*arguments, "--images3", f"near={folders.images['far']}"]) == 2
+    assert "NAME=DIR" in capsys.readouterr().err
+
+
+def test_importing_the_evaluation_is_cheap():
+    heavy = ["torch", "sklearn", "statsmodels", "torchmetrics", "matplotlib", "skimage.metrics"]
+    code = (
+        "import sys, USToMRILib.evaluation.evaluate, USToMRILib.evaluation.sections\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
