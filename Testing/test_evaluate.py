@@ -16,6 +16,7 @@ from USToMRILib import Grid, InputError, Volume
 from USToMRILib.cli import main
 from USToMRILib.evaluation.evaluate import evaluate
 from USToMRILib.evaluation.pairing import Folders, Reader, find_cases
+from USToMRILib.evaluation.report import read_report, write_report
 
 GRID = Grid((24, 20, 1), (1.0, 1.5, 2.0), (10.0, -5.0, 3.0))
 FAST = ["psnr", "mae", "ncc"]
@@ -195,7 +196,25 @@ def test_the_command_writes_numbers_and_a_self_contained_page(arguments, tmp_pat
     for text in ("drawn &lt;squares&gt;", "fetal_us_eps abc123", "scikit-learn", "SYNTHETIC"):
         assert text in page
     # Nothing is fetched from elsewhere; addresses only name the standards of SVG.
-    assert not re.search(r'<(script|link|iframe)|src="(?!data:)|url\((?!#)', page)
+    loaded = r'<script(?! type="application/json")|<link|<iframe|src="(?!data:)|url\((?!#)'
+    assert not re.search(loaded, page)
+
+
+def test_other_reports_become_part_of_the_one(arguments, tmp_path, capsys):
+    other = tmp_path / "other.html"
+    part = {"title": "Read & <said>", "html": "<p>What</p>", "data": {"said": "</script> &lt;"}}
+    write_report(other, "Other", "lead", [part])
+    assert read_report(other) == [part]
+    assert main([*arguments, "--metrics", "mae", "--include", str(other)]) == 0
+    assert json.loads((tmp_path / "out.json").read_text())["said"] == "</script> &lt;"
+    titles = [section["title"] for section in read_report(tmp_path / "out.html")]
+    assert titles[-2:] == ["Read & <said>", "How it was made"]
+    own = str(tmp_path / "out.html")
+    assert main([*arguments, "--metrics", "mae", "--include", own]) == 2
+    assert "include each kind" in capsys.readouterr().err
+    other.write_text("<html></html>")
+    assert main([*arguments, "--include", str(other)]) == 2
+    assert "no report of ustomri" in capsys.readouterr().err
 
 
 def test_one_case_is_measured_without_tests(arguments, folders, tmp_path):

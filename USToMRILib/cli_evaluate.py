@@ -6,11 +6,14 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .cli_options import DONE, add_progress, cancel_on_signals, reporter
 from .errors import InputError
 from .files import check_creatable
+
+if TYPE_CHECKING:
+    from .evaluation.results import Evaluation
 
 _EXTRA_IMAGES = tuple(f"--images{n}" for n in range(2, 7))
 
@@ -54,6 +57,14 @@ def add_evaluate(commands: Any) -> None:
     command.add_argument(
         "--split", default="", metavar="TEXT", help="which data these are, in words"
     )
+    command.add_argument(
+        "--include",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="REPORT.html",
+        help="another report of ustomri, to be part of this one: outlines, readers, training",
+    )
     command.add_argument("--json", type=Path, metavar="OUT.json")
     command.add_argument("--report", type=Path, metavar="OUT.html")
     add_progress(command)
@@ -61,9 +72,7 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from .evaluation.evaluate import evaluate
-    from .evaluation.pairing import Folders, Reader
-    from .evaluation.report import write_report, write_results
+    from .evaluation.report import read_report, write_report, write_results
     from .evaluation.sections import evaluation_record, evaluation_sections, summary
 
     outputs = [path for path in (options.json, options.report) if path]
@@ -71,22 +80,11 @@ def _evaluate(options: argparse.Namespace) -> int:
         raise InputError("There is nowhere to write to; give --json OUT.json or --report OUT.html.")
     for path in outputs:
         check_creatable(path)
-    folders = Folders(
-        options.reference, _methods(options.images), options.masks, options.rois, options.real
-    )
-    names = [name.strip() for name in options.metrics.split(",")] if options.metrics else None
-    evaluation = evaluate(
-        folders,
-        names,
-        reader=Reader(options.pixel_size, options.rescale),
-        lpips_weights=options.lpips_weights,
-        inception_weights=options.inception_weights,
-        progress=reporter(options.progress),
-        cancel=cancel_on_signals(),
-    )
-    sections = evaluation_sections(
-        evaluation, evaluation_record(shlex.join(["ustomri", *sys.argv[1:]]), options.split)
-    )
+    included = [section for path in options.include for section in read_report(path)]
+    evaluation = _measure(options)
+    command = shlex.join(["ustomri", *sys.argv[1:]])
+    *sections, how = evaluation_sections(evaluation, evaluation_record(command, options.split))
+    sections = [*sections, *included, how]
     if options.json:
         write_results(options.json, sections)
     if options.report:
@@ -95,6 +93,24 @@ def _evaluate(options: argparse.Namespace) -> int:
         where = ", ".join(part for part in (problem.case, problem.method, problem.metric) if part)
         print(f"ustomri: warning: {where}: {problem.text}", file=sys.stderr)
     return DONE
+
+
+def _measure(options: argparse.Namespace) -> Evaluation:
+    from .evaluation.evaluate import evaluate
+    from .evaluation.pairing import Folders, Reader
+
+    names = [name.strip() for name in options.metrics.split(",")] if options.metrics else None
+    return evaluate(
+        Folders(
+            options.reference, _methods(options.images), options.masks, options.rois, options.real
+        ),
+        names,
+        reader=Reader(options.pixel_size, options.rescale),
+        lpips_weights=options.lpips_weights,
+        inception_weights=options.inception_weights,
+        progress=reporter(options.progress),
+        cancel=cancel_on_signals(),
+    )
 
 
 def _methods(images: list[str]) -> dict[str, Path]:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from ..files import atomic
+from ..errors import InputError
+from ..files import atomic, check_readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+# The sections' data lie at the end of the page, where no text of theirs may end them early.
+_DATA_START = '<script type="application/json">'
+_HIDDEN_END = "<\\/"
 
 
 class Section(TypedDict):
@@ -31,8 +38,19 @@ class Section(TypedDict):
 
 
 def write_results(path: Path, sections: Sequence[Section]) -> None:
-    """Write the data of all sections as one JSON object."""
-    data = {key: value for section in sections for key, value in section["data"].items()}
+    """Write the data of all sections as one JSON object.
+
+    Raises:
+        InputError: if two sections tell of the same thing, as two evaluations would.
+    """
+    data: dict[str, Any] = {}
+    for section in sections:
+        twice = data.keys() & section["data"].keys()
+        if twice:
+            raise InputError(
+                f"Two parts of the report hold {min(twice)!r}; include each kind of report once."
+            )
+        data.update(section["data"])
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -51,15 +69,41 @@ def write_report(path: Path, title: str, lead: str, sections: Sequence[Section])
         f'<section id="s{i}"><h2>{escape(s["title"])}</h2>{s["html"]}</section>'
         for i, s in numbered
     )
+    data = json.dumps([{"title": s["title"], "data": s["data"]} for s in sections])
     page = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
         f"<header><h1>{escape(title)}</h1>{paragraph(lead)}<nav>{links}</nav></header>"
-        f"<main>{bodies}</main></body></html>\n"
+        f"<main>{bodies}</main>{_DATA_START}{data.replace('</', _HIDDEN_END)}</script>"
+        "</body></html>\n"
     )
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def read_report(path: Path) -> list[Section]:
+    """The sections of a page that :func:`write_report` wrote, to put them into another.
+
+    Raises:
+        InputError: if the file cannot be read or is no such page.
+    """
+    check_readable(path)
+    try:
+        page = path.read_text(encoding="utf-8")
+        start = page.rindex(_DATA_START) + len(_DATA_START)
+        told = json.loads(page[start : page.index("</script>", start)])
+        bodies = re.findall(r'<section id="s\d+"><h2>.*?</h2>(.*?)</section>', page, re.DOTALL)
+        if len(bodies) != len(told):
+            raise ValueError
+        return [
+            {"title": one["title"], "html": html, "data": one["data"]}
+            for one, html in zip(told, bodies)
+        ]
+    except (UnicodeDecodeError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path} is no report of ustomri; give a page that one of its commands wrote."
+        ) from None
 
 
 def paragraph(text: str, kind: str = "") -> str:
