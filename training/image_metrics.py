@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from skimage.metrics import structural_similarity
 
-_DATA_RANGE = 255.0
-_SSIM_WINDOW = 7
+from USToMRILib.evaluation.fidelity import mean_absolute_error, psnr, ssim_map
 
 
 def similarity(prediction: np.ndarray, target: np.ndarray, cone: np.ndarray) -> dict[str, float]:
@@ -24,19 +22,12 @@ def similarity(prediction: np.ndarray, target: np.ndarray, cone: np.ndarray) -> 
     prediction, target = (
         np.where(cone, image, 0).astype(np.float64) for image in (prediction, target)
     )
-    _, ssim = structural_similarity(
-        prediction, target, win_size=_SSIM_WINDOW, data_range=_DATA_RANGE, full=True
-    )
-    squared = (prediction - target) ** 2
+    ssim = ssim_map(target, prediction)
+    inside = target[cone], prediction[cone]
     return {
         "ssim": float(ssim[cone].mean()),
-        "psnr": _psnr(float(squared[cone].mean())),
-        "l1": float(np.abs(prediction - target)[cone].mean()),
+        "psnr": psnr(*inside),
+        "l1": mean_absolute_error(*inside),
         "ssim_all": float(ssim.mean()),
-        "psnr_all": _psnr(float(squared.mean())),
+        "psnr_all": psnr(target, prediction),
     }
-
-
-def _psnr(mean_squared_error: float) -> float:
-    """Return the peak signal-to-noise ratio in dB, at most 100."""
-    return float(10 * np.log10(_DATA_RANGE**2 / max(mean_squared_error, 1e-10 * _DATA_RANGE**2)))
