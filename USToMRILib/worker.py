@@ -135,12 +135,13 @@ class Worker:
 
 
 def _run(options: argparse.Namespace) -> int:
-    replies = _own_standard_output()
+    status = DONE
     try:
-        Worker(_utf8(sys.stdin), replies).serve()
+        Worker(_utf8(sys.stdin), _own_standard_output()).serve()
     except BrokenPipeError:  # nobody reads the replies any more
-        return CANCELLED
-    return DONE
+        status = CANCELLED
+    sys.stderr.flush()
+    os._exit(status)  # every reply was flushed; taking torch down in order can take seconds
 
 
 def _own_standard_output() -> TextIO:

@@ -3,7 +3,8 @@
     fake_worker.py MANNER worker
 
 MANNER is ``good``, ``slow`` (with a child process, until it is ended), ``unusable``,
-``broken``, ``memory``, ``crash`` or ``silent`` (done without an output).
+``broken``, ``memory``, ``crash``, ``silent`` (done without an output) or
+``stubborn`` (good, but never ends a command with ``--seed 13``).
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def answer(manner: str, number: int, arguments: list[str]) -> dict[str, Any]:
     if manner in ERRORS:
         message, kind = ERRORS[manner]
         return {"error": message, "kind": kind}
-    if manner == "good":
+    if manner == "stubborn" and "13" in arguments:
+        time.sleep(60)
+    if manner in ("good", "stubborn"):
         image = sitk.ReadImage(arguments[1])
         sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), arguments[2])
         report(number, 4, None)

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import Any, Optional
@@ -33,6 +34,7 @@ class Application:
     def __init__(self) -> None:
         self.slicerHome = str(Path(sys.prefix))
         self._logic: Any = None
+        self._cache = tempfile.TemporaryDirectory()
         self._module_logics: list[Any] = []  # the application logic does not keep them alive
 
     def __getattr__(self, name: str) -> Any:
@@ -135,6 +137,7 @@ def new_scene() -> Any:
     logic.SetViewLogics(vtk.vtkCollection())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
+    _give_cache(scene)
     for name, class_name in _MODULE_LOGICS:
         module_logic = getattr(slicer, class_name)()
         module_logic.SetMRMLApplicationLogic(logic)
@@ -145,6 +148,15 @@ def new_scene() -> Any:
         setattr(slicer.modules, name.lower(), module)
     _follow_layout(scene, logic, slice_logics)
     return scene
+
+
+def _give_cache(scene: Any) -> None:
+    """Give a scene the folder that it unpacks scene bundles into."""
+    manager, cache = slicer.vtkDataIOManager(), slicer.vtkCacheManager()
+    cache.SetRemoteCacheDirectory(slicer.app._cache.name)
+    manager.SetCacheManager(cache)
+    scene.SetDataIOManager(manager)
+    scene.SetCacheManager(cache)
 
 
 def _follow_layout(scene: Any, application_logic: Any, slice_logics: Any) -> None:

@@ -1,0 +1,143 @@
+"""The worker's client in Slicer: warm, survives crashes and cancels, never stops the event loop."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+import slicer_host
+
+slicer_host.require_panel()
+
+import slicer  # noqa: E402
+from slicer_host import volumes  # noqa: E402
+
+from USToMRILib import Volume  # noqa: E402
+
+slicer_host.start(panel=True)
+slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
+
+import qt  # noqa: E402
+from USToMRIModule import WorkerClient  # noqa: E402
+from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
+
+FAKE = str(Path(slicer_host.__file__).with_name("fake_worker.py"))
+REAL = [sys.executable, "-m", "USToMRILib"]
+
+
+@pytest.fixture(autouse=True)
+def scene() -> Any:
+    """Give every test an empty scene, and end its workers."""
+    yield slicer_host.new_scene()
+    WorkerClient.stopWorkers()
+    slicer_host.close_scene()
+
+
+def fake(manner: str) -> USToMRILogic:
+    """Return a logic whose worker behaves in a chosen manner."""
+    return USToMRILogic(command=[sys.executable, FAKE, manner])
+
+
+def add_ultrasound() -> Any:
+    """Add a slice to the scene."""
+    array = np.random.default_rng(1).random((1, 5, 6)).astype(np.float32)
+    return volumes.add_volume("US", array)
+
+
+def run(logic: USToMRILogic, *args: Any, **options: Any) -> tuple[Any, Any]:
+    """Translate, let Qt work until it is done, and return the node and the error."""
+    reports: list[tuple[Any, Any]] = []
+    logic.startTranslation(*args, onFinished=lambda *report: reports.append(report), **options)
+    wait_until(lambda: reports)
+    return reports[0]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    """Let Qt work until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "It did not happen in time."
+        slicer.app.processEvents()
+        time.sleep(0.002)
+
+
+def test_two_translations_have_one_process() -> None:
+    """The second finds the first one's process, with all that it has loaded."""
+    node = add_ultrasound()
+    first, second = (run(fake("good"), node)[0] for _ in range(2))
+    assert first.GetAttribute("USToMRI.process") == second.GetAttribute("USToMRI.process")
+
+
+def test_a_crash_is_a_message_and_the_next_worker_is_fresh() -> None:
+    """Slicer goes on, and so does the module."""
+    node = add_ultrasound()
+    for _ in range(2):  # the second is told by a process of its own
+        output, error = run(fake("crash"), node)
+        assert output is None
+        assert "unexpectedly" in str(error)
+    assert run(fake("good"), node)[1] is None
+
+
+def test_what_waits_behind_a_cancelled_command_is_done() -> None:
+    """A worker that does not stop is ended; the next one does the rest."""
+    node, logic = add_ultrasound(), fake("stubborn")
+    reports: list[Any] = []
+    steps: list[Any] = []
+    first = logic.startTranslation(node, onProgress=steps.append, seed=13)
+    logic.startTranslation(node, onFinished=lambda *report: reports.append(report))
+    wait_until(lambda: steps)
+    start = time.monotonic()
+    first.cancel()
+    wait_until(lambda: not alive(first))
+    assert time.monotonic() - start < 1
+    wait_until(lambda: reports)
+    assert reports[0][1] is None
+
+
+def alive(job: Any) -> bool:
+    """Return whether the process is still there that a job was given to."""
+    return bool(job._worker._endedOnPurpose) or 1 in job._worker._commands
+
+
+def test_the_event_loop_never_waits(head_slice: Volume, tiny_models: Path) -> None:
+    """From the press of the button to the output, Qt's timers come within 100 ms."""
+    node = volumes.add_volume("US", head_slice.array)
+    node.SetSpacing(*head_slice.grid.spacing)
+    logic = USToMRILogic(command=REAL)
+    options: dict[str, Any] = {"device": "cpu", "steps": 30}
+    run(logic, node, **options)  # loads SimpleITK into this process, as Slicer has it
+    gaps = []
+    timer = qt.QTimer()
+    timer.setInterval(5)
+    ticks: list[float] = []
+    timer.connect("timeout()", lambda: ticks.append(time.monotonic()))
+    reports: list[Any] = []
+
+    def finished(*report: Any) -> None:
+        reports.append(report)
+
+    for _ in range(3):  # the machine may be busy with something else
+        ticks.clear()
+        timer.start()
+        reports.clear()
+        logic.startTranslation(node, onFinished=finished, **options)
+        while not reports:
+            slicer.app.processEvents()
+        timer.stop()
+        assert reports[0][1] is None
+        gaps.append(max(np.diff(ticks)))
+    assert min(gaps) < 0.1, gaps
+
+
+def test_devices_are_listed() -> None:
+    """Their names and free memory come from the worker; torch stays out of Slicer."""
+    reports: list[Any] = []
+    fake("good").startDeviceListing(lambda *report: reports.append(report))
+    wait_until(lambda: reports)
+    ((devices, error),) = reports
+    assert error is None
+    assert [device["name"] for device in devices] == ["cuda", "cpu"]
