@@ -114,13 +114,14 @@ def _images(root: Path, output: Path, also: Callable[[Path], bool]) -> Iterator[
         files = [folder / n for n in sorted(names) if n[0] != "." and SYNTHETIC_MARK not in n]
         kinds: dict[str, list[Path]] = {"image": [], "dicom": [], "other": []}
         for file in files:
-            kinds[_kind(file)].append(file)
+            kinds[kind_of(file)].append(file)
         single, stacked = dicom.split_stack(kinds["dicom"])
         yield from ([folder] if stacked else [])
         yield from sorted([*kinds["image"], *single, *filter(also, kinds["other"])])
 
 
-def _kind(file: Path) -> str:
+def kind_of(file: Path) -> str:
+    """Whether a file is an "image" or "dicom" for the library, or something "other"."""
     if file.name.lower().endswith(_IMAGE_SUFFIXES):
         return "image"
     return "dicom" if file.name != "DICOMDIR" and _is_dicom(file) else "other"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import shutil
 import sys
 import time
 import traceback
@@ -158,5 +159,9 @@ def _remove_leftovers(output: Path) -> None:
     """Remove what a process that was killed while it wrote left beside the output."""
     begun = re.compile(rf"\.[0-9a-f]{{32}}\.{re.escape(output.stem)}\.")
     for path in output.parent.glob(".*") if output.parent.is_dir() else ():
-        if begun.match(path.name):
+        if not begun.match(path.name):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
