@@ -10,13 +10,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from reference_bridge import median, reference_ddic
 from scipy import linalg, ndimage, special
 
-from USToMRILib.bridge import ddib, ddic, decode, encode
+from USToMRILib.bridge import ddib, ddic, decode, encode, residual
 from USToMRILib.errors import Cancelled, InputError
 from USToMRILib.progress import CancelToken, Progress
 from USToMRILib.schedule import Schedule
-from USToMRILib.solvers import ddim_step
+from USToMRILib.similarity import SIMILARITIES
+from USToMRILib.solvers import SOLVERS, ddim_step
 
 M1, S1 = np.array([0.6, -0.3]), np.array([[0.5, 0.3], [0.3, 0.4]])
 M2, S2 = np.array([-0.5, 0.4]), np.array([[0.3, -0.2], [-0.2, 0.6]])
@@ -27,14 +29,22 @@ class GaussianEps:
 
     def __init__(self, mean, covariance, schedule):
         self.mean = torch.as_tensor(mean, dtype=torch.float64)
-        self.covariance = torch.as_tensor(covariance, dtype=torch.float64)
+        covariance = torch.as_tensor(covariance, dtype=torch.float64)
+        self.variances, self.axes = torch.linalg.eigh(covariance)
         self.schedule = schedule
 
     def __call__(self, x, t):
         ab = self.schedule.at(int(t[0]))
-        noisy = ab * self.covariance + (1 - ab) * torch.eye(len(self.mean), dtype=torch.float64)
-        offset = x.flatten(1) - ab**0.5 * self.mean
-        return ((1 - ab) ** 0.5 * torch.linalg.solve(noisy, offset.T).T).view_as(x)
+        offset = (x.flatten(1) - ab**0.5 * self.mean) @ self.axes
+        whitened = (offset / (ab * self.variances + 1 - ab)) @ self.axes.T
+        return ((1 - ab) ** 0.5 * whitened).view_as(x)
+
+    def flow(self, x, level, next_level):
+        """Where the ODE carries vectors x [N, D] from one level to another."""
+        here, there = self.schedule.at(level), self.schedule.at(next_level)
+        variances = (there * self.variances + 1 - there) / (here * self.variances + 1 - here)
+        offset = (x - here**0.5 * self.mean) @ self.axes * variances.sqrt()
+        return there**0.5 * self.mean + offset @ self.axes.T
 
 
 def gaussian_bridge(x):
@@ -42,11 +52,11 @@ def gaussian_bridge(x):
     return M2 + (x - M1) @ transport.T
 
 
-def gaussian_error(steps, schedule):
+def gaussian_error(steps, schedule, solver="ddim"):
     points = np.random.default_rng(0).multivariate_normal(M1, S1, 500)
     x = torch.from_numpy(points).view(-1, 1, 1, 2)
     nets = GaussianEps(M1, S1, schedule), GaussianEps(M2, S2, schedule)
-    y = ddib(x, *nets, steps=steps, schedule=schedule)
+    y = ddib(x, *nets, steps=steps, solver=solver, schedule=schedule)
     return float(np.sqrt(np.mean((y.view(-1, 2).numpy() - gaussian_bridge(points)) ** 2)))
 
 
@@ -59,6 +69,33 @@ def test_gaussian_bridge_converges_at_first_order():
     errors = [gaussian_error(steps, Schedule.cosine()) for steps in (125, 250, 500)]
     for coarse, fine in zip(errors, errors[1:]):
         assert 1.7 < coarse / fine < 2.3
+
+
+@pytest.mark.parametrize("solver", ["dpm++2m", "heun"])
+def test_sixteen_steps_of_second_order_come_as_close_as_a_thousand_of_first(solver):
+    assert gaussian_error(16, Schedule.cosine(), solver) < 0.0063
+    assert gaussian_error(16, Schedule.linear(), solver) < 0.0063
+
+
+@pytest.mark.parametrize(("solver", "order"), [("ddim", 1), ("heun", 2), ("dpm++2m", 2)])
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_each_solver_converges_at_its_order(solver, order, way):
+    # So many levels that rounding to them does not show.
+    schedule = Schedule.cosine(200_000)
+    net = GaussianEps(M1, S1, schedule)
+    x = torch.from_numpy(np.random.default_rng(1).normal(size=(50, 2)))
+    log_snr = np.log(schedule.alpha_bar[1:] / (1 - schedule.alpha_bar[1:])) / 2
+    errors = []
+    for steps in (16, 32, 64):
+        levels = np.searchsorted(-log_snr, np.linspace(-2, 2, steps + 1))
+        levels = [int(level) for level in (levels if way == "up" else levels[::-1])]
+        walk, y = SOLVERS[solver](net, schedule), x.view(-1, 1, 1, 2)
+        for level, next_level in zip(levels, levels[1:]):
+            y = walk.step(y, level, next_level)
+        expected = net.flow(x, levels[0], levels[-1])
+        errors.append(float((y.view(-1, 2) - expected).square().mean().sqrt()))
+    for coarse, fine in zip(errors, errors[1:]):
+        assert np.log2(coarse / fine) == pytest.approx(order, abs=0.25)
 
 
 class MixtureEps:
@@ -86,16 +123,14 @@ class MixtureEps:
         return (weights * special.ndtr((x[:, None] - means) / deviations)).sum(1)
 
 
-def test_one_dimensional_bridge_is_the_monotone_map_between_the_distributions():
+@pytest.mark.parametrize(("solver", "steps"), [("ddim", 1000), ("dpm++2m", 24), ("heun", 16)])
+def test_one_dimensional_bridge_is_the_monotone_map_between_the_distributions(solver, steps):
     schedule = Schedule.cosine()
     source = MixtureEps([0.4, 0.6], [-0.7, 0.5], [0.15, 0.25], schedule)
     target = MixtureEps([0.7, 0.3], [-0.3, 0.8], [0.3, 0.1], schedule)
     x = np.linspace(-1.0, 1.0, 41)
-    y = (
-        ddib(torch.from_numpy(x).view(-1, 1, 1, 1), source, target, schedule=schedule)
-        .flatten()
-        .numpy()
-    )
+    images = torch.from_numpy(x).view(-1, 1, 1, 1)
+    y = ddib(images, source, target, steps, solver, schedule).flatten().numpy()
     assert (np.diff(y) > 0).all()
     # F2(y) = F1(x), compared as probabilities: quantiles are ill-conditioned between the modes.
     assert np.abs(target.cdf(y) - source.cdf(x)).max() < 0.02
@@ -140,54 +175,19 @@ def pixel_nets(schedule, size=12):
     return GaussianEps(ramp, smooth, schedule), GaussianEps(-ramp, rough, schedule)
 
 
+def images(seed, count):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, 1, 12, 12, generator=generator, dtype=torch.float64) * 0.4
+
+
 # The gradient of a mean over 144 pixels instead of 16384 is larger by their ratio.
 LR = 3.0 * 144 / 16384
-
-
-def reference_ddic(x0, us_net, mri_net, alpha_bar, lr, kernel):
-    """The published algorithm at 1000 steps, one image, from its equations and numpy's median."""
-    count = len(alpha_bar) - 1
-
-    def step(x, net, a, b):
-        eps = net(x, torch.tensor([max(a, 0)]))
-        clean = (x - np.sqrt(1 - alpha_bar[a + 1]) * eps) / np.sqrt(alpha_bar[a + 1])
-        return np.sqrt(alpha_bar[b + 1]) * clean + np.sqrt(1 - alpha_bar[b + 1]) * eps
-
-    def median(image):
-        windows = np.lib.stride_tricks.sliding_window_view(
-            np.pad(image[0, 0].detach().numpy(), kernel // 2, mode="reflect"), (kernel, kernel)
-        )
-        flat = windows.reshape(*windows.shape[:2], -1)
-        chosen = np.argsort(flat, axis=-1)[..., kernel * kernel // 2]
-        place = np.pad(
-            np.arange(image.numel()).reshape(image.shape[2:]), kernel // 2, mode="reflect"
-        )
-        places = np.lib.stride_tricks.sliding_window_view(place, (kernel, kernel))
-        picks = np.take_along_axis(places.reshape(flat.shape), chosen[..., None], -1)
-        return image.flatten()[torch.from_numpy(picks[..., 0].copy())]
-
-    x = x0
-    for level in range(-1, count - 1):
-        x = step(x, us_net, level, level + 1)
-    y = x.clone()
-    for level in range(count - 1, -1, -1):
-        x = step(x, us_net, level, level - 1)
-        y_t = y.clone().requires_grad_(True)
-        correlation = torch.corrcoef(
-            torch.stack(
-                [median(x).flatten(), median(step(y_t, mri_net, level, level - 1)).flatten()]
-            )
-        )[0, 1]
-        (-correlation).backward()
-        y = step(y_t.detach() - lr * y_t.grad, mri_net, level, level - 1)
-    return y
 
 
 def test_ddic_is_the_published_algorithm():
     schedule = Schedule.cosine(40)
     us_net, mri_net = pixel_nets(schedule)
-    generator = torch.Generator().manual_seed(1)
-    x0 = torch.randn(1, 1, 12, 12, generator=generator, dtype=torch.float64) * 0.4
+    x0 = images(1, 1)
     expected = reference_ddic(x0, us_net, mri_net, schedule.alpha_bar, lr=3.0, kernel=3)
     found = ddic(x0, us_net, mri_net, steps=40, lr=3.0, median_kernel=3, schedule=schedule)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
@@ -195,52 +195,92 @@ def test_ddic_is_the_published_algorithm():
     assert (found - plain).abs().max() > 0.01
 
 
-def test_ddic_without_gradient_step_is_ddib():
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_ddic_without_gradient_step_is_ddib(solver):
     schedule = Schedule.cosine(40)
     nets = pixel_nets(schedule)
     x0 = torch.linspace(-1, 1, 144, dtype=torch.float64).view(1, 1, 12, 12)
-    still = ddic(x0, *nets, steps=40, lr=0.0, schedule=schedule)
-    torch.testing.assert_close(still, ddib(x0, *nets, steps=40, schedule=schedule))
+    still = ddic(x0, *nets, steps=20, solver=solver, lr=0.0, schedule=schedule)
+    torch.testing.assert_close(still, ddib(x0, *nets, 20, solver, schedule=schedule))
 
 
-def test_ddic_raises_the_correlation_and_gives_each_image_of_a_batch_its_own():
+def correlations(x, y):
+    return np.array([np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(x, y)])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_ddic_raises_the_correlation_and_gives_each_image_of_a_batch_its_own(solver):
     schedule = Schedule.cosine(40)
     nets = pixel_nets(schedule)
-    generator = torch.Generator().manual_seed(2)
-    batch = torch.randn(3, 1, 12, 12, generator=generator, dtype=torch.float64) * 0.4
-    together = ddic(batch, *nets, steps=40, schedule=schedule, lr=LR)
-    plain = ddib(batch, *nets, steps=40, schedule=schedule)
-
-    def correlations(y):
-        return [np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(batch, y)]
-
-    assert np.all(np.array(correlations(together)) > np.array(correlations(plain)))
+    options = {"steps": 20, "solver": solver, "schedule": schedule}
+    batch = images(2, 3)
+    together = ddic(batch, *nets, lr=LR, **options)
+    plain = ddib(batch, *nets, **options)
+    assert np.all(correlations(batch, together) > correlations(batch, plain))
     for image, translated in zip(batch, together):
-        alone = ddic(image[None], *nets, steps=40, schedule=schedule, lr=LR)[0]
+        alone = ddic(image[None], *nets, lr=LR, **options)[0]
         torch.testing.assert_close(alone, translated, rtol=0, atol=1e-9)
 
 
-def test_fewer_ddic_steps_move_the_image_as_far_in_total():
+@pytest.mark.parametrize(("solver", "steps"), [("ddim", 50), ("dpm++2m", 16), ("heun", 12)])
+def test_fewer_steps_make_the_published_picture(solver, steps):
     schedule = Schedule.cosine(200)
     nets = pixel_nets(schedule)
-    generator = torch.Generator().manual_seed(3)
-    x0 = torch.randn(1, 1, 12, 12, generator=generator, dtype=torch.float64) * 0.4
+    x0 = images(3, 1)
+    published = ddic(x0, *nets, steps=200, lr=LR, schedule=schedule)
+    pull = (published - ddib(x0, *nets, steps=200, schedule=schedule)).norm()
+    fewer = ddic(x0, *nets, steps, solver, lr=LR, schedule=schedule)
+    moved = (fewer - ddib(x0, *nets, steps, solver, schedule=schedule)).norm()
+    assert moved.item() == pytest.approx(pull.item(), rel=0.15)
+    assert correlations(published, fewer)[0] > 0.99
+    assert (fewer - published).norm() < 0.5 * pull
 
-    def pull(steps):
-        moved = ddic(x0, *nets, steps=steps, schedule=schedule, lr=LR)
-        return (moved - ddib(x0, *nets, steps=steps, schedule=schedule)).norm().item()
 
-    assert pull(50) == pytest.approx(pull(200), rel=0.15)
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("solver", ["ddim", "dpm++2m"])
+def test_every_similarity_is_raised(similarity, solver):
+    schedule = Schedule.cosine(40)
+    nets = pixel_nets(schedule)
+    x0 = images(4, 1)
+    options = {"steps": 20, "solver": solver, "schedule": schedule}
+    measure = SIMILARITIES[similarity]
+    pulled = ddic(x0, *nets, lr=LR, similarity=similarity, median_kernel=1, **options)
+    assert measure(x0, pulled) > measure(x0, ddib(x0, *nets, **options))
+
+
+def test_the_residual_shows_where_an_image_left_the_bridge():
+    schedule = Schedule.cosine(40)
+    nets = pixel_nets(schedule)
+    x0 = images(5, 1).clamp(-0.9, 0.9)
+    y = ddib(x0, *nets, 40, "dpm++2m", schedule=schedule)
+    changed = y.clone()
+    changed[..., 8:11, 8:11] += 0.5
+    way = {"steps": 40, "solver": "dpm++2m", "schedule": schedule}
+    consistent, differs = (residual(x0, image, *nets, **way) for image in (y, changed))
+    assert consistent.max() < 0.05
+    assert differs[..., 8:11, 8:11].mean() > 5 * differs[..., :5, :5].mean() > 0
 
 
 @pytest.mark.parametrize("bridge", [ddib, ddic])
-@pytest.mark.parametrize("arguments", [{"steps": 1}, {"steps": 1001}, {"solver": "magic"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"steps": 1}, {"steps": 1001}, {"steps": 1, "solver": "heun"}, {"solver": "magic"}],
+)
 def test_what_cannot_be_run_is_refused_before_any_work(bridge, arguments):
     def net(x, t):
         raise AssertionError("no work may be done")
 
     with pytest.raises(InputError, match="choose from"):
         bridge(torch.zeros(1, 1, 8, 8), net, net, **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"similarity": "magic"}, {"median_kernel": 4}])
+def test_what_cannot_be_imposed_is_refused_before_any_work(arguments):
+    def net(x, t):
+        raise AssertionError("no work may be done")
+
+    with pytest.raises(InputError, match=r"choose from pearson|odd width"):
+        ddic(torch.zeros(1, 1, 8, 8), net, net, **arguments)
 
 
 def test_a_nan_on_the_way_stops_the_run_and_names_the_level():
@@ -253,7 +293,8 @@ def test_a_nan_on_the_way_stops_the_run_and_names_the_level():
         ddib(torch.ones(1, 1, 8, 8), net, net, steps=10, schedule=schedule)
 
 
-def test_a_cancel_is_obeyed_within_one_step():
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_cancel_is_obeyed_within_one_step(solver):
     schedule, token = Schedule.cosine(20), CancelToken()
     nets = pixel_nets(schedule)
     events = []
@@ -268,6 +309,7 @@ def test_a_cancel_is_obeyed_within_one_step():
             torch.zeros(1, 1, 12, 12, dtype=torch.float64),
             *nets,
             steps=20,
+            solver=solver,
             schedule=schedule,
             progress=Progress(listen, token),
         )
@@ -275,9 +317,7 @@ def test_a_cancel_is_obeyed_within_one_step():
     assert all(e.of == 20 for e in events)
 
 
-def test_median_reference_of_this_file_is_scipys():
+def test_the_median_of_the_reference_is_scipys():
     image = torch.randn(1, 1, 9, 11, generator=torch.Generator().manual_seed(4))
-    from USToMRILib.median import median_filter
-
     expected = ndimage.median_filter(image[0, 0].numpy(), size=5, mode="mirror")
-    np.testing.assert_array_equal(median_filter(image, 5)[0, 0].numpy(), expected)
+    np.testing.assert_array_equal(median(image, 5).view(9, 11), expected)

@@ -37,10 +37,26 @@ def test_levels_run_evenly_from_the_clean_image_to_the_latent(steps):
     assert np.ptp(gaps) <= 1
 
 
+@given(st.integers(2, 1000), st.sampled_from([Schedule.cosine(), Schedule.linear()]))
+def test_log_snr_levels_are_distinct_and_keep_both_ends(steps, schedule):
+    levels = schedule.log_snr_levels(steps)
+    assert (levels[0], levels[-1], len(levels)) == (-1, 999, steps + 1)
+    assert np.diff(levels).min() >= 1
+
+
+def test_log_snr_levels_between_the_ends_are_even_in_log_snr():
+    schedule = Schedule.cosine()
+    between = [schedule.log_snr(level) for level in schedule.log_snr_levels(16)[1:-1]]
+    # As far as whole levels allow, which are rarest at both ends.
+    np.testing.assert_allclose(between, np.linspace(between[0], between[-1], 15), atol=0.15)
+
+
 @pytest.mark.parametrize("steps", [-1, 0, 1, 1001])
 def test_other_numbers_of_steps_are_refused(steps):
     with pytest.raises(InputError, match="2 to 1000"):
         Schedule.cosine().levels(steps)
+    with pytest.raises(InputError, match="2 to 1000"):
+        Schedule.cosine().log_snr_levels(steps)
 
 
 def test_metadata_name_the_schedule():

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .imposed import GRADIENT_STEP, MEDIAN_KERNEL, Imposed
+from .imposed import GRADIENT_STEP, MEDIAN_KERNEL, Imposed, pull_weights
 from .progress import Progress
 from .schedule import Schedule
 from .similarity import PEARSON
@@ -141,7 +141,8 @@ def ddic(
     (:meth:`USToMRILib.imposed.Imposed.pull`).
 
     Where there are fewer steps than T each stands for as many published ones as it passes levels,
-    so that the sum of the gradient steps stays that of the published algorithm.
+    so that the effect of all gradient steps stays that of the published algorithm
+    (:func:`USToMRILib.imposed.pull_weights`).
 
     Args:
         lr: size of a published gradient step; 0 gives :func:`ddib`.
@@ -193,8 +194,40 @@ def _decode_pulled(
     way = SOLVERS[solver](mri_net, schedule)
     y = way_up.pop()
     down = levels[::-1]
-    for level, next_level in progress.track("decode", list(zip(down, down[1:]))):
+    weights = pull_weights(down, schedule, way.remembers)
+    for level, next_level, weight in progress.track("decode", list(zip(down, down[1:], weights))):
         with torch.no_grad():
             y = way.step(y, level, next_level)
-        y = _finite(imposed.pull(way_up.pop(), y, level - next_level), next_level)
+        y = _finite(imposed.pull(way_up.pop(), y, weight), next_level)
     return y
+
+
+def residual(
+    x0: torch.Tensor,
+    y: torch.Tensor,
+    us_net: EpsNet,
+    mri_net: EpsNet,
+    steps: int = 1000,
+    solver: str = PUBLISHED,
+    schedule: Schedule | None = None,
+    progress: Progress | None = None,
+) -> torch.Tensor:
+    """Where a translation is not consistent with itself.
+
+    The pseudo-MRI is carried back to ultrasound by :func:`ddib` in reverse, and compared with the
+    ultrasound that it was made from. For the exact bridge alone the difference is 0: what remains
+    is where the imposed correlation, clipping and the solver's errors moved the pseudo-MRI away
+    from the image that the networks hold for the same. A low value says that the way can be gone
+    back, not that the anatomy is right.
+
+    Args:
+        x0: the ultrasound, float32 [B, 1, H, W] in [-1, 1].
+        y: its pseudo-MRI, the same shape.
+
+    Returns:
+        Absolute difference, of the same shape, 0 .. 2 (the carried back image is clipped).
+
+    Other arguments and errors are those of :func:`ddib`.
+    """
+    back = ddib(y, mri_net, us_net, steps, solver, schedule, progress)
+    return (back.clamp(-1, 1) - x0).abs()

@@ -25,6 +25,10 @@ DEFAULT_SOLVER = "dpm++2m"
 # Steps each way where the user does not say; those of "ddim" are the published ones.
 STEPS = {"dpm++2m": 16, "heun": 8, "ddim": 1000}
 
+# Frames in one pass of a network: benchmarks/bridge.md shows that more are hardly faster on a CPU.
+# Bounds the memory, and what a cancel waits for.
+FRAMES_AT_ONCE = 8
+
 BRIDGES: dict[str, Callable[..., Any]] = {"ddic": bridge.ddic, "ddib": bridge.ddib}
 
 
@@ -66,19 +70,24 @@ class BridgeSettings:
 
     def check(self, schedule: Schedule) -> None:
         """Raise InputError for what cannot be run."""
-        levels_of(self.solver, schedule, self._steps)
+        levels_of(self.solver, schedule, self.steps_each_way)
         check_similarity(self.similarity)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Everything that changes a voxel, for the provenance and for the bridge."""
-        walk = {"steps": self._steps, "solver": self.solver}
+        walk = {"steps": self.steps_each_way, "solver": self.solver}
         imposed = asdict(Imposed(self.similarity)) if self.method == "ddic" else {}
         return {**walk, **imposed}
 
     @property
-    def _steps(self) -> int:
+    def steps_each_way(self) -> int:
+        """As given, or the solver's default."""
         return STEPS.get(self.solver, 0) if self.steps is None else self.steps
+
+    def steps_of(self, frames: int) -> int:
+        """Number of steps in all, both ways, that so many frames take."""
+        return 2 * self.steps_each_way * -(-frames // FRAMES_AT_ONCE)
 
 
 def load_pair(device: str) -> EpsPair:
@@ -107,7 +116,7 @@ def translate_frames(
         x0: float32 [B, 1, 128, 128] in [-1, 1], on any device.
         pair: as loaded by :func:`load_pair`.
         settings: of the bridge.
-        progress: phases "encode" and "decode".
+        progress: phases "encode" and "decode"; "slices" where there are more frames than fit.
 
     Returns:
         float32 [B, 1, 128, 128] on the CPU, in [-1, 1].
@@ -116,12 +125,59 @@ def translate_frames(
         InputError: for settings that cannot be run.
         Cancelled: when the progress' token is set.
     """
-    y = BRIDGES[settings.method](
-        x0.to(pair.device),
-        pair.us.net,
-        pair.mri.net,
-        **settings.parameters,
-        schedule=pair.schedule,
-        progress=progress,
-    )
-    return y.clamp(-1, 1).cpu()
+    translate = BRIDGES[settings.method]
+
+    def cross(part: tuple[torch.Tensor, ...], progress: Progress) -> torch.Tensor:
+        nets = pair.us.net, pair.mri.net
+        y = translate(
+            *part, *nets, **settings.parameters, schedule=pair.schedule, progress=progress
+        )
+        return y.clamp(-1, 1)
+
+    return _in_parts((x0,), cross, pair.device, settings, progress)
+
+
+def residual_frames(
+    x0: torch.Tensor, y: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress
+) -> torch.Tensor:
+    """Carry pseudo-MRI frames back, and compare: :func:`USToMRILib.bridge.residual`.
+
+    Args:
+        x0, y: ultrasound and its pseudo-MRI, float32 [B, 1, 128, 128] in [-1, 1].
+        pair, settings: that made it.
+        progress: phase "residual".
+
+    Returns:
+        float32 [B, 1, 128, 128] on the CPU, 0 .. 2.
+    """
+
+    def carry_back(part: tuple[torch.Tensor, ...], progress: Progress) -> torch.Tensor:
+        return bridge.residual(
+            *part,
+            pair.us.net,
+            pair.mri.net,
+            settings.steps_each_way,
+            settings.solver,
+            pair.schedule,
+            progress,
+        )
+
+    with progress.within("residual", settings.steps_of(len(x0))) as inner:
+        return _in_parts((x0, y), carry_back, pair.device, settings, inner)
+
+
+def _in_parts(
+    frames: tuple[torch.Tensor, ...],
+    cross: Callable[[tuple[torch.Tensor, ...], Progress], torch.Tensor],
+    device: str,
+    settings: BridgeSettings,
+    progress: Progress,
+) -> torch.Tensor:
+    """What ``cross`` makes of all frames, of :data:`FRAMES_AT_ONCE` at a time."""
+    import torch
+
+    parts = list(zip(*(each.to(device).split(FRAMES_AT_ONCE) for each in frames)))
+    if len(parts) == 1:
+        return cross(parts[0], progress).cpu()
+    with progress.within("slices", settings.steps_of(len(frames[0]))) as inner:
+        return torch.cat([cross(part, inner).cpu() for part in parts])

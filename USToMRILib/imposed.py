@@ -100,3 +100,27 @@ class Imposed:
             y = y.detach().requires_grad_(True)
             (gradient,) = torch.autograd.grad(self.similarities(x, y).sum(), y)
         return y.detach() + weight * self.lr * gradient
+
+
+def pull_weights(levels: list[int], schedule: Schedule, remembers: bool) -> list[float]:
+    """How many published steps the pull at each of ``levels`` after the first stands for.
+
+    By the trapezoid rule: half of the levels passed on the way to it, and half of those to the
+    next.
+
+    A solver that ``remembers`` earlier levels draws its line through images that were pulled, and
+    so continues the pull by itself. What is left of a pull before such a step is what the step
+    makes of x_s alone: it fades by sigma_t / sigma_s.
+
+    Args:
+        levels: downwards from the latent to the clean image.
+    """
+    weights = []
+    for before, level, after in zip(levels, levels[1:], [*levels[2:], levels[-1]]):
+        fades = (
+            schedule.signal_noise(after)[1] / schedule.signal_noise(level)[1]
+            if remembers and level != after
+            else 1.0
+        )
+        weights.append((before - level) / 2 + fades * (level - after) / 2)
+    return weights

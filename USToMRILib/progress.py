@@ -91,6 +91,24 @@ class Progress:
         for _ in self.track(phase, (None,)):
             yield
 
+    @contextmanager
+    def within(self, phase: str, of: int) -> Iterator[Progress]:
+        """A progress whose ``of`` items, of whatever phases, are those of one phase of this one."""
+        outer = self.track(phase, range(of))
+        yield _Within(outer, self._cancel)
+        next(outer, None)  # reports the last item
+
     def _report(self, event: ProgressEvent) -> None:
         if self._callback is not None:
             self._callback(event)
+
+
+class _Within(Progress):
+    def __init__(self, outer: Iterator[int], cancel: CancelToken) -> None:
+        super().__init__(None, cancel)
+        self._outer = outer
+
+    def track(self, phase: str, items: Iterable[Item], of: Optional[int] = None) -> Iterator[Item]:
+        for item in super().track(phase, items, of):
+            next(self._outer)
+            yield item

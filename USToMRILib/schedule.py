@@ -13,7 +13,8 @@ from .errors import InputError
 # The level of the clean image.
 CLEAN = -1
 
-LOG_SNR_RANGE = (-5.0, 4.0)
+# Outside this range of lambda hardly anything is decided: one step at each end covers it.
+LOG_SNR_RANGE = (-4.0, 3.0)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,13 @@ def _slope_weight(h: float) -> float:
 
 
 class Solver(Protocol):
-    """Goes from level to level along the ODE of one network; made anew for every way."""
+    """Goes from level to level along the ODE of one network; made anew for every way.
+
+    Attributes:
+        remembers: whether a step depends on earlier ones.
+    """
+
+    remembers: bool
 
     def step(self, x: torch.Tensor, level: int, next_level: int) -> torch.Tensor:
         """Carry x [B, 1, H, W] from ``level`` to ``next_level``."""
@@ -82,6 +88,8 @@ class Solver(Protocol):
 
 class Ddim:
     """DDIM: first order, one pass a step."""
+
+    remembers = False
 
     def __init__(self, net: EpsNet, schedule: Schedule) -> None:
         self.net, self.schedule = net, schedule
@@ -96,6 +104,8 @@ class Heun:
     D goes in a straight line from its value at the start to that at the end of a DDIM step. At the
     clean image, where lambda has no end, the DDIM step stays.
     """
+
+    remembers = False
 
     def __init__(self, net: EpsNet, schedule: Schedule) -> None:
         self.net, self.schedule = net, schedule
@@ -118,6 +128,8 @@ class Multistep:
     takes the line's value in the middle of the step in lambda; here it is its exact mean. The
     first step, and those from and to the clean image, are DDIM's.
     """
+
+    remembers = True
 
     def __init__(self, net: EpsNet, schedule: Schedule) -> None:
         self.net, self.schedule = net, schedule
