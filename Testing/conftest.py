@@ -79,9 +79,8 @@ def eps_metadata() -> dict:
     return {**frame_metadata(), "schedule": {"name": "cosine", "num_steps": 1000}}
 
 
-@pytest.fixture(scope="session")
-def tiny_models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
+def export_tiny_models(folder: Path) -> None:
+    """Write bundles whose answers are known in closed form."""
     volume_metadata = {
         "version": "0.0.0",
         "task": "test",
@@ -100,6 +99,12 @@ def tiny_models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, (net, metadata) in nets.items():
         export_bundle(name, torch.jit.script(net.eval()), metadata, "card", "licence", folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    export_tiny_models(folder)
     return folder
 
 

@@ -12,6 +12,7 @@ import slicer
 
 from . import SceneFiles
 from .OutputNodes import Place, publish
+from .VolumeNodes import Result as Made
 from .VolumeNodes import volumeFromNode
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class SceneSource:
             return
         if self._inputNode is None or self._inputNode.GetScene() is not slicer.mrmlScene:
             self._inputNode = self._shown(Path(case.name).name)
-        publish(result, Place(self._inputNode), method=result.provenance["method"])
+        made = Made(result.volume, result.provenance)
+        publish(made, Place(self._inputNode), method=result.provenance["method"])
         SceneFiles.saveScene(output.with_suffix(".mrb"))
         self._loaded = None  # the scene holds more now than the file
 
