@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from training.adult_anatomy import (
     TISSUES,
     Head,
     T1Priors,
+    Tissue,
     draw_t1,
     read_head,
     smooth_field,
@@ -69,7 +70,7 @@ def make_pair(
     at = _deformed(probe.coordinates(shape, face), rng)
     mri = _linear(draw_t1(head.labels, priors, rng), at)
     scan = (ranges or ScanRanges()).draw(face, rng)
-    maps = _tissue_maps(probe.opened(head.tissue), at, rng)
+    maps = tissue_maps(probe.opened(head.tissue), at, rng)
     ultrasound, cone = simulate_bmode(maps, scan, int(rng.integers(2**31)))
     return Pair(_to_uint8(ultrasound), _to_uint8(mri), cone)
 
@@ -149,9 +150,23 @@ def _deformed(at: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return at + 1.5 * np.stack([smooth_field(shape, 32.0, rng) for _ in range(3)])
 
 
-def _tissue_maps(tissue: np.ndarray, at: np.ndarray, rng: np.random.Generator) -> TissueMaps:
-    """Draw the acoustic properties of tissue [k, j, i] and bring them to the coordinates `at`."""
-    drawn = list(TISSUES.values())
+def tissue_maps(
+    tissue: np.ndarray,
+    at: np.ndarray,
+    rng: np.random.Generator,
+    tissues: Mapping[str, Tissue] = TISSUES,
+    spacing_mm: float = 1.0,
+) -> TissueMaps:
+    """Draw the acoustic properties of tissue [k, j, i] and bring them to the coordinates `at`.
+
+    Args:
+        tissue: positions in `tissues`.
+        at: coordinates [3, k, j, i] in voxels of `tissue`.
+        rng: draws each tissue's properties from its ranges, and the slow variation inside it.
+        tissues: what there is.
+        spacing_mm: edge of a voxel of the maps.
+    """
+    drawn = list(tissues.values())
     mean_db = np.array([rng.uniform(*t.backscatter_db) for t in drawn], np.float32)
     attenuation = np.array([rng.uniform(*t.attenuation) for t in drawn], np.float32)
     log_impedance = np.log(np.array([t.impedance for t in drawn], np.float32))
@@ -162,6 +177,7 @@ def _tissue_maps(tissue: np.ndarray, at: np.ndarray, rng: np.random.Generator) -
         backscatter * 10 ** (patches_db / 10),
         _linear(log_impedance[tissue], at),
         _linear(attenuation[tissue], at),
+        spacing_mm,
     )
 
 

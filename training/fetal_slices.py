@@ -13,7 +13,7 @@ import numpy as np
 
 from training.data import add_data_option
 from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri
-from training.hc18 import read_hc18
+from training.hc18 import HeadImage, read_hc18
 from USToMRILib.ellipse import Ellipse
 from USToMRILib.frame import BACKGROUND, HeadFrame, normalise_head
 from USToMRILib.intensity import rescale
@@ -37,10 +37,15 @@ def fetal_slices(data: Path, domain: str, part: str) -> np.ndarray:
 
 def _ultrasound(root: Path, part: str) -> Iterator[np.ndarray]:
     for head in read_hc18(root, part):
-        spacing = (head.pixel_size_mm, head.pixel_size_mm)
-        pixels = head.pixels
-        frame = HeadFrame(head.ellipse, pixels.shape, spacing)
-        yield normalise_head(frame.to_frame(pixels), frame.mask)
+        yield prepare_ultrasound(head)
+
+
+def prepare_ultrasound(head: HeadImage) -> np.ndarray:
+    """One annotated image in the frame, float32 [128, 128] in [-1, 1]."""
+    spacing = (head.pixel_size_mm, head.pixel_size_mm)
+    pixels = head.pixels
+    frame = HeadFrame(head.ellipse, pixels.shape, spacing)
+    return normalise_head(frame.to_frame(pixels), frame.mask)
 
 
 def _mri(root: Path, part: str) -> Iterator[np.ndarray]:

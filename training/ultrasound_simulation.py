@@ -1,7 +1,7 @@
 """A small physical simulation of B-mode ultrasound: maps of tissue in, a 3D image out.
 
-The transducer is convex and is swept by tilting, as in free-hand or motorised 3D imaging through a
-craniotomy. Along every beam the simulation has
+The transducer is convex, or linear (a convex one of great radius), and is swept by tilting, as in
+free-hand or motorised 3D imaging. Along every beam the simulation has
 
 * scattering: complex Gaussian scatterers with a tissue's backscatter as variance (fully developed
   speckle; Goodman, J. Opt. Soc. Am. 1976, doi:10.1364/JOSA.66.001145), blurred by a point spread
@@ -82,9 +82,10 @@ class Scan:
 class ScanRanges:
     """The uniform ranges from which the parameters of a `Scan` are drawn.
 
-    Geometry and frequency are those of probes for brain surgery, 4-8 MHz phased and convex arrays
-    (RESECT, Xiao et al., Med. Phys. 2017, doi:10.1002/mp.12268, and ReMIND, Juvekar et al., Sci.
-    Data 2024, doi:10.1038/s41597-024-03295-z, also have linear ones, which are not simulated).
+    By default geometry and frequency are those of probes for brain surgery, 4-8 MHz phased and
+    convex arrays (RESECT, Xiao et al., Med. Phys. 2017, doi:10.1002/mp.12268, and ReMIND, Juvekar
+    et al., Sci. Data 2024, doi:10.1038/s41597-024-03295-z); :meth:`linear` has those data sets'
+    linear ones, :meth:`obstetric` the curved arrays that look at a fetus.
     """
 
     depth_mm: Range = (70.0, 105.0)
@@ -114,6 +115,45 @@ class ScanRanges:
     dynamic_range_db: Range = (48.0, 62.0)
     # Independent images averaged: frequency and spatial compounding, overlap of the sweep.
     looks: tuple[int, int] = (1, 4)
+
+    @classmethod
+    def linear(cls) -> ScanRanges:
+        """A linear array of about 40 mm, 5-10 MHz: all but parallel beams, 35 mm to either side."""
+        return cls(
+            depth_mm=(40.0, 70.0),
+            radius_mm=(2000.0, 2000.0),
+            half_angle_deg=(0.5, 0.65),
+            half_sweep_deg=(0.4, 0.6),
+            frequency_mhz=(5.0, 10.0),
+            axial_fwhm_mm=(0.5, 0.9),
+            lateral_fwhm_mm=(0.6, 1.2),
+        )
+
+    @classmethod
+    def obstetric(cls) -> ScanRanges:
+        """A curved array on the mother's abdomen, one plane.
+
+        2-5 MHz, 40-60 mm radius, 60-70 degrees of field (ranges of commercial abdominal probes),
+        beams 2-4 mm wide at the depth of a fetal head. What the display does, compounding, gain
+        and the level of white, is ours: chosen to look like HC18, then measured
+        (:mod:`training.simulation_realism`).
+        """
+        return cls(
+            depth_mm=(120.0, 170.0),
+            radius_mm=(40.0, 60.0),
+            half_angle_deg=(30.0, 36.0),
+            half_sweep_deg=(1.0, 1.0),
+            frequency_mhz=(2.5, 5.0),
+            axial_fwhm_mm=(0.6, 1.2),
+            lateral_fwhm_mm=(1.5, 2.8),
+            lateral_spread=(0.01, 0.03),
+            focus_mm=(50.0, 100.0),
+            specular_db=(46.0, 58.0),
+            gain_error=(-0.3, 0.3),
+            white_db=(26.0, 36.0),
+            dynamic_range_db=(34.0, 46.0),
+            looks=(4, 10),
+        )
 
     def draw(self, face: tuple[float, float, float], rng: np.random.Generator) -> Scan:
         """Draw a scan whose face is centred on voxel (k, j, i) `face`."""
