@@ -22,6 +22,7 @@ from USToMRILib import Grid, Volume, cyclegan, translate
 from USToMRILib.bundle import list_bundles
 from USToMRILib.ellipse import Ellipse
 from USToMRILib.evaluation.evaluate import evaluate
+from USToMRILib.evaluation.formatting import summary_text
 from USToMRILib.evaluation.pairing import REFERENCE, Folders
 from USToMRILib.evaluation.report import Section, bullets, write_report, write_results
 from USToMRILib.evaluation.results import Evaluation
@@ -40,6 +41,7 @@ METRICS = (
     "ssim_foreground",
     "ncc",
     "lncc",
+    "cnr",
     "fid",
     "kid",
 )
@@ -68,9 +70,12 @@ MEANING = (
     "Whether a ventricle or a fissure is where it should be is for readers to say, and none has "
     "been asked yet.",
 )
-NO_ROIS = (
-    "HC18 has no regions of interest, so the contrast-to-noise ratio of the distal lateral "
-    "ventricle was not measured here; give files of regions with --rois."
+REGIONS = Path(__file__).parent / "regions"
+CNR_MEANING = (
+    "The contrast-to-noise ratio is that of the choroid plexus in the distal lateral ventricle "
+    "against the dark region beside it, {cases} heads, from boxes that the authors of this "
+    "benchmark, who are no clinicians, drew on the ultrasound (benchmarks/regions). It says how "
+    "far the two stand apart, not which of them should be bright."
 )
 GRID = Grid((FRAME_SIZE, FRAME_SIZE, 1), (FRAME_PIXEL_MM, FRAME_PIXEL_MM, 1.0))
 
@@ -106,9 +111,10 @@ def available() -> tuple[list[str], list[str]]:
     return [method for method in METHODS if method not in absent], sentences
 
 
-def meaning(absent: Sequence[str], has_rois: bool) -> Section:
+def meaning(absent: Sequence[str], evaluation: Evaluation) -> Section:
     """What the numbers show, and what they do not."""
-    notes = [*MEANING, *absent, *([] if has_rois else [NO_ROIS])]
+    measured = len(evaluation.metrics["cnr"].values.get(REFERENCE, {}))
+    notes = [*MEANING, CNR_MEANING.format(cases=measured), *absent]
     title = "What these numbers show, and what they do not"
     return {"title": title, "html": bullets(notes), "data": {"notes": notes}}
 
@@ -119,8 +125,10 @@ def markdown(evaluation: Evaluation, record: dict, notes: Sequence[str]) -> str:
     rows = []
     for result in evaluation.metrics.values():
         cells = [
-            f"{s.mean:.{result.decimals}f} ± {s.sd or 0:.{result.decimals}f}" if s else ""
-            for s in map(result.summaries.get, columns)
+            "absent"
+            if method in METHODS and method not in evaluation.folders.images
+            else summary_text(result.summaries.get(method), result.decimals).splitlines()[0]
+            for method in columns
         ]
         rows.append(" | ".join(["", result.metric.title.replace("\n", " "), *cells, ""]).strip())
     head = " | ".join(["", "metric", *columns.values(), ""]).strip()
@@ -155,7 +163,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     add_data_option(parser)
     parser.add_argument("--cases", type=int, default=20)
-    parser.add_argument("--rois", type=Path, help="HEAD_roi and HEAD_background, in the frame")
     parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="for the images")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(""))
     options = parser.parse_args()
@@ -174,14 +181,14 @@ def main() -> None:
         options.work / "ultrasound",
         {method: options.work / method for method in methods},
         options.work / "masks",
-        options.rois,
+        REGIONS,
         options.work / "mri",
     )
-    evaluation = evaluate(folders, [*METRICS, *(["cnr"] if options.rois else [])])
+    evaluation = evaluate(folders, METRICS)
     run = run_record(seed=0)
     data = DATA.format(cases=len(heads), real=len(real))
     record = evaluation_record(f"{run['command']}  # commit {run['commit'][:12]}", data)
-    first = meaning(absent, options.rois is not None)
+    first = meaning(absent, evaluation)
     sections = [first, *evaluation_sections(evaluation, record)]
     write_results(options.output.with_suffix(".json"), sections)
     write_report(options.output.with_suffix(".html"), TITLE, f"{record['split']}.", sections)

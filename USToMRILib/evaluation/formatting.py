@@ -27,7 +27,7 @@ def with_interval(value: float | None, interval: tuple[float, float] | None, dec
     return f"{number(value, decimals)} [{_ends(interval, decimals)}]"
 
 
-def summary_text(summary: Summary | None, decimals: int, cases: int) -> str:
+def summary_text(summary: Summary | None, decimals: int, cases: int | None = None) -> str:
     """Mean and standard deviation; below them the interval, and n where it is not ``cases``."""
     if summary is None:
         return MISSING

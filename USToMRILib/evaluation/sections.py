@@ -132,7 +132,7 @@ def _contrast(evaluation: Evaluation, results: dict[str, MetricResult]) -> Secti
     html = table(["images", "CNR"], rows)
     if any(result.values for result in results.values()):
         html += drawing(box_plots(results, colours), "Contrast-to-noise ratio of the regions.")
-    html += comparison_table(results.values())
+        html += comparison_table(results.values())
     return {"title": "Contrast-to-noise ratio", "html": html, "data": {}}
 
 
