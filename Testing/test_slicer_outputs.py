@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -296,3 +299,27 @@ def _grid(node: Any) -> Any:
     from USToMRIModule.VolumeNodes import gridFromNode
 
     return gridFromNode(node)
+
+
+def test_sample_is_the_repositorys_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registered with its checksum; once loaded it has the pixel size of the file beside it."""
+    from USToMRIModule.Samples import registerSamples
+
+    sample = Path(__file__).parent.parent / "Resources" / "Sample" / "generated_fetal_head.png"
+    registered: dict[str, Any] = {}
+    logic: Any = types.SimpleNamespace(downloadSourceIntoCache=lambda source: [str(sample)])
+    module: Any = types.ModuleType("SampleData")
+    module.SampleDataLogic = lambda: logic
+    module.SampleDataLogic.registerCustomSampleDataSource = registered.update
+    monkeypatch.setitem(sys.modules, "SampleData", module)
+    node = add_ultrasound(1, 4, 5)
+    monkeypatch.setattr(slicer.util, "loadVolume", lambda path, properties: node)
+    monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **options: None)
+    registerSamples()
+    assert registered["uris"].endswith("/main/Resources/Sample/generated_fetal_head.png")
+    digest = hashlib.sha256(sample.read_bytes()).hexdigest()
+    assert registered["checksums"] == f"SHA256:{digest}"
+    source = types.SimpleNamespace(nodeNames=[registered["nodeNames"]])
+    assert registered["customDownloader"](source) is node
+    description = json.loads(sample.with_suffix(".json").read_text(encoding="utf-8"))
+    assert node.GetSpacing()[0] == description["pixel_size_mm"]

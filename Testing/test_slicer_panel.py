@@ -17,7 +17,8 @@ slicer_host.require_panel()
 import slicer  # noqa: E402
 from slicer_host import volumes  # noqa: E402
 
-from USToMRILib import Volume, translate  # noqa: E402
+from USToMRILib import METHODS, Volume, translate  # noqa: E402
+from USToMRILib.fetal_bridge import DEFAULT_SOLVER  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
@@ -387,6 +388,128 @@ def test_stand_in_is_strict() -> None:
 def test_self_test_passes(module: Any) -> None:
     """The test class that Slicer offers in its Self Tests runs here too."""
     module.USToMRITest().runTest()
+
+
+def test_memory_button_lists_the_devices(section: Any) -> None:
+    """Names, and what is free on them where the system tells."""
+    assert not section.ui.memoryLabel.visible
+    section.ui.memoryButton.click()
+    wait_until(lambda: section.ui.translateButton.enabled or section.ui.memoryLabel.text)
+    assert section.ui.memoryLabel.text == "CUDA (Big GPU): 78.0 GB free\nCPU (small)"
+    assert section.ui.memoryButton.enabled
+
+
+def test_head_button_draws_a_curve_that_is_used_once_it_was_moved(section: Any) -> None:
+    """Found again on the way where nobody touched it; a mask of its inside where somebody did."""
+    node = volumes.add_volume("US", np.random.default_rng(1).random((1, 5, 6)).astype(np.float32))
+    section.ui.inputSelector.setCurrentNode(node)
+    section.ui.findHeadButton.click()
+    wait_until(section.ui.headSelector.currentNode)
+    curve = section.ui.headSelector.currentNode()
+    assert curve.GetName() == "Head of US"
+    assert "Drag" in section.ui.statusLabel.text
+    press_translate(section)
+    assert outputs()[-1].GetAttribute("USToMRI.head-mask") is None
+    curve.SetNthControlPointPosition(0, np.array(curve.GetNthControlPointPosition(0)) * 1.01)
+    press_translate(section)
+    assert outputs()[-1].GetAttribute("USToMRI.head-mask").endswith("head.mha")
+
+
+def test_region_and_its_segment_are_chosen(section: Any) -> None:
+    """The segments of a segmentation are offered; an ROI needs no such choice."""
+    node = add_ultrasound(slices=4)
+    section.ui.inputSelector.setCurrentNode(node)
+    section.ui.methodSelector.currentIndex = 2
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Parts")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(node)
+    mask = np.zeros((4, 5, 6), np.uint8)
+    for name, part in (("skull", slice(0, 2)), ("brain", slice(1, 4))):
+        segmentId = segmentation.GetSegmentation().AddEmptySegment(name, name)
+        mask[:] = 0
+        mask[part, 1:4, 2:5] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segmentId, node)
+    section.ui.regionSelector.setCurrentNode(segmentation)
+    assert not section.ui.segmentSelector.isHidden()
+    assert [section.ui.segmentSelector.itemText(n) for n in range(2)] == ["skull", "brain"]
+    section.ui.segmentSelector.currentIndex = 1
+    press_translate(section)
+    assert slicer.util.arrayFromVolume(outputs()[-1]).shape == (3, 3, 3)
+    assert section.logic.getParameterNode().segment == "brain"
+    section.ui.regionSelector.setCurrentNode(None)
+    assert section.ui.segmentSelector.isHidden()
+
+
+def test_pixel_size_is_asked_for(section: Any) -> None:
+    """Until it is set, Translate says where."""
+    node = add_ultrasound()
+    node.SetSpacing(1, 1, 1)
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetFileName("head.png")
+    section.ui.inputSelector.setCurrentNode(node)
+    assert "Advanced" in section.ui.statusLabel.text
+    assert not section.ui.translateButton.enabled
+    section.ui.pixelSizeSpinBox.value = 0.14
+    assert section.ui.translateButton.enabled
+
+
+def test_all_time_points_are_offered_for_a_sequence(section: Any) -> None:
+    """And only there."""
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert section.ui.allFramesCheckBox.isHidden()
+    sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "Cine")
+    for index in range(2):
+        sequence.SetDataNodeAtValue(add_ultrasound(), str(index))
+    browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    slicer.app.applicationLogic().GetModuleLogic("Sequences").UpdateProxyNodesFromSequences(browser)
+    proxy = browser.GetProxyNode(sequence)
+    section.ui.inputSelector.setCurrentNode(proxy)
+    assert not section.ui.allFramesCheckBox.isHidden()
+    section.ui.allFramesCheckBox.checked = True
+    press_translate(section)
+    (output,) = [node for node in outputs() if node.GetScene() is slicer.mrmlScene]
+    assert browser.GetSequenceNode(output).GetNumberOfDataNodes() == 2
+
+
+def test_choices_are_the_librarys(section: Any) -> None:
+    """Every method, solver, similarity and device of the library can be chosen, no other."""
+    from USToMRIModule import USToMRIParameterNode as choices
+
+    from USToMRILib.device import DEVICES
+    from USToMRILib.similarity import SIMILARITIES
+    from USToMRILib.solvers import SOLVERS
+
+    offered = {
+        choices.Method: METHODS,
+        choices.Solver: SOLVERS,
+        choices.Similarity: SIMILARITIES,
+        choices.Device: DEVICES,
+    }
+    for kind, library in offered.items():
+        assert {member.value for member in kind} == set(library)
+        assert all(member.label() for member in kind)
+    defaults = section.logic.getParameterNode()
+    assert defaults.solver.value == DEFAULT_SOLVER
+
+
+def test_panel_fits_a_narrow_column(section: Any) -> None:
+    """400 pixels suffice, every control has a tooltip, and the tab key goes from top to bottom."""
+    form = section.ui.translateButton.parent()
+    assert form.minimumSizeHint.width() <= 400
+    controls = [
+        child
+        for child in vars(section.ui).values()
+        if hasattr(child, "toolTip") and child.className() not in ("QLabel", "QProgressBar")
+    ]
+    missing = [c.objectName for c in controls if not c.toolTip]
+    assert set(missing) <= {"Translate", "translateCollapsibleButton", "advancedCollapsibleButton"}
+
+
+def press_translate(section: Any) -> None:
+    """Press the button and wait for the output."""
+    before = len(outputs())
+    section.ui.translateButton.click()
+    wait_until(lambda: len(outputs()) > before and section.ui.translateButton.enabled)
 
 
 def start_slow(

@@ -35,6 +35,7 @@ def _findLibrary() -> None:
 
 _findLibrary()
 
+from USToMRIModule.Samples import registerSamples
 from USToMRIModule.USToMRILogic import USToMRILogic
 from USToMRIModule.USToMRIParameterNode import USToMRIParameterNode
 from USToMRIModule.USToMRIWidget import USToMRIWidget
@@ -54,6 +55,7 @@ class USToMRI(ScriptedLoadableModule):
         parent.contributors = ["The USToMRI contributors"]
         parent.helpText = _helpText()
         parent.acknowledgementText = _acknowledgementText()
+        slicer.app.connect("startupCompleted()", registerSamples)
         slicer.app.connect("startupCompleted()", _offerStatistics)
 
 

@@ -35,6 +35,7 @@ class Application:
         self.slicerHome = str(Path(sys.prefix))
         self._logic: Any = None
         self._cache = tempfile.TemporaryDirectory()
+        self._slice_logics: Any = None
         self._module_logics: list[Any] = []  # the application logic does not keep them alive
 
     def __getattr__(self, name: str) -> Any:
@@ -132,8 +133,8 @@ def new_scene() -> Any:
     logic.SetMRMLScene(scene)
     colors.SetMRMLScene(scene)
     colors.AddDefaultColorNodes()
-    slice_logics = vtk.vtkCollection()
-    logic.SetSliceLogics(slice_logics)
+    slicer.app._slice_logics = vtk.vtkCollection()
+    logic.SetSliceLogics(slicer.app._slice_logics)
     logic.SetViewLogics(vtk.vtkCollection())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
@@ -146,7 +147,7 @@ def new_scene() -> Any:
         slicer.app._module_logics.append(module_logic)
         module = types.SimpleNamespace(logic=lambda own=module_logic: own)
         setattr(slicer.modules, name.lower(), module)
-    _follow_layout(scene, logic, slice_logics)
+    _follow_layout(scene)
     return scene
 
 
@@ -159,20 +160,24 @@ def _give_cache(scene: Any) -> None:
     scene.SetCacheManager(cache)
 
 
-def _follow_layout(scene: Any, application_logic: Any, slice_logics: Any) -> None:
+def _follow_layout(scene: Any) -> None:
     """Give every slice view of the layout its logic, as the layout manager does."""
-
-    def add_missing(*args: Any) -> None:
-        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            if application_logic.GetSliceLogic(node) is None:
-                slice_logic = slicer.vtkMRMLSliceLogic()
-                slice_logic.SetMRMLApplicationLogic(application_logic)
-                slice_logic.SetMRMLScene(scene)
-                slice_logic.SetSliceNode(node)
-                slice_logics.AddItem(slice_logic)
-
     layout_node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-    layout_node.AddObserver(vtk.vtkCommand.ModifiedEvent, add_missing, -1.0)
+    layout_node.AddObserver(vtk.vtkCommand.ModifiedEvent, _add_slice_logics, -1.0)
+
+
+def _add_slice_logics(*args: Any) -> None:
+    """Make the logics of slice views that have none.
+
+    An observer that held the scene would keep it alive until some later garbage collection.
+    """
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        if slicer.app._logic.GetSliceLogic(node) is None:
+            slice_logic = slicer.vtkMRMLSliceLogic()
+            slice_logic.SetMRMLApplicationLogic(slicer.app._logic)
+            slice_logic.SetMRMLScene(slicer.mrmlScene)
+            slice_logic.SetSliceNode(node)
+            slicer.app._slice_logics.AddItem(slice_logic)
 
 
 def close_scene() -> None:
@@ -182,6 +187,7 @@ def close_scene() -> None:
         module_logic.SetMRMLScene(None)  # the layout logic does not survive an emptied scene
     if scene is not None:
         scene.Clear(1)
+        scene.RemoveAllObservers()  # a garbage collection may come upon it at any time
 
 
 def add_module_folder(folder: Path) -> None:

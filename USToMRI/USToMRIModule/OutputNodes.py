@@ -13,6 +13,7 @@ from .SyntheticMark import markAsSynthetic
 from .VolumeNodes import ATTRIBUTE_PREFIX, SYNTHETIC_ATTRIBUTE, Result
 
 PROVENANCE_ROLE = "USToMRI.provenance"
+RESIDUAL_ROLE = "USToMRI.residual"
 
 # Pseudo-MRI values are the papers' 8-bit scale, so that one window fits all of them.
 _WINDOW, _LEVEL = 255.0, 127.5
@@ -62,11 +63,30 @@ def publish(
         for node in (outputNode, outputNode.GetNodeReference(PROVENANCE_ROLE)):
             moveBeside(place.inputNode, node)
         markAsSynthetic(outputNode, created)
+        _publishResidual(result, place, outputNode, created)
     except Exception:
         for node in reversed(created):
             slicer.mrmlScene.RemoveNode(node)
         raise
     return outputNode
+
+
+def _publishResidual(result: Result, place: Place, outputNode: Any, created: list[Any]) -> None:
+    """Put the residual map into the scene, where there is one; else take an older one away."""
+    node = outputNode.GetNodeReference(RESIDUAL_ROLE)
+    residual = getattr(result, "residual", None)
+    if residual is None:
+        if node:
+            slicer.mrmlScene.RemoveNode(node)
+        return
+    if node is None:
+        node = _addNode("vtkMRMLScalarVolumeNode", created)
+        outputNode.SetNodeReferenceID(RESIDUAL_ROLE, node.GetID())
+    fillNode(node, Result(residual, result.provenance), place)
+    node.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
+    node.SetName(f"{outputNode.GetName()} residual")
+    _setDisplay(node, created, "vtkMRMLColorTableNodeIron")
+    moveBeside(place.inputNode, node)
 
 
 def _checkSize(array: np.ndarray, place: Place) -> None:
@@ -102,13 +122,15 @@ def _setName(outputNode: Any, name: str) -> None:
         outputNode.SetName(slicer.mrmlScene.GenerateUniqueName(name))
 
 
-def _setDisplay(outputNode: Any, created: list[Any]) -> None:
+def _setDisplay(
+    outputNode: Any, created: list[Any], colours: str = "vtkMRMLColorTableNodeGrey"
+) -> None:
     isNew = outputNode.GetDisplayNode() is None
     outputNode.CreateDefaultDisplayNodes()
     display = outputNode.GetDisplayNode()
     if isNew:
         created.append(display)
-    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    display.SetAndObserveColorNodeID(colours)
     display.AutoWindowLevelOff()
     display.SetWindowLevel(_WINDOW, _LEVEL)
 

@@ -104,6 +104,8 @@ class TranslateSection(VTKObservationMixin):
                 self._showRunning()
 
     def _startTranslation(self) -> Any:
+        from .USToMRIParameterNode import Method
+
         chosen = self._parameterNode
         inputNode, curve = chosen.inputVolume, chosen.headCurve
         return self.logic.startTranslation(
@@ -118,6 +120,7 @@ class TranslateSection(VTKObservationMixin):
             steps=chosen.steps or None,
             solver=chosen.solver.value,
             similarity=chosen.similarity.value,
+            residual=chosen.residual and chosen.method in (Method.DDIC, Method.DDIB),
             seed=chosen.seed,
             onProgress=self._showProgress,
             onFinished=lambda node, error: self._onTranslated(inputNode, node, error),

@@ -76,7 +76,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             nothing else; None to look for it.
         :param pixelSize: in mm, of a single slice that does not know its own.
         :param allFrames: translate every time point of the sequence that the input shows.
-        :param options: further arguments of ``USToMRILib.translate``: device, steps, seed, ...
+        :param options: further arguments of ``USToMRILib.translate``: device, steps, seed,
+            residual (a second volume, which the output refers to), ...
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
         task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)

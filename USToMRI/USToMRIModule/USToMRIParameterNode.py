@@ -102,6 +102,7 @@ class USToMRIParameterNode:
     similarity - that DDIC imposes
     headCurve - outline of the head; None looks for the head
     pixelSize - in mm, of a single image that does not know its own; 0: the image's
+    residual - make the residual map too, of DDIC and DDIB
     seed - of the random numbers
     """
 
@@ -117,4 +118,5 @@ class USToMRIParameterNode:
     similarity: Similarity = Similarity.PEARSON
     headCurve: vtkMRMLMarkupsClosedCurveNode
     pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
+    residual: bool = False
     seed: Annotated[int, WithinRange(0, 999999)] = 0

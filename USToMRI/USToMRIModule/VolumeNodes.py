@@ -24,10 +24,14 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 class Result(NamedTuple):
-    """What a translation gives: a volume on the input's grid, and how it was made."""
+    """What a translation gives, on the input's grid.
+
+    residual - where it was asked for: how far the ultrasound made again from the pseudo-MRI is off
+    """
 
     volume: Volume
     provenance: dict[str, Any]
+    residual: Optional[Volume] = None
 
 
 def isSynthetic(node: Any) -> bool:

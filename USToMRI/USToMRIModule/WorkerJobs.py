@@ -121,7 +121,9 @@ class TranslationJob(WorkerJob):
         """
         WorkerJob.__init__(self, worker, onFinished, onProgress)
         self._frames = frames
-        self._options = commandLineOptions(options)
+        self._withResidual = options.get("residual", False)
+        given = {name: value for name, value in options.items() if name != "residual"}
+        self._options = commandLineOptions(given)
         self._results: list[Result] = []
 
     def _nextCommand(self) -> list[str]:
@@ -136,13 +138,16 @@ class TranslationJob(WorkerJob):
         elif frame.head is not None:
             frame.head.write(self._path("head.mha"), compress=False)
             arguments += ["--head-mask", str(self._path("head.mha"))]
+        if self._withResidual:
+            arguments += ["--residual", str(self._path("residual.mha"))]
         return [*arguments, *self._options, "--no-compression"]
 
     def _take(self, answer: Any) -> None:
         from USToMRILib import Volume
 
         volume = Volume.read(self._path("output.mha"))
-        self._results.append(Result(volume, answer["provenance"]))
+        residual = Volume.read(self._path("residual.mha")) if self._withResidual else None
+        self._results.append(Result(volume, answer["provenance"], residual))
 
     def _answer(self) -> list[Result]:
         return self._results
