@@ -307,6 +307,7 @@ def _eventsOf(node: Any) -> list[int]:
         segmentation = slicer.vtkSegmentation
         events += [
             segmentation.SourceRepresentationModified,
+            segmentation.SegmentAdded,
             segmentation.SegmentModified,
             segmentation.SegmentRemoved,
         ]

@@ -30,6 +30,7 @@ class CompareSection(VTKObservationMixin):
         self._chosen: Any = None
         self._guiTag: Any = None
         self._image = ComparisonImage()
+        self._alignedTo = ""
         uiWidget = slicer.util.loadUI(resourcePath("UI/Compare.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -77,8 +78,8 @@ class CompareSection(VTKObservationMixin):
     def _enter(self) -> None:
         self._chosen.layoutBefore = CompareLayout.currentArrangement()
         CompareLayout.show()
+        self._alignedTo = ""
         self._update()
-        CompareLayout.align(self._chosen.ultrasound)
 
     def _leave(self) -> None:
         if self._chosen and self._chosen.layoutBefore >= 0 and CompareLayout.isShown():
@@ -140,4 +141,7 @@ class CompareSection(VTKObservationMixin):
         else:
             axis = CompareLayout.horizontalAxis(ultrasound)
             CompareLayout.setImages(view, self._image.swipe(ultrasound, pseudoMri, amount, axis))
+        if self._alignedTo != ultrasound.GetID():  # once: then the user may turn the views
+            self._alignedTo = ultrasound.GetID()
+            CompareLayout.align(ultrasound)
         return reason

@@ -10,7 +10,7 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from .VolumeNodes import ATTRIBUTE_PREFIX
+from .VolumeNodes import ATTRIBUTE_PREFIX, firstUltrasound
 
 
 class Overlay(enum.Enum):
@@ -57,7 +57,7 @@ def comparisonOf(parameterNode: Any) -> Any:
     if chosen.pseudoMri is None:
         chosen.pseudoMri = parameterNode.outputVolume or _newestSynthetic()
     if chosen.ultrasound is None:
-        chosen.ultrasound = parameterNode.inputVolume
+        chosen.ultrasound = parameterNode.inputVolume or firstUltrasound()
     return chosen
 
 

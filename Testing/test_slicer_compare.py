@@ -1,0 +1,218 @@
+"""The Compare section: its layout, its three views, and the way back."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+import slicer_host
+
+slicer_host.require_panel()
+
+import slicer  # noqa: E402
+from slicer_host import volumes  # noqa: E402
+from slicer_host.sections import Sections  # noqa: E402
+
+slicer_host.start(panel=True)
+slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
+
+from USToMRIModule import CompareLayout  # noqa: E402
+from USToMRIModule.CompareSection import CompareSection  # noqa: E402
+from USToMRIModule.SyntheticMark import markOf  # noqa: E402
+
+FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+SHAPE = (1, 40, 60)
+OVERLAY = CompareLayout.OVERLAY_VIEW
+
+
+@pytest.fixture(name="section")
+def fixture_section() -> Any:
+    """Give every test the section, two images, and Slicer's usual layout."""
+    slicer_host.new_scene()
+    CompareLayout.layoutNode().SetViewArrangement(FOUR_UP)
+    for name, value in (("US", 100), ("US SYNTHETIC MRI (DDIC)", 200)):
+        node = volumes.add_volume(name, np.full(SHAPE, value, np.float32), "aligned")
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().AutoWindowLevelOff()
+        node.GetDisplayNode().SetWindowLevel(255, 127.5)
+    node.SetAttribute("USToMRI.synthetic", "true")
+    sections = Sections(CompareSection)
+    yield sections.all[0]
+    sections.close()
+    slicer_host.close_scene()
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Let Qt work until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "It did not happen in time."
+        slicer.app.processEvents()
+        time.sleep(0.005)
+
+
+def names_in(view: str) -> tuple[str, str, float]:
+    """Return background, foreground and opacity of a view."""
+    composite = CompareLayout.compositeOf(view)
+    ids = (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID())
+    nodes = [slicer.mrmlScene.GetNodeByID(each) if each else None for each in ids]
+    background, foreground = (node.GetName() if node else "" for node in nodes)
+    return background, foreground, composite.GetForegroundOpacity()
+
+
+def shown_in_overlay() -> np.ndarray:
+    """Return the voxels of the overlay's background."""
+    node_id = CompareLayout.compositeOf(OVERLAY).GetBackgroundVolumeID()
+    array: np.ndarray = slicer.util.arrayFromVolume(slicer.mrmlScene.GetNodeByID(node_id))
+    return array
+
+
+def test_three_linked_views_and_back(section: Any) -> None:
+    """One button shows them; the same button brings the layout back that was there."""
+    red = slicer.util.getNode("vtkMRMLSliceCompositeNodeRed")
+    red.SetBackgroundVolumeID(slicer.util.getNode("US").GetID())
+    section.ui.compareButton.click()
+    assert CompareLayout.isShown()
+    assert names_in(CompareLayout.ULTRASOUND_VIEW) == ("US", "", 0)
+    assert names_in(CompareLayout.PSEUDO_MRI_VIEW) == ("US SYNTHETIC MRI (DDIC)", "", 0)
+    assert names_in(OVERLAY) == ("US", "US SYNTHETIC MRI (DDIC)", 0.5)
+    for view in CompareLayout.VIEWS:
+        composite = CompareLayout.compositeOf(view)
+        assert composite.GetLinkedControl()
+        assert composite.GetHotLinkedControl()
+    groups = {
+        CompareLayout._sliceLogicOf(v).GetSliceNode().GetViewGroup() for v in CompareLayout.VIEWS
+    }
+    assert len(groups) == 1
+    assert groups != {slicer.util.getNode("vtkMRMLSliceNodeRed").GetViewGroup()}
+    section.ui.compareButton.click()
+    assert CompareLayout.currentArrangement() == FOUR_UP
+    assert not section.ui.compareButton.checked
+    assert red.GetBackgroundVolumeID() == slicer.util.getNode("US").GetID()
+
+
+def test_opacity_follows_the_slider(section: Any) -> None:
+    """From the ultrasound alone to the pseudo-MRI alone."""
+    section.ui.compareButton.click()
+    for amount in (0, 100, 25):
+        section.ui.overlaySlider.value = amount
+        wait_until(lambda amount=amount: names_in(OVERLAY)[2] == amount / 100)
+
+
+def test_checkerboard_alternates(section: Any) -> None:
+    """Squares of both, in equal parts; their size follows the slider."""
+    section.ui.compareButton.click()
+    section.ui.overlaySelector.currentIndex = 1
+    wait_until(lambda: "SYNTHETIC in part" in names_in(OVERLAY)[0])
+    changes = []
+    for amount in (80, 20):
+        section.ui.overlaySlider.value = amount
+        section._update()
+        array = shown_in_overlay()
+        assert set(np.unique(array)) == {100, 200}
+        assert 0.35 < (array == 200).mean() < 0.65
+        changes.append(np.count_nonzero(np.diff(array[0, 0].astype(int))))
+    assert changes[0] < changes[1]
+
+
+def test_swipe_moves_an_edge(section: Any) -> None:
+    """Ultrasound before the edge, pseudo-MRI after it."""
+    section.ui.compareButton.click()
+    section.ui.overlaySelector.currentIndex = 2
+    for amount in (0, 25, 100):
+        section.ui.overlaySlider.value = amount
+        section._update()
+        array, edge = shown_in_overlay(), 60 * amount // 100
+        assert (array[..., :edge] == 100).all()
+        assert (array[..., edge:] == 200).all()
+
+
+def test_part_synthetic_image_says_so_and_leaves_no_trace(section: Any) -> None:
+    """It is marked, lies where the images lie, is never saved, and goes with the comparison."""
+    section.ui.compareButton.click()
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    section.ui.overlaySelector.currentIndex = 1
+    section._update()
+    node = slicer.util.getNode("*SYNTHETIC in part")
+    assert markOf(node) is not None
+    assert node.GetAttribute("USToMRI.synthetic")
+    assert not node.GetSaveWithScene()
+    assert node.GetHideFromEditors()
+    np.testing.assert_array_equal(
+        volumes.ijk_to_ras(node), volumes.ijk_to_ras(slicer.util.getNode("US"))
+    )
+    section.ui.overlaySelector.currentIndex = 0
+    section._update()
+    section.ui.compareButton.click()
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_other_grids_are_blended_and_said(section: Any) -> None:
+    """Checkerboard and swipe need the same voxels; words say so."""
+    other = volumes.add_volume("MRI", np.ones((3, 9, 9), np.float32), "rotated")
+    section.ui.compareButton.click()
+    section.ui.pseudoMriSelector.setCurrentNode(other)
+    section.ui.overlaySelector.currentIndex = 1
+    wait_until(lambda: "blended instead" in section.ui.compareStatusLabel.text)
+    assert names_in(OVERLAY) == ("US", "MRI", 0.5)
+
+
+def test_button_says_what_is_missing(section: Any) -> None:
+    """Disabled with a reason; enabled again with two images."""
+    section.ui.pseudoMriSelector.setCurrentNode(None)
+    wait_until(lambda: not section.ui.compareButton.enabled)
+    assert section.ui.compareStatusLabel.text == "Choose the pseudo-MRI to compare."
+    section.ui.pseudoMriSelector.setCurrentNode(slicer.util.getNode("US"))
+    wait_until(lambda: "two different images" in section.ui.compareStatusLabel.text)
+    section.ui.pseudoMriSelector.setCurrentNode(slicer.util.getNode("*(DDIC)"))
+    wait_until(lambda: section.ui.compareButton.enabled)
+    assert section.ui.compareStatusLabel.text == ""
+
+
+def test_another_layout_is_respected(section: Any) -> None:
+    """A layout chosen in Slicer's toolbar ends the comparison; the button is up."""
+    section.ui.compareButton.click()
+    CompareLayout.layoutNode().SetViewArrangement(FOUR_UP)
+    wait_until(lambda: not section.ui.compareButton.checked)
+
+
+def test_closing_the_scene_brings_the_layout_back(section: Any) -> None:
+    """And a scene without images says what is missing."""
+    section.ui.compareButton.click()
+    slicer.mrmlScene.Clear(0)
+    assert CompareLayout.currentArrangement() == FOUR_UP
+
+
+def test_new_pseudo_mri_is_compared(section: Any) -> None:
+    """After a translation the views show what was made, and of what."""
+    section.ui.compareButton.click()
+    nodes = [
+        volumes.add_volume(name, np.full(SHAPE, 50, np.float32), "aligned")
+        for name in ("US 2", "MRI 2")
+    ]
+    section.onTranslated(*nodes)
+    assert names_in(OVERLAY) == ("US 2", "MRI 2", 0.5)
+
+
+@pytest.mark.parametrize("geometry", volumes.GEOMETRIES)
+def test_slice_is_shown_as_it_was_taken(section: Any, geometry: str) -> None:
+    """The first voxel lies top left, rows run to the right, whatever the plane and transform."""
+    node = volumes.add_volume("oblique", np.ones(SHAPE, np.float32), geometry)
+    node.SetAndObserveTransformNodeID(volumes.add_transform(np.diag([1.0, -1, 1, 1])).GetID())
+    section.ui.ultrasoundSelector.setCurrentNode(node)
+    section.ui.compareButton.click()
+    slice_node = CompareLayout._sliceLogicOf(OVERLAY).GetSliceNode()
+    to_view = np.linalg.inv(slicer.util.arrayFromVTKMatrix(slice_node.GetXYToRAS()))
+
+    def view_place(i: int, j: int) -> np.ndarray:
+        return (to_view @ [*volumes.world_position(node, (i, j, 0)), 1])[:3]
+
+    first, right, below = view_place(0, 0), view_place(59, 0), view_place(0, 39)
+    assert right[0] > first[0]
+    assert below[1] < first[1]
+    np.testing.assert_allclose([right[1], below[0]], [first[1], first[0]], atol=1e-6)
+    np.testing.assert_allclose([first[2], right[2], below[2]], 0, atol=1e-6)
+    assert CompareLayout.horizontalAxis(node) == 0
