@@ -24,7 +24,6 @@ from Testing.batch_images import DAMAGES, FAST, add_damaged, add_image
 from Testing.conftest import export_tiny_models
 from training.runinfo import run_record
 from USToMRILib import Volume
-from USToMRILib.batch.records import file_sha256
 from USToMRILib.provenance import sidecar_path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +58,7 @@ class Day:
         whole: a run that nobody disturbed.
         runs: on another folder, killed three times and resumed to its end.
         complete: good cases with output, record and summary line in the end, whose output is
-            byte for byte that of the undisturbed run.
+            voxel for voxel that of the undisturbed run.
         twice: cases that more than one run told to be translated.
         named: damaged cases that the summary names with a reason.
         leftovers: files that no user expects in the output folder.
@@ -157,7 +156,7 @@ def _is_complete(work: Path, row: dict[str, str]) -> bool:
         return False
     output, other = (work / name / row["output"] for name in ("killed", "whole"))
     same = Volume.read(output).array.tobytes() == Volume.read(other).array.tobytes()
-    return same and sidecar_path(output).is_file() and bool(file_sha256(output))
+    return same and sidecar_path(output).is_file()
 
 
 @contextmanager
@@ -211,7 +210,7 @@ def _page(day: Day, good: int, damaged: int) -> str:
         *rows,
         "",
         f"In the end {day.complete} of {good} good cases are complete, with the same voxels as in "
-        f"the undisturbed run; {day.twice} were translated twice; {day.named} of {damaged} damaged "
+        f"the undisturbed run; {day.twice} were reported as translated by two runs; {day.named} of {damaged} damaged "
         f"ones are named with a reason; {day.leftovers} files were left over.",
         "",
     ]
