@@ -210,8 +210,8 @@ def _page(day: Day, good: int, damaged: int) -> str:
         *rows,
         "",
         f"In the end {day.complete} of {good} good cases are complete, with the same voxels as in "
-        f"the undisturbed run; {day.twice} were reported as translated by two runs; {day.named} of {damaged} damaged "
-        f"ones are named with a reason; {day.leftovers} files were left over.",
+        f"the undisturbed run; {day.twice} were reported as translated by two runs; {day.named} "
+        f"of {damaged} damaged ones are named with a reason; {day.leftovers} files were left over.",
         "",
     ]
     return "\n".join(lines)
