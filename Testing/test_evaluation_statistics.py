@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from USToMRILib.evaluation.distribution import frechet_from
 from USToMRILib.evaluation.set_statistics import (
@@ -55,7 +56,10 @@ def test_the_tests_are_those_of_the_formulas():
     # Every difference is above 0: two of the 2^6 orders of signs are as extreme.
     assert found.tests["wilcoxon"].p == pytest.approx(2 / 64)
     assert found.hedges_g == pytest.approx((1 - 3 / 19) * d.mean() / d.std(ddof=1))
-    assert found.hedges_g_ci95[0] < found.hedges_g < found.hedges_g_ci95[1]
+    # At the ends of the interval of g, the observed t is just as extreme as the interval allows.
+    for end, tail in zip(found.hedges_g_ci95, (0.975, 0.025)):
+        noncentrality = end / (1 - 3 / 19) * np.sqrt(6)
+        assert stats.nct.cdf(paired, 5, noncentrality) == pytest.approx(tail, abs=1e-6)
 
 
 def test_only_common_cases_are_compared():
@@ -107,6 +111,7 @@ def test_sets_that_differ_are_told_apart_and_like_sets_are_not():
     found = summarise_distance(1.0, 8, resampled["near"])
     assert found.sd == pytest.approx(np.std(resampled["near"], ddof=1))
     assert found.ci95[0] < 1.0 < found.ci95[1]
+    assert summarise_distance(1e-9, 8, resampled["near"], least=0.0).ci95[0] == 0
 
 
 def test_one_case_has_a_distance_and_no_test():

@@ -64,9 +64,9 @@ MEANING = (
     "measures in the lesion follow usefulness, and global SSIM does not.",
     "The distances between sets tell whether the pseudo-MRI look like MRI as a whole. They use "
     "offline texture features, not Inception, and few images: compare methods within this table, "
-    "never with published FIDs; the ultrasound's own distance is what there is to beat. The MRI "
-    "are averaged brains without a skull; the pseudo-MRI fill the skull's ellipse, and part of the "
-    "distance is that.",
+    "never with published FIDs. The ultrasound's own distance (in the tables: reference) is what "
+    "there is to beat. The MRI are averaged brains without a skull; the pseudo-MRI fill the "
+    "skull's ellipse, and part of the distance is that.",
     "Whether a ventricle or a fissure is where it should be is for readers to say, and none has "
     "been asked yet.",
 )

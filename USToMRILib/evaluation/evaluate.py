@@ -183,22 +183,23 @@ def _distances(folders: Folders, reader: Reader, collected: _Collected) -> dict[
         collected.problems.extend(Problem("", "", name, text) for name in names)
         return {}
     against = f"{len(real)} {'real images' if folders.real else 'reference images'}"
-    distances = {"fid": frechet_from, "kid": kernel_from}
-    return {
-        name: _summarise_sets(
-            _named(collected.metrics[name], extractor, against), sets, distances[name](real)
-        )
-        for name in names
-    }
+    # A Fréchet distance is at least 0; the unbiased estimate of the other may be below.
+    distances = {"fid": (frechet_from, 0.0), "kid": (kernel_from, -math.inf)}
+    results = {}
+    for name in names:
+        distance_from, floor = distances[name]
+        metric = _named(collected.metrics[name], extractor, against)
+        results[name] = _summarise_sets(metric, sets, distance_from(real), floor)
+    return results
 
 
 def _summarise_sets(
-    metric: Metric, sets: dict[str, list[np.ndarray]], distance: Distance
+    metric: Metric, sets: dict[str, list[np.ndarray]], distance: Distance, least: float
 ) -> MetricResult:
     resampled = bootstrap_distances(sets, distance)
     summaries = {
         method: summarise_distance(
-            distance(np.concatenate(features)), len(features), resampled[method]
+            distance(np.concatenate(features)), len(features), resampled[method], least
         )
         for method, features in sets.items()
     }

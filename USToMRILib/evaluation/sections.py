@@ -100,10 +100,10 @@ def _results(
         "interval of the mean.",
     )
     html += paragraph(
-        "Arrows show which way is better. Intervals of means: bootstrap over cases (BCa). Of "
-        "distances between sets: the distance ± 1.96 standard deviations over bootstrap resamples "
-        "of the cases. With few cases such a distance is too large; compare it only with others "
-        "of this table.",
+        "Arrows show which way is better. Intervals of means: bootstrap over cases (BCa), too "
+        "narrow for fewer than about ten cases. Intervals of distances between sets: the distance "
+        "± 1.96 standard deviations over bootstrap resamples of the cases. With few cases such a "
+        "distance is too large; compare it only with others of this table.",
         "note",
     )
     return {"title": "Results", "html": html, "data": found}

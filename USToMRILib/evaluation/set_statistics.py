@@ -41,12 +41,22 @@ def bootstrap_distances(
     }
 
 
-def summarise_distance(value: float, n: int, resampled: Sequence[float]) -> Summary:
-    """A distance with its interval: value +- 1.96 standard deviations of its resamples."""
+def summarise_distance(
+    value: float, n: int, resampled: Sequence[float], least: float = -np.inf
+) -> Summary:
+    """A distance with its interval: value +- 1.96 standard deviations of its resamples.
+
+    Args:
+        value: the distance.
+        n: number of cases.
+        resampled: from :func:`bootstrap_distances`.
+        least: that such a distance can be; the interval ends there.
+    """
     if not resampled:
         return Summary(n, value, None, None)
     sd = float(np.std(resampled, ddof=1))
-    return Summary(n, value, sd, _interval(value, sd))
+    low, high = _interval(value, sd)
+    return Summary(n, value, sd, (max(low, least), high))
 
 
 def compare_distances(

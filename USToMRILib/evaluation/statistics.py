@@ -51,7 +51,7 @@ class Comparison:
         n: number of common cases.
         difference: mean difference, with its confidence interval ``ci95``.
         hedges_g: mean difference over the standard deviation of the differences, corrected for
-            small samples, with its confidence interval ``hedges_g_ci95``.
+            small samples, with its confidence interval ``hedges_g_ci95`` (noncentral t).
         tests: by name; empty where none was computed.
         note: why none was computed.
     """
@@ -102,10 +102,11 @@ def _compare(first: str, second: str, a: Mapping[str, float], b: Mapping[str, fl
     welch = stats.ttest_ind(x, y, equal_var=False)
     paired = stats.ttest_rel(x, y)
     ranks = stats.wilcoxon(x, y)
+    effect, effect_interval = _hedges_g(float(paired.statistic), len(common))
     return replace(
         comparison,
-        hedges_g=float(_hedges_g(differences)),
-        hedges_g_ci95=_interval(differences, _hedges_g),
+        hedges_g=effect,
+        hedges_g_ci95=effect_interval,
         tests={
             "welch_t": HypothesisTest(float(welch.statistic), float(welch.pvalue)),
             "paired_t": HypothesisTest(float(paired.statistic), float(paired.pvalue)),
@@ -131,12 +132,29 @@ def _mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
     return values.mean(axis=axis)
 
 
-def _hedges_g(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Mean over standard deviation, times Hedges' 1 - 3 / (4 (n - 1) - 1); 0 / 0 is 0."""
-    freedom = values.shape[axis] - 1
-    mean, sd = values.mean(axis=axis), values.std(axis=axis, ddof=1)
-    correction = 1 - 3 / (4 * freedom - 1)
-    return correction * np.divide(mean, sd, out=np.zeros_like(mean), where=sd > 0)
+def _hedges_g(t: float, n: int) -> tuple[float, tuple[float, float] | None]:
+    """Hedges' g of paired differences and its interval, from their t statistic.
+
+    t / sqrt(n) is the mean over the standard deviation; 1 - 3 / (4 (n - 1) - 1) corrects it. The
+    interval holds the noncentralities of Student's t under which t is not extreme (Steiger and
+    Fouladi 1997).
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import nct
+
+    scale = (1 - 3 / (4 * (n - 1) - 1)) / np.sqrt(n)
+    if n < _LEAST_FOR_INTERVAL:
+        return t * scale, None
+    tail = (1 - CONFIDENCE) / 2
+    reach = 10 + 2 * abs(t)
+    try:
+        low, high = (
+            brentq(lambda shift, p=p: nct.cdf(t, n - 1, shift) - p, t - reach, t + reach)
+            for p in (1 - tail, tail)
+        )
+    except ValueError:  # t is beyond what the noncentral distribution can be computed for
+        return t * scale, None
+    return t * scale, (float(low * scale), float(high * scale))
 
 
 def _interval(
