@@ -251,6 +251,9 @@ def test_contrast_is_measured_where_regions_are_given(images, tmp_path):
     batch(cases, output, "--resume")
     assert table(output)["in/a.nrrd"]["cnr_pseudo_mri"] == row["cnr_pseudo_mri"]
     assert table(output)["in/a.nrrd"]["resumed"] == "yes"
+    cases.write_text("input\nin/a.nrrd\n")
+    batch(cases, output, "--resume")
+    assert table(output)["in/a.nrrd"]["cnr_pseudo_mri"] == ""
 
 
 def test_a_failure_of_ours_does_not_end_the_run(images, tmp_path, monkeypatch, capsys):

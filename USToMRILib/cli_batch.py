@@ -26,6 +26,7 @@ from .cli_options import (
     reporter,
 )
 from .errors import InputError
+from .files import check_creatable
 from .progress import ProgressEvent
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _output_folder(options: argparse.Namespace) -> Path:
         raise InputError(
             f"The output folder {output} cannot be created ({error.strerror}); choose another one."
         ) from error
+    check_creatable(output / "summary.csv")
     return output
 
 

@@ -104,7 +104,7 @@ def _attempt(
 def _translated(
     case: Case, job: Job, request: str, claim: Claim, source: Source, cancel: CancelToken
 ) -> Outcome:
-    job.request(case)
+    job.request(case)  # for the error of a head mask that cannot be read
     volume = source.read(case, job)
     regions = _regions(case, volume)
     output = job.output_path(case)
@@ -113,8 +113,7 @@ def _translated(
         earlier = Records(job).complete(case, request, describe_input(volume))
     if earlier:
         earlier.resumed = True
-        if regions:
-            earlier.cnr = _cnr(volume, Volume.read(output), regions)
+        earlier.cnr = _cnr(volume, Volume.read(output), regions) if regions else {}
         return earlier
     head = read_head_hint(job.head_mask_of(case), volume)
     result = translate(volume, **job.arguments, device=job.device, head=head, cancel=cancel)
