@@ -10,6 +10,7 @@ from slicer.util import VTKObservationMixin
 
 from .CNRSection import CNRSection
 from .CompareSection import CompareSection
+from .ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
 from .TranslateSection import TranslateSection
 from .USToMRILogic import USToMRILogic
@@ -18,7 +19,7 @@ from .WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
 # a file in Resources to its path) and has setParameterNode(parameterNode or None) and cleanup().
-SECTIONS = (TranslateSection, CompareSection, CNRSection)
+SECTIONS = (TranslateSection, CompareSection, CNRSection, ReaderStudySection)
 
 
 class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

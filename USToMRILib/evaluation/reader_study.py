@@ -197,27 +197,25 @@ def _extent(used: np.ndarray) -> slice:
 
 def _png(pixels: np.ndarray, mark: str = "") -> str:
     """Return a picture as a data address, with a mark in its lower left corner."""
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.fromarray(pixels)
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     if mark:
-        font = _font(max(8, picture.height // 32))
-        place = (font.size // 2, picture.height - font.size // 2)
+        size = max(8, picture.height // 32)
+        place = (size // 2, picture.height - size // 2)
         ImageDraw.Draw(picture).text(
-            place, mark, fill=230, font=font, anchor="ld", stroke_width=1, stroke_fill=0
+            place,
+            mark,
+            fill=230,
+            font=ImageFont.load_default(size),
+            anchor="ld",
+            stroke_width=1,
+            stroke_fill=0,
         )
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _font(size: int) -> Any:
-    """Return matplotlib's own font: Pillow's has no sizes before version 10.1."""
-    from matplotlib import get_data_path
-    from PIL import ImageFont
-
-    return ImageFont.truetype(str(Path(get_data_path(), "fonts/ttf/DejaVuSans-Bold.ttf")), size)
 
 
 def _page(study: dict[str, Any], title: str) -> str:
