@@ -25,30 +25,37 @@ def median(image: torch.Tensor, kernel: int) -> torch.Tensor:
 
 
 def reference_ddic(
-    x0: torch.Tensor, us_net: Net, mri_net: Net, alpha_bar: np.ndarray, lr: float, kernel: int
+    x0: torch.Tensor,
+    us_net: Net,
+    mri_net: Net,
+    alpha_bar: np.ndarray,
+    levels: list[int],
+    lr: float,
+    kernel: int,
 ) -> torch.Tensor:
-    """DDIC of one image [1, 1, H, W] in as many steps as the schedule has levels.
+    """DDIC of one image [1, 1, H, W]; with every level of the schedule, the published one.
 
     Args:
         x0: the ultrasound.
         us_net, mri_net: eps of both domains.
         alpha_bar: [T + 1], that of the clean image first.
+        levels: from -1, the clean image, to the latent.
         lr: of the gradient step.
         kernel: width of the median filter.
     """
-    count = len(alpha_bar) - 1
     x = x0
     with torch.no_grad():
-        for level in range(-1, count - 1):
-            x = ddim_step(x, us_net, alpha_bar, level, level + 1)
+        for level, above in zip(levels, levels[1:]):
+            x = ddim_step(x, us_net, alpha_bar, level, above)
     y = x.clone()
-    for level in range(count - 1, -1, -1):
+    for below, level in list(zip(levels, levels[1:]))[::-1]:
         with torch.no_grad():
-            x = ddim_step(x, us_net, alpha_bar, level, level - 1)
+            x = ddim_step(x, us_net, alpha_bar, level, below)
         y = y.detach().requires_grad_(True)
-        y_next = ddim_step(y, mri_net, alpha_bar, level, level - 1)
+        y_next = ddim_step(y, mri_net, alpha_bar, level, below)
         images = torch.cat([median(x, kernel), median(y_next, kernel)])
         (-torch.corrcoef(images)[0, 1]).backward()
+        assert y.grad is not None
         with torch.no_grad():
-            y = ddim_step(y - lr * y.grad, mri_net, alpha_bar, level, level - 1)
+            y = ddim_step(y - lr * y.grad, mri_net, alpha_bar, level, below)
     return y.detach()

@@ -127,12 +127,9 @@ def translate_frames(
     """
     translate = BRIDGES[settings.method]
 
-    def cross(part: tuple[torch.Tensor, ...], progress: Progress) -> torch.Tensor:
-        nets = pair.us.net, pair.mri.net
-        y = translate(
-            *part, *nets, **settings.parameters, schedule=pair.schedule, progress=progress
-        )
-        return y.clamp(-1, 1)
+    def cross(progress: Progress, part: torch.Tensor) -> torch.Tensor:
+        options = {**settings.parameters, "schedule": pair.schedule, "progress": progress}
+        return translate(part, pair.us.net, pair.mri.net, **options).clamp(-1, 1)
 
     return _in_parts((x0,), cross, pair.device, settings, progress)
 
@@ -151,16 +148,10 @@ def residual_frames(
         float32 [B, 1, 128, 128] on the CPU, 0 .. 2.
     """
 
-    def carry_back(part: tuple[torch.Tensor, ...], progress: Progress) -> torch.Tensor:
-        return bridge.residual(
-            *part,
-            pair.us.net,
-            pair.mri.net,
-            settings.steps_each_way,
-            settings.solver,
-            pair.schedule,
-            progress,
-        )
+    def carry_back(progress: Progress, us: torch.Tensor, mri: torch.Tensor) -> torch.Tensor:
+        steps, solver = settings.steps_each_way, settings.solver
+        nets = pair.us.net, pair.mri.net
+        return bridge.residual(us, mri, *nets, steps, solver, pair.schedule, progress)
 
     with progress.within("residual", settings.steps_of(len(x0))) as inner:
         return _in_parts((x0, y), carry_back, pair.device, settings, inner)
@@ -168,7 +159,7 @@ def residual_frames(
 
 def _in_parts(
     frames: tuple[torch.Tensor, ...],
-    cross: Callable[[tuple[torch.Tensor, ...], Progress], torch.Tensor],
+    cross: Callable[..., torch.Tensor],
     device: str,
     settings: BridgeSettings,
     progress: Progress,
@@ -178,6 +169,6 @@ def _in_parts(
 
     parts = list(zip(*(each.to(device).split(FRAMES_AT_ONCE) for each in frames)))
     if len(parts) == 1:
-        return cross(parts[0], progress).cpu()
+        return cross(progress, *parts[0]).cpu()
     with progress.within("slices", settings.steps_of(len(frames[0]))) as inner:
-        return torch.cat([cross(part, inner).cpu() for part in parts])
+        return torch.cat([cross(inner, *part).cpu() for part in parts])

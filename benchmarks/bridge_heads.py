@@ -1,0 +1,94 @@
+"""The heads that the bridge is measured on, and how two sets of pictures of them compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training.hc18 import read_hc18
+from USToMRILib.cnr import contrast_to_noise
+from USToMRILib.evaluation.information import histogram
+from USToMRILib.fetal import to_mri_values
+from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Ultrasound frames.
+
+    Attributes:
+        images: float32 [B, 1, 128, 128] in [-1, 1].
+        masks: bool [B, 128, 128], inside the skull.
+        boxes: bool [B, 2, 128, 128], a box over the midline and one beside it, for the CNR.
+    """
+
+    images: torch.Tensor
+    masks: np.ndarray
+    boxes: np.ndarray
+
+    def compare(self, pictures: torch.Tensor, published: torch.Tensor) -> dict[str, float]:
+        """Compare pictures with the published algorithm's, both [B, 1, 128, 128] in [-1, 1].
+
+        Returns:
+            Inside the heads, means over them: Pearson's correlation with the published pictures
+            (and the least), mean absolute difference in grey levels of 255, correlation with the
+            ultrasound, mutual information with it and CNR of the two boxes, both over the
+            published pictures'.
+        """
+        shown, wanted, seen = (
+            [to_mri_values(image[0].numpy()) for image in images]
+            for images in (pictures, published, self.images)
+        )
+        near, information, contrast = [], [], []
+        for a, b, us, mask, boxes in zip(shown, wanted, seen, self.masks, self.boxes):
+            inside = [image[mask] for image in (a, b, us)]
+            near.append(
+                (
+                    np.corrcoef(inside[0], inside[1])[0, 1],
+                    np.abs(inside[0] - inside[1]).mean(),
+                    np.corrcoef(inside[0], inside[2])[0, 1],
+                )
+            )
+            information.append([histogram(inside[2], image) for image in inside[:2]])
+            contrast.append([_cnr(image, boxes) for image in (a, b)])
+        correlation, difference, with_us = np.mean(near, axis=0)
+        mi, cnr = (np.mean(pairs, axis=0) for pairs in (information, contrast))
+        return {
+            "correlation": float(correlation),
+            "least_correlation": float(np.min(near, axis=0)[0]),
+            "mean_absolute_difference": float(difference),
+            "correlation_with_ultrasound": float(with_us),
+            "mutual_information": float(mi[0]),
+            "mutual_information_ratio": float(mi[0] / mi[1]),
+            "cnr": float(cnr[0]),
+            "cnr_ratio": float(cnr[0] / cnr[1]),
+        }
+
+
+def _cnr(image: np.ndarray, boxes: np.ndarray) -> float:
+    return contrast_to_noise(image, *boxes).cnr
+
+
+def read_heads(data: Path, count: int) -> Heads:
+    """``count`` heads of HC18's validation part, spread over its table, by annotated ellipse."""
+    found = list(read_hc18(data / "hc18", "validation"))
+    images, masks, boxes = [], [], []
+    for place in np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int):
+        head = found[place]
+        frame = HeadFrame(head.ellipse, head.mask.shape, (head.pixel_size_mm,) * 2)
+        images.append(normalise_head(frame.to_frame(head.pixels), frame.mask))
+        masks.append(frame.mask)
+        boxes.append(_boxes(*(axis / FRAME_PIXEL_MM for axis in head.ellipse.semi_axes)))
+    return Heads(torch.from_numpy(np.stack(images))[:, None], np.stack(masks), np.stack(boxes))
+
+
+def _boxes(long: float, short: float) -> np.ndarray:
+    """Over the midline, and in the hemisphere below it, for semi-axes in pixels."""
+    along, across = (np.indices((FRAME_SIZE, FRAME_SIZE)) - (FRAME_SIZE - 1) / 2)[::-1]
+    central = np.abs(along) < 0.25 * long
+    middle = np.abs(across) < 0.15 * short
+    beside = (across > 0.35 * short) & (across < 0.75 * short)
+    return np.stack([central & middle, central & beside])

@@ -1,0 +1,191 @@
+"""The table and the plot of ``benchmarks.bridge``."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MARKERS = {"dpm++2m": ("o", "#1f6fb4"), "heun": ("s", "#d9731a"), "ddim": ("^", "#5b5b5b")}
+PASS_COLUMNS = ("pass", "at once", "ms an image", "GFLOP", "GFLOP/s", "of the product's")
+MEANING = """\
+Everything is compared inside the heads with the first row, which is the published algorithm where
+it has 1000 steps. *Passes* are those of a network over one image; a way back through one counts as
+another. Seconds are those of the cores together, on one thread, so that what else the machine does
+counts little; the ratios are the finding, not the seconds. MI is that with the ultrasound
+(histogram), CNR that of a box over the midline and one beside it, both divided by the first row's.
+Closeness to the published picture, and agreement with the ultrasound, say that the fast mode does
+what the published algorithm does; they do not say that the anatomy is right."""
+
+
+def write_report(results: dict[str, Any], output: Path, pictures: np.ndarray) -> None:
+    """Write ``output``.json, .md and .png.
+
+    Args:
+        results: of ``benchmarks.bridge.main``.
+        output: path without suffix.
+        pictures: float [2, 128, 128] in [-1, 1], one head, published and default.
+    """
+    output.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    output.with_suffix(".md").write_text(_text(results), encoding="utf-8")
+    _plot(results["candidates"], output.with_suffix(".png"), pictures)
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(header)]
+    lines += [["---"] * len(lines[0]), *map(list, rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _text(results: dict[str, Any]) -> str:
+    run, reference, parts = results["run"], results["reference"], results["parts"]
+    weights = ", ".join(f"{name} {sha[:12]}" for name, sha in results["weights"].items())
+    memory = (
+        (name, "unknown" if mib is None else f"{mib:.0f}")
+        for name, mib in results["memory_mib"].items()
+    )
+    largest = results["largest_difference"]
+    residual = results["residual_grey_levels"]
+    return f"""\
+# The diffusion bridge
+
+`{run["command"]}` at commit `{run["commit"]}`, {run["date"]}; {results["heads"]} heads of the
+validation part of `training/splits/hc18.json` (real ultrasound, heads by their annotated ellipse),
+{run["device"]} ({_machine()}), {run["threads"]} thread, fp32. Weights: {weights}.
+
+![Passes against the distance to the published picture](bridge.png)
+
+## Fewer passes
+
+{MEANING}
+
+{_candidates(results["candidates"])}
+
+## The exact mode against the line-by-line reference
+
+The reference (`Testing/reference_bridge.py`) has networks as PyTorch makes them, whose parameters
+ask for gradients; one image, {reference["steps"]} steps of each, in turn.
+
+{_table(("1000 steps of", "seconds"), _reference(reference))}
+
+The engine is {reference["ratio"]:.2f} times as fast; the pictures differ by at most
+{reference["largest_difference"]:.1e} on [-1, 1].
+
+## What a pass costs
+
+A matrix product of 2048 x 2048 runs at {parts["matrix_gflops"]:.0f} GFLOP/s here.
+
+{_table(PASS_COLUMNS, _passes(parts))}
+
+One pull of the imposed correlation: {parts["pull_seconds"] * 1e3:.1f} ms.
+
+{_table(("slices", "s in all, default mode", "s a slice"), _slices(parts))}
+
+{_table(("process that loads the networks and then runs", "peak memory, MiB"), memory)}
+
+## What should not differ
+
+Greatest difference on [-1, 1] between two runs of the default: {largest["twice"]:.1e}; between an
+image in a batch of 8 and alone: {largest["batch_and_alone"]:.1e}.
+
+Mean of the residual map inside the heads, in grey levels of 255: {residual["ddib"]:.2f} for DDIB,
+{residual["ddic"]:.2f} for DDIC, whose pull leaves the bridge.
+"""
+
+
+def _candidates(candidates: list[dict[str, Any]]) -> str:
+    header = (
+        "method", "solver", "steps", "similarity", "passes", "s", "times as fast",
+        "correlation (least)", "mean difference of 255", "with ultrasound", "MI", "CNR",
+    )  # fmt: skip
+    return _table(
+        header,
+        (
+            (
+                c["method"],
+                c["solver"],
+                str(c["steps"]),
+                c["similarity"] if c["method"] == "ddic" else "",
+                f"{c['passes']:.0f}",
+                f"{c['seconds']:.2f}",
+                f"{c['times_as_fast_as_published']:.0f}",
+                f"{c['correlation']:.4f} ({c['least_correlation']:.4f})",
+                f"{c['mean_absolute_difference']:.2f}",
+                f"{c['correlation_with_ultrasound']:.3f}",
+                f"{c['mutual_information_ratio']:.3f}",
+                f"{c['cnr_ratio']:.3f}",
+            )
+            for c in candidates
+        ),
+    )
+
+
+def _reference(reference: dict[str, float]) -> list[tuple[str, str]]:
+    return [(name, f"{reference[f'{name}_seconds']:.0f}") for name in ("reference", "engine")]
+
+
+def _passes(parts: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    for p in parts["passes"]:
+        yield (
+            p["pass"],
+            str(p["batch"]),
+            f"{p['seconds'] * 1e3:.1f}",
+            f"{p['gflop']:.2f}",
+            f"{p['gflops']:.0f}",
+            f"{p['share_of_peak']:.0%}",
+        )
+
+
+def _slices(parts: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    for count, seconds in parts["slices"].items():
+        yield str(count), f"{seconds:.2f}", f"{seconds / count:.2f}"
+
+
+def _machine() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _plot(candidates: list[dict[str, Any]], path: Path, pictures: np.ndarray) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    axes = figure.subplot_mosaic("PPAB", width_ratios=[1.2, 1.2, 1, 1])
+    plot = axes["P"]
+    ddic = [c for c in candidates[1:] if c["method"] == "ddic" and c["similarity"] == "pearson"]
+    for solver, (marker, colour) in MARKERS.items():
+        mine = sorted((c for c in ddic if c["solver"] == solver), key=lambda c: c["passes"])
+        x, y = [c["passes"] for c in mine], [1 - c["correlation"] for c in mine]
+        plot.plot(x, y, marker=marker, color=colour, label=solver)
+        for c, px, py in zip(mine, x, y):
+            plot.annotate(str(c["steps"]), (px, py), (3, 4), textcoords="offset points", size=8)
+    front = _pareto([(c["passes"], 1 - c["correlation"]) for c in ddic])
+    plot.step(*zip(*front), where="post", color="#bbbbbb", lw=5, zorder=0, label="Pareto front")
+    plot.set(xscale="log", yscale="log", xlabel="network passes an image")
+    plot.set_ylabel(f"1 - correlation with DDIM, {candidates[0]['steps']} steps")
+    plot.axhline(0.01, color="#888888", ls=":", lw=1)
+    plot.legend(frameon=False)
+    plot.spines[["top", "right"]].set_visible(False)
+    titles = (f"DDIM, {candidates[0]['steps']} steps", "default")
+    for name, picture, title in zip("AB", pictures, titles):
+        axes[name].imshow(picture, cmap="gray", vmin=-1, vmax=1)
+        axes[name].set_title(f"SYNTHETIC\n{title}", size=9)
+        axes[name].axis("off")
+    figure.savefig(path, dpi=130)
+
+
+def _pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that no other beats in both, by the first coordinate."""
+    front: list[tuple[float, float]] = []
+    for point in sorted(points):
+        if not front or point[1] < front[-1][1]:
+            front.append(point)
+    return front
