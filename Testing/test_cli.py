@@ -102,7 +102,7 @@ def test_models_are_listed_and_verified(tiny_models, capsys):
         (["translate", "{us}", "{folder}/o.xyz"], "no suffix that can be written"),
         (["translate", "{us}", "{us}"], "is the input itself"),
         (["translate", "{us}", "o.nrrd", "--uncertainty", "{us}"], "is the input itself"),
-        (["translate", "{us}", "o.nrrd", "--uncertainty", "./o.nrrd"], "is the output itself"),
+        (["translate", "{us}", "o.nrrd", "--uncertainty", "./o.nrrd"], "is named for two outputs"),
         (["translate", "{us}", "o.nrrd", "--uncertainty", "u.nrrd"], "use 'pix2pix3d'"),
         (["translate", "{us}", "o.nrrd", *VOLUME, "--memory", "0.1"], "0.1 GiB are allowed"),
         (["translate", "{us}", "{folder}/o.nrrd", "--method", "magic"], "choose from ddic"),

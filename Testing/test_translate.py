@@ -11,7 +11,9 @@ from conftest import HEAD
 
 from USToMRILib import Cancelled, CancelToken, Grid, InputError, Volume, translate
 from USToMRILib.ellipse import Ellipse
+from USToMRILib.fetal_bridge import BridgeSettings, load_pair, translate_frames
 from USToMRILib.head import Head, find_head
+from USToMRILib.progress import Progress
 from USToMRILib.provenance import voxels_sha256
 from USToMRILib.translate import METHODS, _with_fallback
 
@@ -42,7 +44,7 @@ def test_the_pseudo_mri_lies_on_the_head_on_the_inputs_grid(tiny_models, head_sl
 
 
 def test_ddib_between_two_gaussians_scales_the_image(tiny_models, head_slice):
-    result = translate(head_slice, "ddib", steps=100, head=HEAD)
+    result = translate(head_slice, "ddib", head=HEAD)
     # Deviations 0.5 and 0.4: y = 0.8 x on [-1, 1]; the drawn texture spans the whole range.
     # Away from the skull, where the frame's pixels mix head and background.
     core = Ellipse(HEAD.centre, (32.0, 25.0), HEAD.angle)
@@ -62,6 +64,40 @@ def test_cyclegan_is_one_pass_of_its_generator_inside_the_head(tiny_models, head
     assert "steps" not in result.provenance["parameters"]
     assert result.warnings == ["Only a test."]
     assert set(result.timings) == {"load", "head", "generate"}
+
+
+def test_the_residual_is_where_the_way_back_does_not_meet_the_ultrasound(
+    tiny_models, head_slice, tmp_path
+):
+    events = []
+    exact = translate(
+        head_slice, "ddib", residual=True, head=HEAD, device="cpu", progress=events.append
+    )
+    inside = HEAD.mask(head_slice.array.shape[1:], head_slice.grid.spacing[:2])
+    assert exact.residual.grid == head_slice.grid
+    assert exact.residual.array.dtype == np.float32
+    assert (exact.residual.array[0][~inside] == 0).all()
+    assert "RESIDUAL" in exact.residual.metadata["description"]
+    # The bridge between two Gaussians is a scaling, which can be gone back.
+    assert 0 < exact.residual.array.max() < 3
+    assert [e.of for e in events if e.phase == "residual"] == [32] * 32
+    exact.write(tmp_path / "mri.nrrd", residual_path=tmp_path / "residual.nrrd")
+    again = Volume.read(tmp_path / "residual.nrrd")
+    np.testing.assert_array_equal(again.array, exact.residual.array)
+    with pytest.raises(InputError, match="no residual for the method 'cyclegan'"):
+        translate(head_slice, "cyclegan", residual=True)
+    with pytest.raises(InputError, match="No residual was computed"):
+        translate(head_slice, steps=2).write(tmp_path / "a.nrrd", residual_path=tmp_path / "b.nrrd")
+    assert not (tmp_path / "a.nrrd").exists()
+
+
+def test_frames_that_do_not_fit_at_once_each_get_what_they_get_alone(tiny_models):
+    frames = torch.randn(19, 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 0.4
+    pair, settings, events = load_pair("cpu"), BridgeSettings("ddic", 4), []
+    together = translate_frames(frames, pair, settings, Progress(events.append))
+    alone = translate_frames(frames[17:18], pair, settings, Progress())
+    torch.testing.assert_close(together[17:18], alone, rtol=0, atol=1e-4)
+    assert [(e.phase, e.step, e.of) for e in events] == [("slices", i, 24) for i in range(1, 25)]
 
 
 def test_a_head_given_by_the_user_wins(tiny_models, head_slice):
@@ -104,11 +140,14 @@ def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_pat
     assert record["notice"].startswith("SYNTHETIC")
     assert record["method"] == "ddic"
     assert record["parameters"]["steps"] == 3
+    assert record["parameters"]["solver"] == "dpm++2m"
+    assert record["parameters"]["similarity"] == "pearson"
     assert record["parameters"]["seed"] == 5
     assert record["parameters"]["lr"] == 3.0
     assert record["parameters"]["median_kernel"] == 5
     assert set(record["bundles"]) == {"fetal_us_eps", "fetal_mri_eps", "fetal_head_seg"}
     assert record["device"] == "cpu"
+    assert record["peak_memory_mib"] is None or 50 < record["peak_memory_mib"] < 50_000
     assert record["libraries"]["torch"] == torch.__version__
     assert record["input"]["voxels_sha256"] == voxels_sha256(head_slice.array)
     assert record["input"]["grid"]["direction"] == list(head_slice.grid.direction)
@@ -151,12 +190,6 @@ def test_images_without_a_head_are_refused_with_what_was_found(tiny_models, head
     tiny = Grid(grid.size, (0.035, 0.03, 1.0), grid.origin, grid.direction)
     with pytest.raises(InputError, match=r"circumference of \d+ mm, and fetal heads have 80"):
         translate(Volume(head_slice.array, tiny))
-
-
-def test_volumes_of_several_slices_are_sent_to_the_method_for_them(tiny_models):
-    volume = Volume(np.random.default_rng(0).random((4, 40, 40)), Grid((40, 40, 4)))
-    with pytest.raises(InputError, match=r"has 4; give a single slice, or .*pix2pix3d"):
-        translate(volume, "ddic")
 
 
 def test_pix2pix3d_runs_the_generator_over_the_volume(tiny_models):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,12 @@ def add_translate(commands: Any) -> None:
         metavar="FILE",
         help="pix2pix3d: also write its spread under flips, which is not its error",
     )
+    command.add_argument(
+        "--residual",
+        type=Path,
+        metavar="FILE",
+        help="ddic, ddib: also write where the way back does not meet the ultrasound",
+    )
     command.add_argument("--no-compression", action="store_true", help="faster, larger .nrrd, .mha")
     add_progress(command)
     command.set_defaults(run=_run_translate, answer=translate_file)
@@ -92,19 +99,27 @@ def translate_file(
     for path in (provenance_path, options.picture):
         if path:
             check_creatable(path)
-    if options.uncertainty:
-        check_writable(options.uncertainty, volume.grid)
-    _check_distinct(options.input, options.output, options.uncertainty)
+    maps = [path for path in (options.uncertainty, options.residual) if path]
+    for path in maps:
+        check_writable(path, volume.grid)
+    _check_distinct(options.input, [options.output, *maps])
     result = translate(
         volume,
         device=options.device,
         uncertainty=options.uncertainty is not None,
+        residual=options.residual is not None,
         head=read_head_hint(options.head_mask, volume),
         progress=progress,
         cancel=cancel,
         **method_arguments(options),
     )
-    result.write(options.output, provenance_path, not options.no_compression, options.uncertainty)
+    result.write(
+        options.output,
+        provenance_path,
+        not options.no_compression,
+        options.uncertainty,
+        options.residual,
+    )
     if options.picture:
         from .picture import write_comparison
 
@@ -112,12 +127,12 @@ def translate_file(
     return {"provenance": result.provenance}
 
 
-def _check_distinct(source: Path, output: Path, uncertainty: Path | None) -> None:
-    for path in (output, uncertainty):
-        if path and path.exists() and path.samefile(source):
+def _check_distinct(source: Path, outputs: Sequence[Path]) -> None:
+    for path in outputs:
+        if path.exists() and path.samefile(source):
             raise InputError(f"{path} is the input itself; choose another output name.")
-    if uncertainty and uncertainty.resolve() == output.resolve():
-        raise InputError(f"{uncertainty} is the output itself; choose another name.")
+        if sum(path.resolve() == other.resolve() for other in outputs) > 1:
+            raise InputError(f"{path} is named for two outputs; choose another name for one.")
 
 
 def find_head_in_file(

@@ -11,7 +11,7 @@ from . import cyclegan, picture_files
 from .bundle import load_bundle
 from .ellipse import Ellipse
 from .errors import InputError
-from .fetal_bridge import BridgeSettings, load_pair, translate_frames
+from .fetal_bridge import BridgeSettings, load_pair, residual_frames, translate_frames
 from .frame import HeadFrame, normalise_head
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, find_head
@@ -46,11 +46,14 @@ class FrameMethod:
         translate: frames float32 [B, 1, 128, 128] in [-1, 1] to the same, on the CPU.
         bundles: names of the bundles, with the SHA-256 of their weights.
         cautions: what the user of a result should be told.
+        residual: frames and what became of them to where they disagree, 0 .. 2, or None for a
+            method that cannot go back.
     """
 
     translate: Callable[[torch.Tensor, Progress], torch.Tensor]
     bundles: dict[str, str]
     cautions: tuple[str, ...]
+    residual: Optional[Callable[[torch.Tensor, torch.Tensor, Progress], torch.Tensor]] = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,14 @@ class SliceTranslation:
         head: as found or given.
         bundles: names of the bundles used, with the SHA-256 of their weights.
         warnings: sentences that the user should read.
+        residual: float32 [1, rows, columns], 0 outside the head, where it was asked for.
     """
 
     array: np.ndarray
     head: Head
     bundles: dict[str, str]
     warnings: tuple[str, ...]
+    residual: Optional[np.ndarray] = None
 
 
 def translate_slice(
@@ -76,6 +81,7 @@ def translate_slice(
     device: str,
     hint: HeadHint,
     progress: Progress,
+    residual: bool = False,
 ) -> SliceTranslation:
     """Translate one slice of fetal ultrasound.
 
@@ -84,7 +90,8 @@ def translate_slice(
         settings: of the method.
         device: "cpu", "cuda" or "mps".
         hint: about the head.
-        progress: phases "load" and "head", then "encode" and "decode", or "generate".
+        progress: phases "load" and "head", then "encode" and "decode", or "generate"; "residual".
+        residual: whether to compute it too, where the method can be gone back.
 
     Raises:
         InputError: if the volume has several slices, no head is found, the bundles do not fit, or
@@ -95,8 +102,8 @@ def translate_slice(
 
     if not volume.is_slice:
         raise InputError(
-            f"The method {settings.method!r} translates one slice and the volume has "
-            f"{volume.grid.size[2]}; give a single slice, or use the method 'pix2pix3d'."
+            f"One slice is translated here and the volume has {volume.grid.size[2]}; give a "
+            "single slice, or use translate_stack."
         )
     with progress.phase("load"):
         method = load_method(settings, device)
@@ -109,7 +116,12 @@ def translate_slice(
     if hint is None:
         bundles[HEAD_BUNDLE] = load_bundle(HEAD_BUNDLE, device).sha256
     array = frame.to_source(to_mri_values(y[0, 0].numpy()))[None]
-    return SliceTranslation(array, head, bundles, (*head.warnings, *method.cautions))
+    differs = None
+    if residual and method.residual:
+        inconsistent = method.residual(x0[None, None], y, progress)[0, 0].numpy() * 127.5
+        differs = frame.to_source(np.where(frame.mask, inconsistent, 0))[None]
+    warnings = (*head.warnings, *method.cautions)
+    return SliceTranslation(array, head, bundles, warnings, differs)
 
 
 def load_method(settings: Union[BridgeSettings, OnePass], device: str) -> FrameMethod:
@@ -131,6 +143,7 @@ def load_method(settings: Union[BridgeSettings, OnePass], device: str) -> FrameM
         lambda x0, progress: translate_frames(x0, pair, settings, progress),
         pair.bundles,
         pair.cautions,
+        lambda x0, y, progress: residual_frames(x0, y, pair, settings, progress),
     )
 
 

@@ -17,6 +17,7 @@ from .errors import InputError
 from .fetal import HeadHint, OnePass, translate_slice
 from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
 from .files import atomic
+from .peak_memory import peak_memory_mib
 from .pix2pix3d import BUNDLE as PIX2PIX3D
 from .pix2pix3d import DEFAULT_MEMORY_GIB, translate_volume
 from .progress import CancelToken, Progress, ProgressCallback
@@ -29,6 +30,12 @@ METHODS = (*BRIDGES, CYCLEGAN, PIX2PIX3D)
 UNCERTAINTY = (
     "standard deviation of the pseudo-MRI over the volume as it is, mirrored along the sweep, "
     "mirrored laterally, and both: the spread of the model under flips, not its error"
+)
+
+RESIDUAL = (
+    "absolute difference of the ultrasound, scaled to 0 .. 255 inside the head, and of the "
+    "pseudo-MRI carried back to ultrasound: where the translation is not consistent with itself, "
+    "not where it is wrong"
 )
 
 
@@ -44,6 +51,7 @@ class Result:
         timings: seconds of each phase.
         uncertainty: where it was asked for, :data:`UNCERTAINTY` on the same grid, float32 in the
             units of `volume`.
+        residual: where it was asked for, :data:`RESIDUAL` on the same grid, float32 in 0 .. 255.
     """
 
     volume: Volume
@@ -51,6 +59,7 @@ class Result:
     warnings: list[str]
     timings: dict[str, float]
     uncertainty: Volume | None = None
+    residual: Volume | None = None
 
     def write(
         self,
@@ -58,20 +67,26 @@ class Result:
         provenance_path: Path | None = None,
         compress: bool = True,
         uncertainty_path: Path | None = None,
+        residual_path: Path | None = None,
     ) -> None:
         """Write the volume, and its provenance beside it as ``OUTPUT.json``; all or nothing.
 
         Raises:
-            InputError: as :meth:`Volume.write`; or no uncertainty was computed.
+            InputError: as :meth:`Volume.write`; or a map is to be written that was not computed.
         """
+        maps = (
+            ("uncertainty", self.uncertainty, uncertainty_path),
+            ("residual", self.residual, residual_path),
+        )
         with ExitStack() as files:
             record = files.enter_context(atomic(provenance_path or sidecar_path(output)))
             record.write_text(json.dumps(self.provenance, indent=2) + "\n", encoding="utf-8")
-            if uncertainty_path is not None:
-                if self.uncertainty is None:
-                    raise InputError("No uncertainty was computed; ask translate for it.")
-                beside = files.enter_context(atomic(uncertainty_path))
-                self.uncertainty.write(beside, compress=compress)
+            for name, computed, path in maps:
+                if path is None:
+                    continue
+                if computed is None:
+                    raise InputError(f"No {name} was computed; ask translate for it.")
+                computed.write(files.enter_context(atomic(path)), compress=compress)
             self.volume.write(output, compress=compress)
 
 
@@ -82,6 +97,7 @@ class _Made:
     parameters: dict[str, Any]
     warnings: tuple[str, ...] = ()
     spread: np.ndarray | None = None
+    residual: np.ndarray | None = None
 
 
 def translate(
@@ -96,6 +112,7 @@ def translate(
     head: HeadHint = None,
     memory_gib: float = DEFAULT_MEMORY_GIB,
     uncertainty: bool = False,
+    residual: bool = False,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> Result:
@@ -116,6 +133,7 @@ def translate(
             but the head in it, or None to look for it. Not used by "pix2pix3d".
         memory_gib: that the process may take in all, in "pix2pix3d".
         uncertainty: whether to compute it too, in "pix2pix3d"; takes 4 times as long.
+        residual: whether to compute it too, in "ddic" and "ddib"; takes up to twice as long.
         progress: called with a :class:`~USToMRILib.progress.ProgressEvent` after every step.
         cancel: a token; at most one step passes after it is set.
 
@@ -128,6 +146,11 @@ def translate(
     if uncertainty and method != PIX2PIX3D:
         raise InputError(
             f"There is no uncertainty for the method {method!r}; use 'pix2pix3d' or leave it out."
+        )
+    if residual and method not in BRIDGES:
+        raise InputError(
+            f"There is no residual for the method {method!r}; use {' or '.join(BRIDGES)}, or "
+            "leave it out."
         )
     check_usable(volume)
     chosen = choose_device(device)
@@ -145,7 +168,7 @@ def translate(
             said = {"uncertainty": UNCERTAINTY} if uncertainty else {}
             hashes = {PIX2PIX3D: bundle.sha256}
             return _Made(done.array, hashes, said, bundle.cautions, done.spread)
-        return _translate_fetal(volume, settings, on, head, tracker)
+        return _translate_slice(volume, settings, on, head, tracker, residual)
 
     made, used, fallback = _with_fallback(compute, chosen)
     warnings = [*made.warnings, *fallback]
@@ -153,26 +176,34 @@ def translate(
     provenance = make_provenance(volume, method, parameters, made.bundles, used)
     provenance["warnings"] = warnings
     provenance["timings_s"] = {name: round(s, 3) for name, s in tracker.timings.items()}
+    peak = peak_memory_mib(used)
+    provenance["peak_memory_mib"] = None if peak is None else round(peak)
     fields = header_fields(provenance)
+
+    def beside(name: str, array: np.ndarray | None) -> Volume | None:
+        said = f"{name} of a {fields['description']}"
+        return (
+            None if array is None else Volume(array, volume.grid, {**fields, "description": said})
+        )
+
     output = Volume(made.array, volume.grid, fields)
-    spread = None
-    if made.spread is not None:
-        said = f"UNCERTAINTY of a {fields['description']}"
-        spread = Volume(made.spread, volume.grid, {**fields, "description": said})
-    return Result(output, provenance, warnings, tracker.timings, spread)
+    maps = beside("UNCERTAINTY", made.spread), beside("RESIDUAL", made.residual)
+    return Result(output, provenance, warnings, tracker.timings, *maps)
 
 
-def _translate_fetal(
+def _translate_slice(
     volume: Volume,
     settings: BridgeSettings | OnePass,
     device: str,
     head: HeadHint,
     progress: Progress,
+    residual: bool,
 ) -> _Made:
-    done = translate_slice(volume, settings, device, head, progress)
+    done = translate_slice(volume, settings, device, head, progress, residual)
     ellipse = done.head.ellipse
     parameters = {
         **settings.parameters,
+        **({"residual": RESIDUAL} if residual else {}),
         "head": {
             "centre_mm": ellipse.centre,
             "semi_axes_mm": ellipse.semi_axes,
@@ -180,7 +211,7 @@ def _translate_fetal(
             "circumference_mm": ellipse.circumference_mm,
         },
     }
-    return _Made(done.array, done.bundles, parameters, done.warnings)
+    return _Made(done.array, done.bundles, parameters, done.warnings, residual=done.residual)
 
 
 def _seed(seed: int) -> None:
