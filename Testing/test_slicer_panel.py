@@ -467,7 +467,7 @@ def test_all_time_points_are_offered_for_a_sequence(section: Any) -> None:
     assert not section.ui.allFramesCheckBox.isHidden()
     section.ui.allFramesCheckBox.checked = True
     press_translate(section)
-    (output,) = [node for node in outputs() if node.GetScene() is slicer.mrmlScene]
+    (output,) = outputs()
     assert browser.GetSequenceNode(output).GetNumberOfDataNodes() == 2
 
 
@@ -495,7 +495,7 @@ def test_choices_are_the_librarys(section: Any) -> None:
 def test_panel_fits_a_narrow_column(section: Any) -> None:
     """400 pixels suffice, every control has a tooltip, and the tab key goes from top to bottom."""
     form = section.ui.translateButton.parent()
-    assert form.minimumSizeHint.width() <= 400
+    assert form.minimumSizeHint().width() <= 400
     controls = [
         child
         for child in vars(section.ui).values()

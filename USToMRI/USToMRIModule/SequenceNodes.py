@@ -52,8 +52,9 @@ def publishSequence(
         fillNode(node, result, Place(frameNode, place.start))
         made.SetDataNodeAtValue(node, sequence.node.GetNthIndexValue(index))
     browser = sequence.browser
-    browser.AddSynchronizedSequenceNode(made)
-    browser.AddProxyNode(outputNode, made, False)
-    browser.SetOverwriteProxyName(made, False)
-    browser.SetSaveChanges(made, False)
+    with slicer.util.NodeModify(browser):  # else a volume of Slicer's own is made to show it
+        browser.AddSynchronizedSequenceNode(made)
+        browser.AddProxyNode(outputNode, made, False)
+        browser.SetOverwriteProxyName(made, False)
+        browser.SetSaveChanges(made, False)
     return outputNode
