@@ -70,11 +70,12 @@ class OneClick(VTKObservationMixin):
             interaction.SwitchToViewTransformMode()
 
     def _endSoon(self, caller: Any, event: str) -> None:
-        qt.QTimer.singleShot(0, self._end)
+        point = self._point
+        qt.QTimer.singleShot(0, lambda: self._end(point))
 
-    def _end(self) -> None:
-        if self._point is None:
-            return
+    def _end(self, point: Any) -> None:
+        if point is None or point is not self._point:
+            return  # one click sends several events
         position = None
         if self._point.GetNumberOfDefinedControlPoints() > 0:
             position = self._point.GetNthControlPointPositionWorld(0)
