@@ -207,7 +207,10 @@ def images_by_name(folder: Path, what: str, problems: list[Problem]) -> dict[str
     """
     found: dict[str, list[Path]] = {}
     for name, paths in _by_stem(_files(folder), _IMAGE_SUFFIXES).items():
-        found.setdefault(name.split(_SYNTHETIC_ENDING)[0], []).extend(paths)
+        source, ending, _ = name.partition(_SYNTHETIC_ENDING)
+        # `ustomri batch` keeps the suffix of what it translated: b.png_SYNTHETIC_MRI_ddic.nrrd.
+        case = _without_suffix(source, _IMAGE_SUFFIXES) if ending else source
+        found.setdefault(case, []).extend(paths)
     return _only_ones(found, what, problems)
 
 
@@ -287,10 +290,16 @@ def _files(folder: Path) -> list[Path]:
 def _by_stem(paths: Iterable[Path], suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in paths:
-        fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
-        if fitting:
-            found.setdefault(path.name[: -len(max(fitting, key=len))], []).append(path)
+        stem = _without_suffix(path.name, suffixes)
+        if stem != path.name:
+            found.setdefault(stem, []).append(path)
     return found
+
+
+def _without_suffix(name: str, suffixes: tuple[str, ...]) -> str:
+    """Return the name without the longest suffix that it ends with."""
+    fitting = [suffix for suffix in suffixes if name.lower().endswith(suffix)]
+    return name[: -len(max(fitting, key=len))] if fitting else name
 
 
 def _only_ones(found: dict[str, list[Path]], what: str, problems: list[Problem]) -> dict[str, Path]:

@@ -36,8 +36,6 @@ STRUCTURES = {
 
 ULTRASOUND_FOLDER, MRI_FOLDER = "ultrasound", "pseudo_mri"
 
-# `ustomri batch` and Slicer add this to the name of the ultrasound.
-_SYNTHETIC_ENDING = "_SYNTHETIC"
 _LONGEST_SIDE = 1024
 _MARGIN = 0.06
 _MARK = "SYNTHETIC, NOT AN MRI SCAN"
@@ -58,7 +56,7 @@ def read_pairs(folder: Path) -> tuple[list[StudyPair], list[str]]:
 
     Args:
         folder: holds the folders ``ultrasound`` and ``pseudo_mri``, whose files have the same names
-            up to the suffix; the pseudo-MRI's may go on with ``_SYNTHETIC...``.
+            up to the suffix, or to the ``_SYNTHETIC...`` that ``ustomri batch`` adds.
 
     Returns:
         The pairs by name, and a sentence for everything that has no partner or cannot be used.
@@ -67,10 +65,9 @@ def read_pairs(folder: Path) -> tuple[list[StudyPair], list[str]]:
         InputError: if the folders are not there or hold no usable pair.
     """
     problems: list[Problem] = []
-    ultrasounds, synthetic = (
+    ultrasounds, mris = (
         images_by_name(folder / name, name, problems) for name in (ULTRASOUND_FOLDER, MRI_FOLDER)
     )
-    mris = {name.split(_SYNTHETIC_ENDING)[0]: path for name, path in synthetic.items()}
     texts = [f"{problem.case}: {problem.text}" for problem in problems]
     texts += [f"{name}: there is no pseudo-MRI." for name in sorted(ultrasounds.keys() - mris)]
     texts += [f"{name}: there is no ultrasound." for name in sorted(mris.keys() - ultrasounds)]
