@@ -22,7 +22,7 @@ from slicer.i18n import tr as _
 from .ProcessTree import killProcessTree
 
 # A cancelled command that has not ended by then is ended with its process.
-_PATIENCE_MS = 700
+_PATIENCE_MS = 500
 
 
 class WorkerError(RuntimeError):
