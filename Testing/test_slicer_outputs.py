@@ -273,6 +273,28 @@ def test_a_picture_without_pixel_size_is_known() -> None:
     assert logic.reasonNotReady(node, None, "ddic") == ""
 
 
+def test_residual_map_lies_on_its_pseudo_mri() -> None:
+    """It goes with its output, and away when the output is made again without one."""
+
+    def with_residual(volume: Volume, method: str, residual: bool = False) -> Result:
+        made = halved(volume, method)
+        return made._replace(residual=made.volume) if residual else made
+
+    node = add_ultrasound(2, 3, 4)
+    node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
+    logic = USToMRILogic(with_residual)
+    output = logic.translate(node, residual=True)
+    residual = output.GetNodeReference(OutputNodes.RESIDUAL_ROLE)
+    assert residual.GetName() == "US SYNTHETIC MRI (DDIC) residual"
+    assert residual.GetAttribute("USToMRI.synthetic") == "true"
+    np.testing.assert_array_equal(
+        volumes.world_position(residual, (3, 2, 1)), volumes.world_position(node, (3, 2, 1))
+    )
+    logic.translate(node, output)
+    assert output.GetNodeReference(OutputNodes.RESIDUAL_ROLE) is None
+    assert residual.GetScene() is None
+
+
 def test_record_of_a_removed_output_is_no_trouble() -> None:
     """An output may be overwritten after its record and its mark were deleted."""
     node = add_ultrasound(2, 3, 4)
