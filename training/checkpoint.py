@@ -22,6 +22,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """The random numbers of one step, the same however often the run was stopped before it."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """The random numbers of one step, the same however often the run was stopped before it.
+
+    Args:
+        seed: of the run.
+        step: from 0; -1 for what belongs to no step.
+        rank: of the process, each of which draws its own batch.
+    """
+    # The CPU's generator looks at the lowest 32 bits only.
+    return torch.Generator().manual_seed(seed * 1_000_003 + step + rank * 300_000_007)

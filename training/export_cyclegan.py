@@ -140,7 +140,7 @@ def make_card(metadata: dict[str, Any], note: str) -> str:
 
 def main() -> None:
     """Make the bundle cyclegan_fetal of a training run."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
     add_data_option(parser)
     parser.add_argument("--work", type=Path, default=Path("runs/cyclegan"), help="run's folder")
     parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")

@@ -15,8 +15,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run_record(seed: int) -> dict[str, Any]:
+def run_record(seed: int, processes: int = 1) -> dict[str, Any]:
     """The record of the running command.
+
+    Args:
+        seed: of its random numbers.
+        processes: that ``torchrun`` started for it; each has its own batch.
 
     Returns:
         ``command`` as typed, ``commit`` of this checkout (``dirty`` when tracked files differ from
@@ -28,6 +32,7 @@ def run_record(seed: int) -> dict[str, Any]:
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "training")),
         "date": datetime.date.today().isoformat(),
         "seed": seed,
+        **({"processes": processes} if processes > 1 else {}),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "monai", "numpy", "SimpleITK")},

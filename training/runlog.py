@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from training.parallel import ALONE, Ranks
 
 LOG_FILE = "log.jsonl"
 
@@ -18,9 +21,13 @@ class RunLog:
         work: folder of the run.
         step: from which the run goes on; what the log says about later steps is dropped, for they
             will be taken again.
+        ranks: the processes of the run; only the first one writes.
     """
 
-    def __init__(self, work: Path, step: int) -> None:
+    def __init__(self, work: Path, step: int, ranks: Ranks = ALONE) -> None:
+        self._open = ranks.first
+        if not self._open:
+            return
         _forget_after(work / LOG_FILE, step)
         self._lines = (work / LOG_FILE).open("a")
         self._events = SummaryWriter(str(work / "tensorboard"), purge_step=step + 1)
@@ -37,8 +44,14 @@ class RunLog:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._lines.close()
-        self._events.close()
+        if self._open:
+            self._lines.close()
+            self._events.close()
+
+
+def progress_bar(step: int, steps: int, ranks: Ranks = ALONE) -> tqdm:
+    """The steps from ``step`` on, with the time that remains; only the first process shows it."""
+    return tqdm(range(step, steps), initial=step, total=steps, unit="step", disable=not ranks.first)
 
 
 def read_log(work: Path) -> list[dict[str, float]]:

@@ -145,7 +145,9 @@ def compare(
     )
     return {
         "texture": rows,
-        "auc_real_or_simulated": round(told_apart(*textures, [*subjects[0], *subjects[1]]), 3),
+        "auc_real_or_simulated": round(
+            told_apart(textures[0], textures[1], [*subjects[0], *subjects[1]]), 3
+        ),
         "auc_real_or_real": round(control, 3),
     }
 

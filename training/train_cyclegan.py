@@ -18,14 +18,14 @@ import torch
 from monai.losses import PatchAdversarialLoss
 from monai.utils import convert_to_tensor
 from torch.nn.functional import l1_loss
-from tqdm import tqdm
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.cyclegan_net import ResNetGenerator, make_discriminator
 from training.data import add_data_option
 from training.fetal_slices import DOMAINS, contact_sheet
+from training.parallel import ALONE, Ranks, start_ranks
 from training.runinfo import append_record, run_record
-from training.runlog import RunLog
+from training.runlog import RunLog, progress_bar
 from training.train_eps import augmentation, prepared_slices
 
 OTHER = {"us": "mri", "mri": "us"}
@@ -78,13 +78,19 @@ class CycleGanTrainer:
         config: of the run.
         slices: of each domain, float32 [N, 128, 128] in [-1, 1].
         device: where to train.
+        ranks: the processes that train together.
     """
 
     def __init__(
-        self, config: CycleGanConfig, slices: dict[str, np.ndarray], device: torch.device
+        self,
+        config: CycleGanConfig,
+        slices: dict[str, np.ndarray],
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.step = config, device, 0
+        self.ranks = ranks
         # Under the name of the domain that a generator draws and a discriminator judges.
         self.generators = torch.nn.ModuleDict(
             {domain: ResNetGenerator(config.width, config.blocks) for domain in DOMAINS}
@@ -109,7 +115,7 @@ class CycleGanTrainer:
 
     def train_step(self) -> dict[str, float]:
         """Take one step of the generators and one of the discriminators; return the losses."""
-        generator = step_generator(self.config.seed, self.step)
+        generator = step_generator(self.config.seed, self.step, self.ranks.rank)
         real = {domain: self._batch(domain, generator) for domain in DOMAINS}
         for optimiser in self.optimisers.values():
             optimiser.param_groups[0]["lr"] = self.config.learning_rate * self._rate()
@@ -182,6 +188,7 @@ class CycleGanTrainer:
     def _descend(self, name: str, loss: torch.Tensor) -> None:
         self.optimisers[name].zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.average_gradients(self._nets()[name])
         self.optimisers[name].step()
 
     @torch.no_grad()
@@ -255,10 +262,12 @@ def train(
     shown = spread(validation)
     steps, recent = trainer.config.steps, []
     tenth = max(1, steps // 10)
-    bar = tqdm(range(trainer.step, steps), initial=trainer.step, total=steps, unit="step")
-    with RunLog(work, trainer.step) as log:
+    bar = progress_bar(trainer.step, steps, trainer.ranks)
+    with RunLog(work, trainer.step, trainer.ranks) as log:
         for _ in bar:
             recent.append(trainer.train_step())
+            if not trainer.ranks.first:
+                continue
             figures: dict[str, float] = {}
             if trainer.step % log_every == 0:
                 figures = {name: float(np.mean([r[name] for r in recent])) for name in recent[0]}
@@ -273,7 +282,7 @@ def train(
 
 def main() -> None:
     """Train the CycleGAN between fetal head ultrasound and fetal MRI."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
     add_data_option(parser)
     parser.add_argument("--work", type=Path, default=Path("runs/cyclegan"), help="run's folder")
     parser.add_argument("--steps", type=int, default=20_000)
@@ -284,17 +293,20 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
-    parts = {
-        part: {d: prepared_slices(options.data, d, part, options.work) for d in DOMAINS}
-        for part in ("train", "validation")
-    }
+    ranks, device = start_ranks()
+    with ranks.first_alone():
+        parts = {
+            part: {d: prepared_slices(options.data, d, part, options.work) for d in DOMAINS}
+            for part in ("train", "validation")
+        }
     config = CycleGanConfig(options.steps, options.batch, seed=options.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = CycleGanTrainer(config, parts["train"], device)
+    trainer = CycleGanTrainer(config, parts["train"], device, ranks)
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
-    append_record(options.work / "run.json", run_record(options.seed), trainer.step)
+    if ranks.first:
+        record = run_record(options.seed, ranks.count)
+        append_record(options.work / "run.json", record, trainer.step)
     train(trainer, parts["validation"], options.work)
 
 

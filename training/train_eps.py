@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
 from training.eps_net import EpsNet
 from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
+from training.parallel import ALONE, Ranks, start_ranks
 from training.runinfo import append_record, run_record
+from training.runlog import RunLog, progress_bar
 from USToMRILib.schedule import Schedule
 
 # Of the sampler that draws them.
@@ -72,11 +73,18 @@ class EpsTrainer:
         config: of the run.
         slices: float32 [N, 128, 128] in [-1, 1].
         device: where to train.
+        ranks: the processes that train together.
     """
 
-    def __init__(self, config: EpsConfig, slices: np.ndarray, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: EpsConfig,
+        slices: np.ndarray,
+        device: torch.device,
+        ranks: Ranks = ALONE,
+    ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device = config, device
+        self.config, self.device, self.ranks = config, device, ranks
         self.schedule = Schedule.cosine()
         self.net = EpsNet(config.width, self.schedule).to(device)
         self.ema = EpsNet(config.width, self.schedule).to(device).requires_grad_(False)
@@ -91,7 +99,7 @@ class EpsTrainer:
     def train_step(self) -> float:
         """One optimiser step; returns the multi-scale loss."""
         config = self.config
-        generator = step_generator(config.seed, self.step)
+        generator = step_generator(config.seed, self.step, self.ranks.rank)
         x0 = self._batch(generator).to(self.device)
         t = self._levels(len(x0), generator)
         eps = torch.randn(x0.shape, generator=generator)
@@ -101,6 +109,7 @@ class EpsTrainer:
             loss = self.net.multiscale_loss(x0, t.to(self.device), eps.to(self.device))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.average_gradients(self.net)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
@@ -204,21 +213,22 @@ def train(trainer: EpsTrainer, validation: np.ndarray, work: Path, log_every: in
     """Run to the last step; ten times on the way validate and draw samples into ``work``."""
     config, losses = trainer.config, []
     tenth = max(1, config.steps // 10)
-    with (work / "log.jsonl").open("a") as log:
-        for _ in tqdm(range(trainer.step, config.steps), initial=trainer.step, total=config.steps):
+    bar = progress_bar(trainer.step, config.steps, trainer.ranks)
+    with RunLog(work, trainer.step, trainer.ranks) as log:
+        for _ in bar:
             losses.append(trainer.train_step())
+            if not trainer.ranks.first:
+                continue
             entry: dict[str, float] = {}
             if trainer.step % log_every == 0:
-                entry = {"step": trainer.step, "loss": float(np.mean(losses))}
+                entry = {"loss": float(np.mean(losses))}
                 losses.clear()
             if trainer.step % tenth == 0 or trainer.step == config.steps:
-                entry["step"] = trainer.step
                 entry["validation_loss"] = trainer.validation_loss(validation)
                 contact_sheet(trainer.samples(8), work / f"samples_{trainer.step:06d}.png")
                 save_checkpoint(work / "checkpoint.pt", trainer.state())
             if entry:
-                log.write(json.dumps(entry) + "\n")
-                log.flush()
+                log.write(trainer.step, entry)
 
 
 def prepared_slices(data: Path, domain: str, part: str, cache: Path) -> np.ndarray:
@@ -231,7 +241,7 @@ def prepared_slices(data: Path, domain: str, part: str, cache: Path) -> np.ndarr
 
 def main() -> None:
     """Train an eps-network on fetal head slices."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--domain", choices=DOMAINS, required=True)
     add_data_option(parser)
     parser.add_argument("--work", type=Path, help="folder of this run; default: runs/eps_DOMAIN")
@@ -246,17 +256,19 @@ def main() -> None:
     work = options.work or Path("runs") / f"eps_{options.domain}"
     work.mkdir(parents=True, exist_ok=True)
     config = EpsConfig(options.domain, options.steps, options.batch, seed=options.seed)
-    slices = prepared_slices(options.data, options.domain, "train", work)
-    validation = prepared_slices(options.data, options.domain, "validation", work)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = EpsTrainer(config, slices, device)
-    checkpoint, record = work / "checkpoint.pt", run_record(options.seed)
+    ranks, device = start_ranks()
+    with ranks.first_alone():
+        slices = prepared_slices(options.data, options.domain, "train", work)
+        validation = prepared_slices(options.data, options.domain, "validation", work)
+    trainer = EpsTrainer(config, slices, device, ranks)
+    checkpoint, record = work / "checkpoint.pt", run_record(options.seed, ranks.count)
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
     elif options.start_from:
         trainer.start_from(load_checkpoint(options.start_from / "checkpoint.pt"))
         record["started_from"] = json.loads((options.start_from / "run.json").read_text())
-    append_record(work / "run.json", record, trainer.step)
+    if ranks.first:
+        append_record(work / "run.json", record, trainer.step)
     train(trainer, validation, work)
 
 

@@ -19,16 +19,16 @@ import numpy as np
 import torch
 from monai.losses import PatchAdversarialLoss
 from torch.nn.functional import l1_loss
-from tqdm import tqdm
 
 from training.adult_pairs import Pair, cached_pairs
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import VARIABLE, add_data_option
 from training.image_metrics import similarity
+from training.parallel import ALONE, Ranks, start_ranks
 from training.pix2pix3d_net import Generator, make_discriminator
 from training.prepare_pairs import prepared_pairs
 from training.runinfo import append_record, run_record
-from training.runlog import RunLog
+from training.runlog import RunLog, progress_bar
 from training.splits import read_split
 from USToMRILib.intensity import rescale
 from USToMRILib.pix2pix3d import ultrasound_range
@@ -136,11 +136,18 @@ class Pix2PixTrainer:
         config: of the run.
         pairs: to train on.
         device: where to train.
+        ranks: the processes that train together.
     """
 
-    def __init__(self, config: Pix2PixConfig, pairs: Sequence[Pair], device: torch.device) -> None:
+    def __init__(
+        self,
+        config: Pix2PixConfig,
+        pairs: Sequence[Pair],
+        device: torch.device,
+        ranks: Ranks = ALONE,
+    ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device = config, device
+        self.config, self.device, self.ranks = config, device, ranks
         self.sampler = PatchSampler(pairs, config.patch)
         self.generator = Generator(config.width).to(device)
         self.discriminator = make_discriminator(config.discriminator_width).to(device)
@@ -163,16 +170,17 @@ class Pix2PixTrainer:
     def train_step(self) -> dict[str, float]:
         """Take one step of the discriminator and one of the generator; return the losses."""
         config = self.config
-        generator = step_generator(config.seed, self.step)
+        generator = step_generator(config.seed, self.step, self.ranks.rank)
         seed = int(torch.randint(2**31, (), generator=generator))
         batch = self.sampler.draw(config.batch, seed)
         ultrasound, mri, cone = (
             part.to(self.device) for part in (batch.ultrasound, batch.mri, batch.cone)
         )
         self._set_rates()
-        fake = torch.where(cone, self.generator(ultrasound), -1.0)
-        losses = {"discriminator": self._discriminator_step(ultrasound, mri, fake.detach())}
-        losses.update(self._generator_step(ultrasound, mri, fake, cone))
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            fake = torch.where(cone, self.generator(ultrasound), -1.0)
+            losses = {"discriminator": self._discriminator_step(ultrasound, mri, fake.detach())}
+            losses.update(self._generator_step(ultrasound, mri, fake, cone))
         self.step += 1
         self._average()
         return losses
@@ -189,6 +197,7 @@ class Pix2PixTrainer:
         loss = 0.5 * (real_loss + fake_loss)
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.average_gradients(self.discriminator)
         self.discriminator_optimiser.step()
         return float(loss.detach())
 
@@ -204,6 +213,8 @@ class Pix2PixTrainer:
         total = gan + self.config.l1_weight * l1
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
+        self.ranks.average_gradients(self.generator)
+        self.ranks.average_buffers(self.generator)
         self.optimiser.step()
         return {
             "gan": float(gan.detach()),
@@ -286,10 +297,12 @@ def train(
     """Run to the last step; log losses, and the similarity at every tenth of the run."""
     steps, recent = trainer.config.steps, []
     tenth = max(1, steps // 10)
-    bar = tqdm(range(trainer.step, steps), initial=trainer.step, total=steps, unit="step")
-    with RunLog(work, trainer.step) as log:
+    bar = progress_bar(trainer.step, steps, trainer.ranks)
+    with RunLog(work, trainer.step, trainer.ranks) as log:
         for _ in bar:
             recent.append(trainer.train_step())
+            if not trainer.ranks.first:
+                continue
             entry: dict[str, float] = {}
             if trainer.step % log_every == 0 or trainer.step == steps:
                 entry = {name: float(np.mean([r[name] for r in recent])) for name in recent[0]}
@@ -335,7 +348,7 @@ def _pairs_of(part: str, options: argparse.Namespace, config: Pix2PixConfig) -> 
 
 def main() -> None:
     """Train the 3D pix2pix on simulated pairs, or on prepared ones."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
     add_options(parser)
     options = parser.parse_args()
     if not (options.data or options.pairs):
@@ -348,17 +361,20 @@ def main() -> None:
     if options.smoke:
         config = replace(config, batch=1, width=4, discriminator_width=4, pairs_per_head=1)
     options.work.mkdir(parents=True, exist_ok=True)
-    pairs, held_out = (_pairs_of(part, options, config) for part in ("train", "validation"))
+    ranks, device = start_ranks()
+    with ranks.first_alone():
+        pairs, held_out = (_pairs_of(part, options, config) for part in ("train", "validation"))
     validation = PatchSampler(held_out, config.patch).fixed(3)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Pix2PixTrainer(config, pairs, device)
+    trainer = Pix2PixTrainer(config, pairs, device, ranks)
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists() != options.resume:
         found = "has a" if checkpoint.exists() else "has no"
         parser.error(f"{options.work} {found} checkpoint; add or drop --resume, or change --work")
     if options.resume:
         trainer.load(load_checkpoint(checkpoint))
-    append_record(options.work / "run.json", run_record(options.seed), trainer.step)
+    if ranks.first:
+        record = run_record(options.seed, ranks.count)
+        append_record(options.work / "run.json", record, trainer.step)
     train(trainer, validation, options.work, checkpoint_every=options.checkpoint_every)
 
 
