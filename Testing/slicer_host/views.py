@@ -40,7 +40,7 @@ class SliceView:
         self._renderer = vtk.vtkRenderer()
         self._renderer.GetActiveCamera().ParallelProjectionOn()
         self._window.AddRenderer(self._renderer)
-        self._add_image()
+        self._mapper = self._add_image()
         self._interactor = vtk.vtkGenericRenderWindowInteractor()
         self._interactor.SetRenderWindow(self._window)
         self._interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
@@ -59,6 +59,7 @@ class SliceView:
     def render(self) -> None:
         """Draw the view."""
         self.logic.UpdatePipeline()
+        self._mapper.SetInputConnection(self.logic.GetImageDataConnection())
         self._window.Render()
 
     def pixels(self) -> np.ndarray:
@@ -111,15 +112,15 @@ class SliceView:
         self._interactor.InvokeEvent(event)
         self.render()
 
-    def _add_image(self) -> None:
+    def _add_image(self) -> Any:
         mapper = vtk.vtkImageMapper()
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)
-        mapper.SetInputConnection(self.logic.GetImageDataConnection())
         actor = vtk.vtkActor2D()
         actor.SetMapper(mapper)
         actor.SetLayerNumber(0)
         self._renderer.AddViewProp(actor)
+        return mapper
 
     def _make_managers(self, application_logic: Any) -> Any:
         scene = self.node.GetScene()
