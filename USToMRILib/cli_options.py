@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from .device import DEVICES
 from .fetal_bridge import DEFAULT_SOLVER, STEPS
+from .fetal_volume import AXES
 from .pix2pix3d import DEFAULT_MEMORY_GIB
 from .progress import CancelToken, ProgressEvent
 from .similarity import PEARSON, SIMILARITIES
@@ -57,6 +58,11 @@ def add_method(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
+        "--axis",
+        default="auto",
+        help=f"across the slices of a volume: {', '.join(AXES)}; default: auto",
+    )
+    command.add_argument(
         "--memory",
         dest="memory_gib",
         type=float,
@@ -69,7 +75,7 @@ def add_method(command: argparse.ArgumentParser) -> None:
 
 def method_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """What :func:`add_method` added, the device aside, as arguments of ``translate``."""
-    names = ("method", "steps", "solver", "similarity", "seed", "memory_gib")
+    names = ("method", "steps", "solver", "similarity", "seed", "axis", "memory_gib")
     return {name: getattr(options, name) for name in names}
 
 

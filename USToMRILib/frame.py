@@ -104,15 +104,27 @@ def _resample(image: sitk.Image, grid: sitk.Image, interpolator: int) -> np.ndar
     return sitk.GetArrayFromImage(moved)
 
 
-def normalise_head(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Scale an ultrasound frame to [-1, 1], -1 outside the head.
-
-    Black and white are the 1st and the 97th percentile inside the head.
+def head_limits(frame: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+    """Black and white of an ultrasound frame: the 1st and the 97th percentile inside the head.
 
     The skull is a few per cent of the head's pixels and far brighter than the brain; left to set
     white, it would press the brain into the darkest fifth of the range.
     """
     black, white = np.percentile(frame[mask], [1.0, 97.0])
+    return float(black), float(white)
+
+
+def normalise_head(
+    frame: np.ndarray, mask: np.ndarray, limits: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Scale an ultrasound frame to [-1, 1], -1 outside the head.
+
+    Args:
+        frame: [128, 128].
+        mask: inside the head.
+        limits: black and white; those of :func:`head_limits` where None.
+    """
+    black, white = limits or head_limits(frame, mask)
     return np.where(mask, rescale(frame, black, white), BACKGROUND)
 
 

@@ -74,12 +74,17 @@ class Head:
         Raises:
             InputError: if the mask is empty or does not lie on the volume's grid.
         """
-        if not mask.grid.is_close(volume.grid):
-            raise InputError(
-                f"The head mask has the grid {mask.grid.size} and the image {volume.grid.size} or "
-                "they lie apart; give a mask drawn on this image."
-            )
+        check_mask(mask, volume)
         return cls.from_ellipse(Ellipse.from_mask(mask.array[0], mask.grid.spacing[:2]), volume)
+
+
+def check_mask(mask: Volume, volume: Volume) -> None:
+    """Raise InputError unless a head mask lies on the volume's grid."""
+    if not mask.grid.is_close(volume.grid):
+        raise InputError(
+            f"The head mask has the grid {mask.grid.size} and the image {volume.grid.size} or "
+            "they lie apart; give a mask drawn on this image."
+        )
 
 
 def find_head(volume: Volume, device: str = "cpu") -> Head:

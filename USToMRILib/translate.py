@@ -16,6 +16,7 @@ from .device import choose_device
 from .errors import InputError
 from .fetal import HeadHint, OnePass, translate_slice
 from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
+from .fetal_volume import translate_stack
 from .files import atomic
 from .peak_memory import peak_memory_mib
 from .pix2pix3d import BUNDLE as PIX2PIX3D
@@ -110,6 +111,7 @@ def translate(
     similarity: str = PEARSON,
     seed: int = 0,
     head: HeadHint = None,
+    axis: str = "auto",
     memory_gib: float = DEFAULT_MEMORY_GIB,
     uncertainty: bool = False,
     residual: bool = False,
@@ -119,7 +121,7 @@ def translate(
     """Translate brain ultrasound to a pseudo-MRI that lies where the ultrasound lies.
 
     Args:
-        volume: ultrasound; any volume for "pix2pix3d", one slice for the other methods.
+        volume: ultrasound; the methods but "pix2pix3d" translate it slice by slice.
         method: one of :data:`METHODS`.
         device: "auto", "cpu", "cuda" or "mps".
         steps: of the diffusion each way, 2 .. 1000; the solver's
@@ -131,6 +133,9 @@ def translate(
         seed: of the random numbers; today's methods draw none.
         head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
             but the head in it, or None to look for it. Not used by "pix2pix3d".
+        axis: of the array across the slices, "k", "j" or "i", of volumes of several slices;
+            "auto" takes the one with clearly thicker slices, else the one along which most heads
+            are found. Not used by "pix2pix3d".
         memory_gib: that the process may take in all, in "pix2pix3d".
         uncertainty: whether to compute it too, in "pix2pix3d"; takes 4 times as long.
         residual: whether to compute it too, in "ddic" and "ddib"; takes up to twice as long.
@@ -168,7 +173,9 @@ def translate(
             said = {"uncertainty": UNCERTAINTY} if uncertainty else {}
             hashes = {PIX2PIX3D: bundle.sha256}
             return _Made(done.array, hashes, said, bundle.cautions, done.spread)
-        return _translate_slice(volume, settings, on, head, tracker, residual)
+        if volume.is_slice:
+            return _translate_slice(volume, settings, on, head, tracker, residual)
+        return _translate_stack(volume, settings, on, head, tracker, axis, residual)
 
     made, used, fallback = _with_fallback(compute, chosen)
     warnings = [*made.warnings, *fallback]
@@ -211,6 +218,21 @@ def _translate_slice(
             "circumference_mm": ellipse.circumference_mm,
         },
     }
+    return _Made(done.array, done.bundles, parameters, done.warnings, residual=done.residual)
+
+
+def _translate_stack(
+    volume: Volume,
+    settings: BridgeSettings | OnePass,
+    device: str,
+    head: HeadHint,
+    progress: Progress,
+    axis: str,
+    residual: bool,
+) -> _Made:
+    done = translate_stack(volume, settings, device, head, progress, axis, residual)
+    said = {"residual": RESIDUAL} if residual else {}
+    parameters = {**settings.parameters, **said, **done.parameters}
     return _Made(done.array, done.bundles, parameters, done.warnings, residual=done.residual)
 
 

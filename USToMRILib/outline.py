@@ -1,0 +1,99 @@
+"""What neighbouring slices through one head have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .ellipse import Ellipse
+
+# Slices without an ellipse between two with one, up to so many mm, are filled in.
+_GAP_MM = 10.0
+# The outline of a skull changes little over this distance.
+_SMOOTH_MM = 4.0
+_MEDIAN_SLICES = 5
+
+
+def smooth_outline(found: Mapping[int, Ellipse], distance_mm: float) -> dict[int, Ellipse]:
+    """Draw one smooth outline through the ellipses of parallel slices.
+
+    Centre and second moments change smoothly from slice to slice, single slips are left out, and
+    all ellipses have one direction, the mean one: the midline of a head has the same in all.
+
+    Args:
+        found: ellipses by number of the slice.
+        distance_mm: between slices.
+
+    Returns:
+        An ellipse for every slice from the first to the last of the longest run without a large
+        gap; none where none was found.
+    """
+    from scipy.ndimage import gaussian_filter1d, median_filter
+
+    numbers = _longest_run(sorted(found), _GAP_MM / distance_mm)
+    if not numbers:
+        return {}
+    moments = np.array([_moments(found[n]) for n in numbers])
+    angle = _common_angle(moments)
+    every = np.arange(numbers[0], numbers[-1] + 1)
+    filled = np.stack([np.interp(every, numbers, column) for column in moments.T], axis=1)
+    steady = median_filter(filled, (min(_MEDIAN_SLICES, len(every)), 1), mode="nearest")
+    smooth = gaussian_filter1d(steady, _SMOOTH_MM / distance_mm, axis=0, mode="nearest")
+    return {int(n): _from_moments(row, angle) for n, row in zip(every, smooth)}
+
+
+def smooth_along(frames: np.ndarray, masks: np.ndarray, sigma: float) -> np.ndarray:
+    """Average frames with their neighbours, inside the heads only.
+
+    Args:
+        frames: float [n, rows, columns], of neighbouring slices.
+        masks: bool of the same shape, inside the head.
+        sigma: of the Gaussian in slices; 0 leaves the frames as they are.
+
+    Returns:
+        float32 of the same shape; outside the masks as before.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    if sigma <= 0:
+        return frames
+    inside = masks.astype(np.float32)
+    total = gaussian_filter1d(frames * inside, sigma, axis=0, mode="constant")
+    weight = gaussian_filter1d(inside, sigma, axis=0, mode="constant")
+    return np.where(masks, total / np.where(masks, weight, 1), frames).astype(np.float32)
+
+
+def _longest_run(numbers: list[int], gap: float) -> list[int]:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number - runs[-1][-1] <= max(gap, 1):
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return max(runs, key=len, default=[])
+
+
+def _moments(ellipse: Ellipse) -> list[float]:
+    """Centre (x, y), and the matrix (xx, xy, yy) of squared semi-axes along x and y."""
+    turn = ellipse.rotation
+    matrix = turn @ np.diag(np.square(ellipse.semi_axes)) @ turn.T
+    return [*ellipse.centre, matrix[0, 0], matrix[0, 1], matrix[1, 1]]
+
+
+def _common_angle(moments: np.ndarray) -> float:
+    """Direction of the long axis of all ellipses together, long ones and large ones first."""
+    xx, xy, yy = moments[:, 2:].sum(axis=0)
+    return float(np.arctan2(2 * xy, xx - yy) / 2)
+
+
+def _from_moments(row: np.ndarray, angle: float) -> Ellipse:
+    x, y, xx, xy, yy = row.tolist()
+    c, s = np.cos(angle), np.sin(angle)
+    along = c * c * xx + 2 * c * s * xy + s * s * yy
+    across = s * s * xx - 2 * c * s * xy + c * c * yy
+    # Where a slice is wider across than along, as near the top of the head, it is taken as round.
+    long, short = max(along, across), min(along, across)
+    if across > along:
+        long = short = (along + across) / 2
+    return Ellipse((x, y), (float(np.sqrt(long)), float(np.sqrt(short))), angle)
