@@ -56,7 +56,7 @@ def run(logic: USToMRILogic, *args: Any, **options: Any) -> tuple[Any, Any]:
     return reports[0]
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 240) -> None:
     """Let Qt work until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -95,14 +95,7 @@ def translate_file(
     """
     provenance_path = options.provenance or sidecar_path(options.output)
     volume = Volume.read(options.input, options.pixel_size, options.frame)
-    check_writable(options.output, volume.grid)
-    for path in (provenance_path, options.picture):
-        if path:
-            check_creatable(path)
-    maps = [path for path in (options.uncertainty, options.residual) if path]
-    for path in maps:
-        check_writable(path, volume.grid)
-    _check_distinct(options.input, [options.output, *maps])
+    _check_outputs(options, provenance_path, volume)
     result = translate(
         volume,
         device=options.device,
@@ -125,6 +118,17 @@ def translate_file(
 
         write_comparison(options.picture, volume, result)
     return {"provenance": result.provenance}
+
+
+def _check_outputs(options: argparse.Namespace, provenance_path: Path, volume: Volume) -> None:
+    """Raise InputError unless every file that is asked for can be written, before long work."""
+    maps = [path for path in (options.uncertainty, options.residual) if path]
+    for path in (options.output, *maps):
+        check_writable(path, volume.grid)
+    for path in (provenance_path, options.picture):
+        if path:
+            check_creatable(path)
+    _check_distinct(options.input, [options.output, *maps])
 
 
 def _check_distinct(source: Path, outputs: Sequence[Path]) -> None:
