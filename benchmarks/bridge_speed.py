@@ -43,7 +43,9 @@ def _as_trained(bundle: Bundle, device: str) -> torch.nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         net = torch.jit.load(str(models_dir() / bundle.name / WEIGHTS_FILE), map_location=device)
-    return net.requires_grad_(True).eval()
+    for parameter in net.parameters():
+        parameter.requires_grad_(True)
+    return net.eval()
 
 
 def reference_time(
