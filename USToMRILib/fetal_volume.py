@@ -39,7 +39,8 @@ _LIMITS_MM = 4.0  # over which grey levels change
 class Smoothing:
     """Gaussian averaging of neighbouring frames, as sigma in mm along the stack; 0 for none.
 
-    The defaults are chosen by measurement, benchmarks/fetal_volumes.md.
+    The defaults span about the thickness of an ultrasound beam; what they do to flicker and to
+    detail has not been measured.
     """
 
     ultrasound_mm: float = 1.0
