@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable
 from unittest.mock import patch
@@ -57,7 +57,8 @@ class Counted(torch.nn.Module):
 
     def __init__(self, net: torch.nn.Module) -> None:
         super().__init__()
-        self.net, self.shapes = net, []
+        self.net = net
+        self.shapes: list[tuple[int, ...]] = []
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.shapes.append(tuple(x.shape))
@@ -110,19 +111,19 @@ def compare(ultrasound: np.ndarray, bundle: Bundle, net: Counted) -> list[Row]:
         return translate_volume(volume, counted, Progress(), memory_gib).array
 
     def monai(batch: int) -> np.ndarray:
-        return as_mri(
-            SlidingWindowInferer(window, batch, overlap=0.5, mode="gaussian")(scaled, net)
-        )
+        answer = SlidingWindowInferer(window, batch, overlap=0.5, mode="gaussian")(scaled, net)
+        assert isinstance(answer, torch.Tensor)
+        return as_mri(answer)
 
     with torch.no_grad():
         net(scaled[..., : window[0], : window[1], : window[2]])  # the first call prepares
         rows = [timed("one pass", net, ultrasound.size, lambda: as_mri(net(scaled)))]
         for memory in MEMORIES_GIB:
             name = f"USToMRI, {memory:g} GiB"
-            rows.append(timed(name, net, ultrasound.size, lambda m=memory: ours(m)))
+            rows.append(timed(name, net, ultrasound.size, partial(ours, memory)))
         for batch in (1, 4):
             name = f"MONAI, batch of {batch}"
-            rows.append(timed(name, net, ultrasound.size, lambda b=batch: monai(b)))
+            rows.append(timed(name, net, ultrasound.size, partial(monai, batch)))
     return rows
 
 
@@ -163,7 +164,9 @@ def grow(shape: tuple[int, int, int], memory_gib: float) -> dict[str, float]:
     start = time.process_time()
     translate_volume(Volume(speckle, Grid(shape[::-1])), bundle, Progress(), memory_gib)
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+    # Linux; getrusage would give a new process the peak of its parent.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024 / GIB
     return {"seconds": seconds, "peak_gib": peak, "windows": len(net.shapes)}
 
 
