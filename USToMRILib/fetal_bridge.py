@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 US_BUNDLE, MRI_BUNDLE = "fetal_us_eps", "fetal_mri_eps"
 
-# Chosen by measurement, benchmarks/bridge.md.
+# What `python -m benchmarks.bridge` measures.
 DEFAULT_SOLVER = "dpm++2m"
 # Steps each way where the user does not say; those of "ddim" are the published ones.
 STEPS = {"dpm++2m": 16, "heun": 8, "ddim": 1000}
 
-# Frames in one pass of a network: benchmarks/bridge.md shows that more are hardly faster on a CPU.
+# Frames in one pass of a network: more are hardly faster on a CPU. Not measured on a GPU.
 # Bounds the memory, and what a cancel waits for.
 FRAMES_AT_ONCE = 8
 
