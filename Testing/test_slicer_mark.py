@@ -15,54 +15,74 @@ import slicer  # noqa: E402
 from slicer_host import volumes  # noqa: E402
 from slicer_host.views import SliceView  # noqa: E402
 
-slicer_host.start()
+slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
-from USToMRIModule.SyntheticMark import MarkKeeper  # noqa: E402
+from USToMRIModule import CompareLayout  # noqa: E402
+from USToMRIModule.MarkKeeper import forgetMarks, keepMarks  # noqa: E402
 from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
 from USToMRIModule.VolumeNodes import Result  # noqa: E402
 
 
-@pytest.fixture(name="view")
-def fixture_view() -> Any:
-    """Give a slice view of a new scene."""
-    scene = slicer_host.new_scene()
-    scene.GetFirstNodeByClass("vtkMRMLLayoutNode").SetViewArrangement(
+@pytest.fixture(name="images")
+def fixture_images() -> Any:
+    """Give an ultrasound and its pseudo-MRI in a new scene whose marks are kept."""
+    slicer_host.new_scene()
+    keepMarks()
+    CompareLayout.layoutNode().SetViewArrangement(
         slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
     )
-    view = SliceView("Red")
-    # As after a scene was loaded: the view looks for its layers.
-    scene.StartState(scene.BatchProcessState)
-    scene.EndState(scene.BatchProcessState)
-    keeper = MarkKeeper()
-    yield view
-    keeper.removeObservers()
-    view.close()
+    array = np.random.default_rng(3).random((1, 60, 80)).astype(np.float32) * 255
+    node = volumes.add_volume("US", array, "aligned")
+    node.CreateDefaultDisplayNodes()
+    logic = USToMRILogic(lambda volume, method: Result(volume, {"method": method, "warnings": []}))
+    yield node, logic.translate(node)
+    forgetMarks()
     slicer_host.close_scene()
 
 
 def amber(view: SliceView) -> int:
     """Return how many pixels at the top of the view have the mark's colour."""
+    for _ in range(3):  # the mark comes when Slicer has nothing else to do
+        slicer.app.processEvents()
     red, green, blue = np.moveaxis(view.pixels()[:80].astype(int), -1, 0)
     return int(((red > 150) & (red - blue > 80) & (green > 100)).sum())
 
 
 @pytest.mark.parametrize("layer", ["background", "foreground"])
-def test_the_mark_is_drawn_where_a_pseudo_mri_is_shown(view: SliceView, layer: str) -> None:
+def test_the_mark_is_drawn_where_a_pseudo_mri_is_shown(images: Any, layer: str) -> None:
     """Not on the ultrasound; on the pseudo-MRI, as background and as foreground."""
-    array = np.random.default_rng(3).random((1, 60, 80)).astype(np.float32) * 255
-    node = volumes.add_volume("US", array, "aligned")
-    node.CreateDefaultDisplayNodes()
-    output = USToMRILogic(
-        lambda volume, method: Result(volume, {"method": method, "warnings": []})
-    ).translate(node)
+    ultrasound, pseudo_mri = images
+    view = SliceView("Red")
     composite = view.logic.GetSliceCompositeNode()
-    composite.SetBackgroundVolumeID(node.GetID())
+    composite.SetBackgroundVolumeID(ultrasound.GetID())
     view.fit()
     assert amber(view) == 0
     if layer == "background":
-        composite.SetBackgroundVolumeID(output.GetID())
+        composite.SetBackgroundVolumeID(pseudo_mri.GetID())
     else:
-        composite.SetForegroundVolumeID(output.GetID())
+        composite.SetForegroundVolumeID(pseudo_mri.GetID())
         composite.SetForegroundOpacity(0.3)
     assert amber(view) > 300
+    composite.SetBackgroundVolumeID(ultrasound.GetID())
+    composite.SetForegroundVolumeID(None)
+    assert amber(view) == 0
+    view.close()
+
+
+def test_views_that_are_made_later_carry_the_mark(images: Any) -> None:
+    """The comparison's, which are linked and yet show each its own images."""
+    ultrasound, pseudo_mri = images
+    CompareLayout.show()
+    views = [SliceView(name) for name in CompareLayout.VIEWS]
+    layers = [(ultrasound, None), (pseudo_mri, None), (ultrasound, pseudo_mri)]
+    for name, (background, foreground) in zip(CompareLayout.VIEWS, layers):
+        CompareLayout.setImages(name, background, foreground, 0.5)
+    CompareLayout.align(ultrasound)
+    assert [amber(view) > 300 for view in views] == [False, True, True]
+    for name, (background, foreground) in zip(CompareLayout.VIEWS, layers):
+        composite = CompareLayout.compositeOf(name)
+        assert composite.GetBackgroundVolumeID() == background.GetID()
+        assert composite.GetForegroundVolumeID() == (foreground and foreground.GetID())
+    for view in views:
+        view.close()

@@ -35,6 +35,7 @@ def _findLibrary() -> None:
 
 _findLibrary()
 
+from USToMRIModule.MarkKeeper import keepMarks
 from USToMRIModule.Samples import registerSamples
 from USToMRIModule.USToMRILogic import USToMRILogic
 from USToMRIModule.USToMRIParameterNode import USToMRIParameterNode
@@ -56,6 +57,7 @@ class USToMRI(ScriptedLoadableModule):
         parent.helpText = _helpText()
         parent.acknowledgementText = _acknowledgementText()
         slicer.app.connect("startupCompleted()", registerSamples)
+        slicer.app.connect("startupCompleted()", keepMarks)
         slicer.app.connect("startupCompleted()", _offerStatistics)
 
 

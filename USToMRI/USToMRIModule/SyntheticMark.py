@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
-
-from .VolumeNodes import isSynthetic
 
 # Amber, readable on black as on white.
 _COLOUR = (1.0, 0.8, 0.2)
@@ -50,32 +46,3 @@ def markOf(volumeNode: Any) -> Any:
         if display and display.IsA("vtkMRMLColorLegendDisplayNode"):
             return display
     return None
-
-
-class MarkKeeper(VTKObservationMixin):
-    """Has the marks drawn anew when a slice view is given other layers.
-
-    Slicer's views do so by themselves where the user chooses the layers, not where a script does.
-    """
-
-    def __init__(self) -> None:
-        """Follow the slice views of the scene, those that will be made included."""
-        VTKObservationMixin.__init__(self)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAdded)
-        for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            self._follow(node)
-
-    def _follow(self, compositeNode: Any) -> None:
-        self.addObserver(compositeNode, vtk.vtkCommand.ModifiedEvent, self._onLayersChanged)
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _onNodeAdded(self, caller: Any, event: str, node: Any) -> None:
-        if node.IsA("vtkMRMLSliceCompositeNode"):
-            self._follow(node)
-
-    def _onLayersChanged(self, caller: Any, event: str) -> None:
-        for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
-            volumeNode = legend.GetDisplayableNode()
-            if volumeNode and isSynthetic(volumeNode):
-                legend.Modified()

@@ -10,9 +10,9 @@ from slicer.util import VTKObservationMixin
 
 from .CNRSection import CNRSection
 from .CompareSection import CompareSection
+from .MarkKeeper import forgetMarks, keepMarks
 from .ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
-from .SyntheticMark import MarkKeeper
 from .TranslateSection import TranslateSection
 from .USToMRILogic import USToMRILogic
 from .VolumeNodes import firstUltrasound
@@ -30,7 +30,6 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Create the panel; :meth:`setup` fills it."""
         self.logic: Any = None
         self.sections: list[Any] = []
-        self._marks: Any = None
         self._parameterNode: Any = None
         VTKObservationMixin.__init__(self)
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -43,7 +42,7 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         translateSection, compareSection = self.sections[:2]
         translateSection.onTranslated = compareSection.onTranslated
         self.layout.addStretch(1)
-        self._marks = MarkKeeper()
+        keepMarks()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self._onSceneEndClose)
@@ -55,7 +54,7 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in self.sections:
             section.cleanup()
         stopWorkers()
-        self._marks.removeObservers()
+        forgetMarks()
         self.removeObservers()
 
     def enter(self) -> None:
