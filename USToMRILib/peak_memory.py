@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 
 def peak_memory_mib(device: str) -> float | None:
@@ -14,6 +15,11 @@ def peak_memory_mib(device: str) -> float | None:
         import torch
 
         return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage() counts what the parent held when it started this process
+        lines = status.read_text(encoding="utf-8").splitlines()
+        peaks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+        return int(peaks[0]) / 2**10 if peaks else None
     try:
         import resource
     except ImportError:  # Windows
