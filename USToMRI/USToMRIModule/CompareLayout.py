@@ -102,7 +102,7 @@ def align(volumeNode: Any) -> None:
         else:
             sliceNode.SetOrientationToAxial()
             sliceNode.RotateToVolumePlane(volumeNode)
-        logic.FitSliceToBackground()
+        logic.FitSliceToVolume(volumeNode, *sliceNode.GetDimensions()[:2])
         sliceNode.UpdateMatrices()
 
 
