@@ -30,6 +30,7 @@ from USToMRILib.fetal_bridge import (
     STEPS,
     BridgeSettings,
     EpsPair,
+    frames_at_once,
     load_pair,
     translate_frames,
 )
@@ -88,7 +89,7 @@ def cross(heads: Heads, pair: EpsPair, settings: BridgeSettings) -> Candidate:
     start = busy_seconds(pair.device)
     made = [
         BRIDGES[settings.method](part, *nets, **options).clamp(-1, 1).cpu()
-        for part in heads.images.to(pair.device).split(8)
+        for part in heads.images.to(pair.device).split(frames_at_once(pair.device))
     ]
     seconds = busy_seconds(pair.device) - start
     count = len(heads.images)

@@ -90,7 +90,7 @@ One pull of the imposed correlation: {parts["pull_seconds"] * 1e3:.1f} ms.
 ## What should not differ
 
 Greatest difference on [-1, 1] between two runs of the default: {largest["twice"]:.1e}; between an
-image in a batch of 8 and alone: {largest["batch_and_alone"]:.1e}.
+image among 8 and alone: {largest["batch_and_alone"]:.1e}.
 
 Mean of the residual map inside the heads, in grey levels of 255: {residual["ddib"]:.2f} for DDIB,
 {residual["ddic"]:.2f} for DDIC, whose pull leaves the bridge.
