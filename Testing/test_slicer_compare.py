@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ slicer_host.require_panel()
 import slicer  # noqa: E402
 from slicer_host import volumes  # noqa: E402
 from slicer_host.sections import Sections  # noqa: E402
+from slicer_host.waiting import wait_until  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
@@ -43,15 +43,6 @@ def fixture_section() -> Any:
     yield sections.all[0]
     sections.close()
     slicer_host.close_scene()
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Let Qt work until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "It did not happen in time."
-        slicer.app.processEvents()
-        time.sleep(0.005)
 
 
 def names_in(view: str) -> tuple[str, str, float]:

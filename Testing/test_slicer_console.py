@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ slicer_host.require_panel()
 
 import slicer  # noqa: E402
 from slicer_host import volumes  # noqa: E402
+from slicer_host.waiting import wait_until  # noqa: E402
 
 from USToMRILib import Volume  # noqa: E402
 
@@ -64,18 +64,10 @@ def test_examples_of_the_readme(console: dict[str, Any]) -> None:
         assert len([line for line in example.splitlines() if line]) == 3
         exec(example, console)
         if "job" in console:
-            wait_for(console.pop("job"))
+            job = console.pop("job")
+            wait_until(lambda job=job: not job.running)
     names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")}
     assert {"head SYNTHETIC MRI (DDIC)", "head SYNTHETIC MRI (DDIB)"} < names
     output = console["outputNode"]
     assert np.prod(output.GetImageData().GetDimensions()) < 300 * 320
     assert slicer.util.arrayFromVolume(output).max() > 0
-
-
-def wait_for(job: Any) -> None:
-    """Let Qt work until a job has ended."""
-    end = time.monotonic() + 120
-    while job.running:
-        assert time.monotonic() < end, "It did not happen in time."
-        slicer.app.processEvents()
-        time.sleep(0.01)

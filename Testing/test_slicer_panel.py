@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ slicer_host.require_panel()
 
 import slicer  # noqa: E402
 from slicer_host import volumes  # noqa: E402
+from slicer_host.waiting import own_time, wait_until  # noqa: E402
 
 from USToMRILib import METHODS, Volume, translate  # noqa: E402
 from USToMRILib.fetal_bridge import DEFAULT_SOLVER  # noqa: E402
@@ -63,15 +63,6 @@ def add_ultrasound(slices: int = 1) -> Any:
     """Add an ultrasound to the scene."""
     array = np.random.default_rng(1).random((slices, 5, 6)).astype(np.float32)
     return volumes.add_volume("US", array)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Let Qt work until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "It did not happen in time."
-        slicer.app.processEvents()
-        time.sleep(0.01)
 
 
 def outputs() -> list[Any]:
@@ -223,10 +214,10 @@ def test_cancel_ends_the_process_tree(
     """Within a second, with its child and its files, and the scene is as it was."""
     pids, folder = start_slow(section, monkeypatch, tmp_path)
     before = slicer.mrmlScene.GetNumberOfNodes()
-    start = time.monotonic()
+    start = own_time()
     section.ui.cancelButton.click()
     wait_until(lambda: not any(alive(pid) for pid in pids))
-    assert time.monotonic() - start < 1
+    assert own_time() - start < 1
     assert not folder.exists()
     assert slicer.mrmlScene.GetNumberOfNodes() == before
     assert section.ui.translateButton.enabled
@@ -274,7 +265,7 @@ def test_real_command_line(
     section.ui.deviceSelector.currentIndex = 1
     section.ui.stepsSpinBox.value = 4
     section.ui.translateButton.click()
-    wait_until(lambda: section.ui.translateButton.enabled, seconds=60)
+    wait_until(lambda: section.ui.translateButton.enabled)
     (output,) = outputs()
     expected = translate(VolumeNodes.volumeFromNode(node), steps=4, device="cpu")
     # The file between the two processes keeps the spacing to its last digit but one.

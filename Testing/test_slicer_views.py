@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ import slicer  # noqa: E402
 from slicer_host import volumes  # noqa: E402
 from slicer_host.sections import Sections  # noqa: E402
 from slicer_host.views import SliceView  # noqa: E402
+from slicer_host.waiting import wait_until  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
@@ -56,15 +56,6 @@ def fixture_view(sections: Sections) -> Any:
     view.fit()
     yield view
     view.close()
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Let Qt work until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "It did not happen in time."
-        slicer.app.processEvents()
-        time.sleep(0.005)
 
 
 def place(ijk: tuple[int, int, int], view: SliceView) -> np.ndarray:

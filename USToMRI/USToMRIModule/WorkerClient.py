@@ -185,9 +185,10 @@ class WorkerClient:
         qt.QTimer.singleShot(0, lambda: ended)
         self._process = None
         self._unfinishedLine = ""
+        running = next(iter(self._commands), None)
         waiting = {number: self._commands[number] for number in self._handlers}
         self._commands.clear()
-        if self._endedOnPurpose:
+        if self._endedOnPurpose or running not in self._handlers:
             self._endedOnPurpose = False
             self._sendAgain(waiting)
             return
