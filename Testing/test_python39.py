@@ -23,6 +23,8 @@ class Anything(type):
         if name.startswith("__"):
             raise AttributeError(name)
         return cls
+    def __neg__(cls):
+        return cls
     def __or__(cls, other):
         raise TypeError("unsupported operand type(s) for |, as in Python 3.9")
 

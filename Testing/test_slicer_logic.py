@@ -16,7 +16,7 @@ slicer_host.require_scene()
 import slicer  # noqa: E402
 from slicer_host import volumes  # noqa: E402
 
-from USToMRILib import Cancelled, InputError, Volume, translate  # noqa: E402
+from USToMRILib import METHODS, Cancelled, InputError, Volume, translate  # noqa: E402
 from USToMRILib.bundle import list_bundles  # noqa: E402
 
 slicer_host.start()
@@ -247,8 +247,8 @@ def test_reasons() -> None:
     assert "Choose" in logic.reasonNotReady(None, None, "ddic")
     assert "other than" in logic.reasonNotReady(slice_node, slice_node, "ddic")
     assert "choose DDIC" in logic.reasonNotReady(slice_node, None, "pix2pix3d")
-    assert "choose Pix2Pix" in logic.reasonNotReady(volume_node, None, "ddic")
-    assert logic.reasonNotReady(volume_node, None, "pix2pix3d") == ""
+    for method in METHODS:
+        assert logic.reasonNotReady(volume_node, None, method) == ""
     assert logic.reasonNotReady(slice_node, None, "ddic") == ""
 
 
@@ -263,6 +263,19 @@ def test_real_library(method: str, head_slice: Volume, tiny_models: Path) -> Non
     np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
     bundles = json.loads(output.GetAttribute("USToMRI.bundles"))
     assert set(bundles) >= {"fetal_us_eps", "fetal_mri_eps"}
+
+
+def test_volume_is_translated_slice_by_slice(head_slice: Volume, tiny_models: Path) -> None:
+    """The node's slices along a chosen axis, as the library does it."""
+    stack = np.repeat(head_slice.array[:, ::2, ::2], 3, axis=0)
+    node = volumes.add_volume("US", stack, "aligned")
+    node.SetSpacing(0.6, 0.7, 1.0)
+    options: dict[str, Any] = {"axis": "k", "steps": 4, "device": "cpu"}
+    output = USToMRILogic().translate(node, method="ddib", **options)
+    expected = translate(VolumeNodes.volumeFromNode(node), "ddib", **options).volume.array
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(output), expected)
+    assert expected.any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
 
 
 @pytest.mark.skipif("pix2pix3d" not in list_bundles(), reason="no bundle pix2pix3d")

@@ -114,6 +114,14 @@ def test_method_must_fit_the_volume(section: Any) -> None:
     assert section.ui.translateButton.enabled
 
 
+def test_axis_of_a_volume_reaches_the_worker(section: Any) -> None:
+    """Every method takes volumes; the slices' axis is chosen under Advanced."""
+    section.ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
+    section.ui.axisSelector.currentIndex = 2
+    press_translate(section)
+    assert outputs()[-1].GetAttribute("USToMRI.axis") == "j"
+
+
 def test_label_maps_are_no_ultrasound(section: Any) -> None:
     """The selector offers scalar and colour volumes, the output selector scalar ones only."""
     for kind in ("LabelMap", "Vector", "Scalar"):
@@ -472,6 +480,7 @@ def test_choices_are_the_librarys(section: Any) -> None:
     from USToMRIModule import USToMRIParameterNode as choices
 
     from USToMRILib.device import DEVICES
+    from USToMRILib.fetal_volume import AXES
     from USToMRILib.similarity import SIMILARITIES
     from USToMRILib.solvers import SOLVERS
 
@@ -480,6 +489,7 @@ def test_choices_are_the_librarys(section: Any) -> None:
         choices.Solver: SOLVERS,
         choices.Similarity: SIMILARITIES,
         choices.Device: DEVICES,
+        choices.Axis: AXES,
     }
     for kind, library in offered.items():
         assert {member.value for member in kind} == set(library)

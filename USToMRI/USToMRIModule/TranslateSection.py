@@ -120,6 +120,7 @@ class TranslateSection(VTKObservationMixin):
             steps=chosen.steps or None,
             solver=chosen.solver.value,
             similarity=chosen.similarity.value,
+            axis=chosen.axis.value,
             residual=chosen.residual and chosen.method in (Method.DDIC, Method.DDIB),
             seed=chosen.seed,
             onProgress=self._showProgress,
@@ -222,7 +223,10 @@ def _phase(event: dict[str, Any]) -> str:
         "head": _("Finding the head"),
         "encode": _("Ultrasound to noise"),
         "decode": _("Noise to MRI"),
+        "generate": _("Ultrasound to MRI"),
         "windows": _("Ultrasound to MRI"),
+        "slices": _("Translating the slices"),
+        "residual": _("Residual map"),
     }
     name = names.get(event["phase"], event["phase"])
     if event["frames"] > 1:

@@ -69,14 +69,14 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
         :param inputNode: ``vtkMRMLScalarVolumeNode`` with the ultrasound.
         :param outputNode: scalar volume to overwrite; a new one where it is None.
-        :param method: ``ddic``, ``ddib`` or ``pix2pix3d``.
+        :param method: ``ddic``, ``ddib`` or ``cyclegan``, slice by slice, or ``pix2pix3d``.
         :param region: markups ROI, closed curve or ``RegionVoxels.Region`` (a segment): only the
             smallest box of whole voxels around it is translated, and is all that the output holds.
         :param head: a closed curve or a segment around the head; ``"none"`` where the image shows
             nothing else; None to look for it.
         :param pixelSize: in mm, of a single slice that does not know its own.
         :param allFrames: translate every time point of the sequence that the input shows.
-        :param options: further arguments of ``USToMRILib.translate``: device, steps, seed,
+        :param options: further arguments of ``USToMRILib.translate``: device, steps, seed, axis,
             residual (a second volume, which the output refers to), ...
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
@@ -175,8 +175,6 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             return _("Choose an output other than the ultrasound itself.")
         if isSlice(inputNode) and method == "pix2pix3d":
             return _("Pix2Pix needs a volume; choose DDIC for a single image.")
-        if not isSlice(inputNode) and method != "pix2pix3d":
-            return _("DDIC and DDIB need a single image; choose Pix2Pix for a volume.")
         if lacksPixelSize(inputNode) and not pixelSize:
             return _("The picture does not say how large its pixels are; set it under Advanced.")
         return ""

@@ -86,6 +86,24 @@ class Similarity(enum.Enum):
         }[self]
 
 
+class Axis(enum.Enum):
+    """Of a volume, along which its slices lie."""
+
+    AUTO = "auto"
+    K = "k"
+    J = "j"
+    I = "i"  # noqa: E741
+
+    def label(self) -> str:
+        """Return the text in the panel."""
+        return {
+            Axis.AUTO: _("Automatic"),
+            Axis.K: _("K, the third index"),
+            Axis.J: _("J, the second index"),
+            Axis.I: _("I, the first index"),
+        }[self]
+
+
 @parameterNodeWrapper
 class USToMRIParameterNode:
     """The parameters of the module.
@@ -100,6 +118,7 @@ class USToMRIParameterNode:
     steps - levels of the diffusion schedule that are visited; 0 leaves it to the method
     solver - of the diffusion's ODE
     similarity - that DDIC imposes
+    axis - of a volume, along which its slices are translated one by one
     headCurve - outline of the head; None looks for the head
     pixelSize - in mm, of a single image that does not know its own; 0: the image's
     residual - make the residual map too, of DDIC and DDIB
@@ -116,6 +135,7 @@ class USToMRIParameterNode:
     steps: Annotated[int, WithinRange(0, 1000)] = 0
     solver: Solver = Solver.DPMPP_2M
     similarity: Similarity = Similarity.PEARSON
+    axis: Axis = Axis.AUTO
     headCurve: vtkMRMLMarkupsClosedCurveNode
     pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
     residual: bool = False
