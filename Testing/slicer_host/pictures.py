@@ -121,6 +121,7 @@ def _draw_views(panel: Any, folder: Path) -> None:
     for index, name in enumerate(("blend", "checkerboard", "swipe")):
         section.ui.overlaySelector.currentIndex = index
         section._update()
+        slicer.app.processEvents()  # the mark of the pseudo-MRI is drawn then
         row = np.hstack([view.pixels() for view in drawn])
         Image.fromarray(row).save(folder / f"compare_{name}.png")
     for view in drawn:
