@@ -88,7 +88,7 @@ def test_models_are_listed_and_verified(tiny_models, capsys):
     assert "fetal_us_eps 0.0.0: test" in capsys.readouterr().out.splitlines()
     assert main(["models", "verify"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert all("verified" in line for line in lines)
 
 

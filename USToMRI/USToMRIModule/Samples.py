@@ -10,7 +10,7 @@ _URL = (
     "https://raw.githubusercontent.com/USToMRI/USToMRI/main/Resources/Sample/"
     "generated_fetal_head.png"
 )
-_SHA256 = "479239587227eac7822f6e1c159239b6f348e516836214a3e5455029d323b404"
+_SHA256 = "f5e6294e7e9dbb4b48ccc2223d01928d0b49715d4ed4eda3f1f468e37febb590"
 
 # A picture does not say how large its pixels are; this is in the file beside it.
 _PIXEL_SIZE_MM = 0.2735
