@@ -37,6 +37,8 @@ def bundled() -> Path:
 class ScaledEps(torch.nn.Module):
     """The exact eps of independent pixels N(0, deviation^2); a bridge between two is a scaling."""
 
+    ab: torch.Tensor
+
     def __init__(self, deviation: float) -> None:
         super().__init__()
         self.register_buffer("ab", torch.from_numpy(Schedule.cosine().alpha_bar[1:]).float())

@@ -94,7 +94,9 @@ def write_pairs(folder: Path, names: tuple[str, ...] = ("a", "b")) -> Path:
         (folder / part).mkdir(parents=True)
     for name in names:
         pair(name).ultrasound.write(folder / "ultrasound" / f"{name}.nrrd")
-        pair(name).pseudo_mri.write(folder / "pseudo_mri" / f"{name}.nii.gz_SYNTHETIC_MRI_ddic.nrrd")
+        pair(name).pseudo_mri.write(
+            folder / "pseudo_mri" / f"{name}.nii.gz_SYNTHETIC_MRI_ddic.nrrd"
+        )
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -146,17 +146,7 @@ def translate(
         InputError: for input or arguments that cannot be used, in one sentence that helps.
         Cancelled: when the token was set.
     """
-    if method not in METHODS:
-        raise InputError(f"The method {method!r} is unknown; choose from {', '.join(METHODS)}.")
-    if uncertainty and method != PIX2PIX3D:
-        raise InputError(
-            f"There is no uncertainty for the method {method!r}; use 'pix2pix3d' or leave it out."
-        )
-    if residual and method not in BRIDGES:
-        raise InputError(
-            f"There is no residual for the method {method!r}; use {' or '.join(BRIDGES)}, or "
-            "leave it out."
-        )
+    _check_asked(method, uncertainty, residual)
     check_usable(volume)
     chosen = choose_device(device)
     settings = (
@@ -178,12 +168,33 @@ def translate(
         return _translate_stack(volume, settings, on, head, tracker, axis, residual)
 
     made, used, fallback = _with_fallback(compute, chosen)
-    warnings = [*made.warnings, *fallback]
+    made = replace(made, warnings=(*made.warnings, *fallback))
+    return _result(volume, method, seed, made, used, tracker.timings)
+
+
+def _check_asked(method: str, uncertainty: bool, residual: bool) -> None:
+    if method not in METHODS:
+        raise InputError(f"The method {method!r} is unknown; choose from {', '.join(METHODS)}.")
+    if uncertainty and method != PIX2PIX3D:
+        raise InputError(
+            f"There is no uncertainty for the method {method!r}; use 'pix2pix3d' or leave it out."
+        )
+    if residual and method not in BRIDGES:
+        raise InputError(
+            f"There is no residual for the method {method!r}; use {' or '.join(BRIDGES)}, or "
+            "leave it out."
+        )
+
+
+def _result(
+    volume: Volume, method: str, seed: int, made: _Made, device: str, timings: dict[str, float]
+) -> Result:
+    """What was made, with its record."""
     parameters = {**made.parameters, "seed": seed}
-    provenance = make_provenance(volume, method, parameters, made.bundles, used)
-    provenance["warnings"] = warnings
-    provenance["timings_s"] = {name: round(s, 3) for name, s in tracker.timings.items()}
-    peak = peak_memory_mib(used)
+    provenance = make_provenance(volume, method, parameters, made.bundles, device)
+    provenance["warnings"] = list(made.warnings)
+    provenance["timings_s"] = {name: round(s, 3) for name, s in timings.items()}
+    peak = peak_memory_mib(device)
     provenance["peak_memory_mib"] = None if peak is None else round(peak)
     fields = header_fields(provenance)
 
@@ -195,7 +206,7 @@ def translate(
 
     output = Volume(made.array, volume.grid, fields)
     maps = beside("UNCERTAINTY", made.spread), beside("RESIDUAL", made.residual)
-    return Result(output, provenance, warnings, tracker.timings, *maps)
+    return Result(output, provenance, list(made.warnings), timings, *maps)
 
 
 def _translate_slice(
