@@ -37,15 +37,13 @@ def bundled() -> Path:
 class ScaledEps(torch.nn.Module):
     """The exact eps of independent pixels N(0, deviation^2); a bridge between two is a scaling."""
 
-    ab: torch.Tensor
-
     def __init__(self, deviation: float) -> None:
         super().__init__()
         self.register_buffer("ab", torch.from_numpy(Schedule.cosine().alpha_bar[1:]).float())
         self.variance = deviation**2
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        ab = self.ab[t].view(-1, 1, 1, 1)
+        ab = self.ab[t].view(-1, 1, 1, 1)  # type: ignore[index]
         return (1 - ab).sqrt() / (ab * self.variance + 1 - ab) * x
 
 
