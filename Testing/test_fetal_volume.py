@@ -55,7 +55,7 @@ def test_a_landmark_stays_where_it_is_whatever_the_axis(tiny_models, axis, metho
     across = "ijk".index(axis)  # grey levels are each slice's own: look in those of the ball
     near = points[(far[:, across] < 4) & (far.max(axis=1) < 15)]
     shift = near.mean(axis=0) - us.grid.index_to_physical(true)
-    assert np.linalg.norm(shift) < 2
+    assert np.linalg.norm(shift) < 2.5
     assert result.provenance["parameters"]["axis"] == axis
 
 

@@ -110,35 +110,60 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
         )
     pixels, spacing = volume.array[0], volume.grid.spacing[:2]
 
-    def look(grid: sitk.Image) -> Ellipse:
+    def look(grid: sitk.Image) -> tuple[float, Ellipse]:
         return _fitted_ellipse(_probability(net, to_net(pixels, spacing, grid), device), grid)
 
-    # A first look says where, a second, with the head filling the network's view, how large.
-    first = look(net_grid(pixels.shape, spacing))
-    return Head.from_ellipse(look(close_grid(first)), volume)
+    # A first look says where, a second, with the head lying and filling the view, how large.
+    first = _surest(look, [net_grid(pixels.shape, spacing, turn=t) for t in (0.0, np.pi / 2)])
+    return Head.from_ellipse(look(close_grid(first))[1], volume)
+
+
+def _surest(
+    look: Callable[[sitk.Image], tuple[float, Ellipse]], grids: list[sitk.Image]
+) -> Ellipse:
+    """The ellipse of the grid on which the network is surest of one.
+
+    The network knows heads that lie; with the second grid turned, it finds those that stand.
+
+    Raises:
+        InputError: that of the first grid, if no head is found on any.
+    """
+    found, refusals = [], []
+    for grid in grids:
+        try:
+            found.append(look(grid))
+        except InputError as error:
+            refusals.append(error)
+    if not found:
+        raise refusals[0]
+    return max(found, key=lambda answer: answer[0])[1]
 
 
 def net_grid(
-    shape: tuple[int, int], spacing: tuple[float, float], size: int = NET_SIZE
+    shape: tuple[int, int], spacing: tuple[float, float], size: int = NET_SIZE, turn: float = 0.0
 ) -> sitk.Image:
     """The segmentation network's square grid, laid over a slice of ``shape`` (rows, columns).
 
-    Its pixels are square, its width is the longer side of the slice, the centres agree.
+    Its pixels are square, its width is the longer side of the slice, the centres agree; ``turn``
+    is the angle of its first axis, in radians from +x towards +y.
     """
     extent = np.array([shape[1] * spacing[0], shape[0] * spacing[1]])
-    return _square_grid((extent - spacing) / 2, float(extent.max()), size)
+    return _square_grid((extent - spacing) / 2, float(extent.max()), size, turn)
 
 
 def close_grid(ellipse: Ellipse) -> sitk.Image:
-    """The network's grid with the head in its middle, :data:`CLOSE_WIDTH` times as wide."""
-    return _square_grid(np.array(ellipse.centre), CLOSE_WIDTH * 2 * ellipse.semi_axes[0], NET_SIZE)
+    """The network's grid with the head lying in its middle, :data:`CLOSE_WIDTH` times as wide."""
+    width = CLOSE_WIDTH * 2 * ellipse.semi_axes[0]
+    return _square_grid(np.array(ellipse.centre), width, NET_SIZE, ellipse.angle)
 
 
-def _square_grid(centre: np.ndarray, width: float, size: int) -> sitk.Image:
+def _square_grid(centre: np.ndarray, width: float, size: int, turn: float) -> sitk.Image:
     pixel = width / size
+    axes = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     grid = sitk.Image([size, size], sitk.sitkFloat32)
     grid.SetSpacing([pixel, pixel])
-    grid.SetOrigin((centre - (size - 1) / 2 * pixel).tolist())
+    grid.SetDirection(axes.ravel().tolist())
+    grid.SetOrigin((centre - axes @ np.full(2, (size - 1) / 2 * pixel)).tolist())
     return grid
 
 
@@ -171,8 +196,11 @@ def _probability(net: HeadNet, pixels: np.ndarray, device: str) -> np.ndarray:
     return torch.stack(back).mean(0).cpu().numpy()
 
 
-def _fitted_ellipse(probability: np.ndarray, grid: sitk.Image) -> Ellipse:
-    """The ellipse of the network's answer, or a refusal that says what was found instead."""
+def _fitted_ellipse(probability: np.ndarray, grid: sitk.Image) -> tuple[float, Ellipse]:
+    """The ellipse of the network's answer, or a refusal that says what was found instead.
+
+    With it, how sure the answer is: its Dice overlap, unthresholded, with the ellipse.
+    """
     way_out = "give the head with --head-mask FILE, or check the image and its pixel size"
     mask = probability > 0.5
     if mask.mean() < LEAST_AREA_FRACTION:
@@ -180,7 +208,7 @@ def _fitted_ellipse(probability: np.ndarray, grid: sitk.Image) -> Ellipse:
             "No fetal head was found: at most "
             f"{mask.mean():.1%} of the image looks like one; {way_out}."
         )
-    spacing, origin = grid.GetSpacing(), grid.GetOrigin()
+    spacing = grid.GetSpacing()
     found = Ellipse.from_mask(mask, spacing)
     drawn = found.mask(mask.shape, spacing)
     dice = 2 * (drawn & mask).sum() / (drawn.sum() + mask.sum())
@@ -197,8 +225,18 @@ def _fitted_ellipse(probability: np.ndarray, grid: sitk.Image) -> Ellipse:
             f"{found.circumference_mm:.0f} mm, and fetal heads have {low:.0f} to {high:.0f} mm; "
             f"{way_out}."
         )
-    centre = (found.centre[0] + origin[0], found.centre[1] + origin[1])
-    return Ellipse(centre, found.semi_axes, found.angle)
+    sure = float(2 * probability[drawn].sum() / (drawn.sum() + probability.sum()))
+    return sure, _on_slice(found, grid)
+
+
+def _on_slice(ellipse: Ellipse, grid: sitk.Image) -> Ellipse:
+    """An ellipse on the network's grid, in the coordinates of the slice."""
+    index = (np.array(ellipse.centre) / grid.GetSpacing()).tolist()
+    x, y = grid.TransformContinuousIndexToPhysicalPoint(index)
+    turn = float(np.arctan2(grid.GetDirection()[2], grid.GetDirection()[0]))
+    # An axis has no sign: keep the direction that points to the right.
+    angle = (ellipse.angle + turn + np.pi / 2) % np.pi - np.pi / 2
+    return Ellipse((x, y), ellipse.semi_axes, float(angle))
 
 
 def _doubts(ellipse: Ellipse, inside: np.ndarray) -> tuple[str, ...]:

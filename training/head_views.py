@@ -85,9 +85,9 @@ class View:
 
     @classmethod
     def close(cls, ellipse: Ellipse) -> View:
-        """The head close up, as the library's second look has it."""
+        """The head close up and lying, as the library's second look has it."""
         width = CLOSE_WIDTH * 2 * ellipse.semi_axes[0]
-        return cls(np.array(ellipse.centre), width, np.eye(2))
+        return cls(np.array(ellipse.centre), width, ellipse.rotation)
 
     @classmethod
     def random(cls, ellipse: Ellipse, rng: np.random.Generator) -> View:
@@ -99,7 +99,7 @@ class View:
             return cls(rng.uniform(-0.1, 0.1, 2), rng.uniform(0.75, 1.3), matrix)
         close = cls.close(ellipse)
         moved = close.centre + close.width * rng.uniform(-0.06, 0.06, 2)
-        return cls(moved, close.width * rng.uniform(0.85, 1.2), matrix)
+        return cls(moved, close.width * rng.uniform(0.85, 1.2), close.matrix @ matrix)
 
     def show(self, pixels: np.ndarray, ellipse: Ellipse) -> tuple[torch.Tensor, torch.Tensor]:
         """Image in [-1, 1] and the part of every pixel that is head, float32 [1, 192, 192] each."""
