@@ -134,6 +134,12 @@ def test_the_same_input_gives_the_same_voxels(tiny_models, head_slice):
     np.testing.assert_array_equal(first.volume.array, second.volume.array)
 
 
+def test_the_median_filter_is_asked_for_and_recorded(tiny_models, head_slice):
+    made = {k: translate(head_slice, steps=4, device="cpu", median_kernel=k) for k in (1, 5)}
+    assert made[1].provenance["parameters"]["median_kernel"] == 1
+    assert (made[1].volume.array != made[5].volume.array).any()
+
+
 def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_path):
     result = translate(head_slice, "ddic", steps=3, device="cpu", seed=5)
     record = json.loads(json.dumps(result.provenance))
@@ -242,6 +248,7 @@ def test_unusable_voxels_are_refused(array, message):
         ({"uncertainty": True}, "no uncertainty for the method 'ddic'"),
         ({"solver": "magic"}, r"choose from dpm\+\+2m"),
         ({"similarity": "magic"}, "choose from pearson"),
+        ({"median_kernel": 4}, "give an odd width"),
     ],
 )
 def test_unusable_arguments_are_refused(tiny_models, head_slice, arguments, message):

@@ -13,6 +13,7 @@ from typing import Any, Callable
 from .device import DEVICES
 from .fetal_bridge import DEFAULT_SOLVER, STEPS
 from .fetal_volume import AXES
+from .imposed import MEDIAN_KERNEL
 from .pix2pix3d import DEFAULT_MEMORY_GIB
 from .progress import CancelToken, ProgressEvent
 from .similarity import PEARSON, SIMILARITIES
@@ -56,6 +57,13 @@ def add_method(command: argparse.ArgumentParser) -> None:
         default=PEARSON,
         help=f"that ddic imposes: {', '.join(SIMILARITIES)}; default: {PEARSON}",
     )
+    command.add_argument(
+        "--median-kernel",
+        type=int,
+        default=MEDIAN_KERNEL,
+        metavar="PIXELS",
+        help="of ddic's median filter; default: %(default)d, as published; 1: none, fewer dots",
+    )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "--axis",
@@ -75,7 +83,16 @@ def add_method(command: argparse.ArgumentParser) -> None:
 
 def method_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """What :func:`add_method` added, the device aside, as arguments of ``translate``."""
-    names = ("method", "steps", "solver", "similarity", "seed", "axis", "memory_gib")
+    names = (
+        "method",
+        "steps",
+        "solver",
+        "similarity",
+        "median_kernel",
+        "seed",
+        "axis",
+        "memory_gib",
+    )
     return {name: getattr(options, name) for name in names}
 
 

@@ -9,10 +9,10 @@ from . import bridge
 from .bundle import Bundle, load_bundle
 from .errors import InputError
 from .frame import check_fits_frame
-from .imposed import Imposed
+from .imposed import MEDIAN_KERNEL, Imposed
 from .progress import Progress
 from .schedule import Schedule
-from .similarity import PEARSON, check_similarity
+from .similarity import PEARSON
 from .solvers import levels_of
 
 if TYPE_CHECKING:
@@ -62,24 +62,29 @@ class BridgeSettings:
         steps: of the diffusion each way, 2 .. T; of the solver's :data:`STEPS` where None.
         solver: a key of :data:`USToMRILib.solvers.SOLVERS`.
         similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
+        median_kernel: odd width in pixels of the median filter of "ddic"; 1 for none.
     """
 
     method: str
     steps: Optional[int] = None
     solver: str = DEFAULT_SOLVER
     similarity: str = PEARSON
+    median_kernel: int = MEDIAN_KERNEL
 
     def check(self, schedule: Schedule) -> None:
         """Raise InputError for what cannot be run."""
         levels_of(self.solver, schedule, self.steps_each_way)
-        check_similarity(self.similarity)
+        self._imposed()
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Everything that changes a voxel, for the provenance and for the bridge."""
         walk = {"steps": self.steps_each_way, "solver": self.solver}
-        imposed = asdict(Imposed(self.similarity)) if self.method == "ddic" else {}
+        imposed = asdict(self._imposed()) if self.method == "ddic" else {}
         return {**walk, **imposed}
+
+    def _imposed(self) -> Imposed:
+        return Imposed(self.similarity, median_kernel=self.median_kernel)
 
     @property
     def steps_each_way(self) -> int:

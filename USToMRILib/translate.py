@@ -18,6 +18,7 @@ from .fetal import HeadHint, OnePass, translate_slice
 from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
 from .fetal_volume import translate_stack
 from .files import atomic
+from .imposed import MEDIAN_KERNEL
 from .peak_memory import peak_memory_mib
 from .pix2pix3d import BUNDLE as PIX2PIX3D
 from .pix2pix3d import DEFAULT_MEMORY_GIB, translate_volume
@@ -109,6 +110,7 @@ def translate(
     steps: int | None = None,
     solver: str = DEFAULT_SOLVER,
     similarity: str = PEARSON,
+    median_kernel: int = MEDIAN_KERNEL,
     seed: int = 0,
     head: HeadHint = None,
     axis: str = "auto",
@@ -130,6 +132,8 @@ def translate(
         solver: of the diffusion's ODE, a key of :data:`USToMRILib.solvers.SOLVERS`; "ddim" with
             1000 steps is the published algorithm.
         similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
+        median_kernel: odd width in pixels of the median filter of "ddic", 5 as published; 1 for
+            none, which leaves fewer dots where the ultrasound is dark.
         seed: of the random numbers; today's methods draw none.
         head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
             but the head in it, or None to look for it. Not used by "pix2pix3d".
@@ -150,7 +154,9 @@ def translate(
     check_usable(volume)
     chosen = choose_device(device)
     settings = (
-        OnePass() if method == CYCLEGAN else BridgeSettings(method, steps, solver, similarity)
+        OnePass()
+        if method == CYCLEGAN
+        else BridgeSettings(method, steps, solver, similarity, median_kernel)
     )
     tracker = Progress(progress, cancel)
 
