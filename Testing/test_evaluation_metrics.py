@@ -202,5 +202,5 @@ def test_missing_packages_are_named_in_one_sentence(monkeypatch):
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'ustomri\[evaluation\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[evaluation\]'"):
         choose_metrics(["ssim"], None, regions=False)

@@ -59,7 +59,7 @@ def _connected(scheduler: str) -> Client:
     except ImportError:
         raise InputError(
             "--dask needs the package dask.distributed; install it with: "
-            "pip install 'ustomri[cluster]'."
+            "pip install '.[cluster]' in the folder of USToMRI's source."
         ) from None
     try:
         return Client(scheduler, timeout=_CONNECT_S, set_as_default=False)

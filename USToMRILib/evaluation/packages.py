@@ -14,5 +14,5 @@ def check_packages() -> None:
     if any(importlib.util.find_spec(package) is None for package in PACKAGES):
         raise InputError(
             "Evaluation needs some more packages; install them with "
-            "pip install 'ustomri[evaluation]'."
+            "pip install '.[evaluation]' in the folder of USToMRI's source."
         )
