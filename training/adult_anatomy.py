@@ -95,6 +95,11 @@ TISSUE_INDEX = {name: index for index, name in enumerate(TISSUES)}
 EXTRACRANIAL = ("dura", "bone", "soft", "air")
 
 
+def tissues_named(*names: str) -> np.ndarray:
+    """Return bool [tissues], True for the tissues of these names: a table to look voxels up in."""
+    return np.isin(list(TISSUES), names)
+
+
 @dataclass(frozen=True)
 class T1Priors:
     """Mean and standard deviation of a class's T1 intensity [2, 25]: rows mean and spread."""

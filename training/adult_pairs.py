@@ -21,7 +21,9 @@ from training.adult_anatomy import (
     draw_t1,
     read_head,
     smooth_field,
+    tissues_named,
 )
+from training.adult_lesions import LESION_PROBABILITY, draw_lesion, draw_site
 from training.data import add_data_option
 from training.splits import PARTS, read_split
 from training.ultrasound_simulation import ScanRanges, TissueMaps, simulate_bmode
@@ -54,8 +56,11 @@ def make_pair(
     seed: int,
     shape: Shape = PAIR_SHAPE,
     ranges: ScanRanges | None = None,
+    lesion_probability: float = 0.0,
 ) -> Pair:
     """Simulate one pair: a random craniotomy, deformation, contrast and scan of one head.
+
+    A lesion has random numbers of its own: without one the same seed gives the same healthy head.
 
     Args:
         head: the anatomy.
@@ -63,14 +68,29 @@ def make_pair(
         seed: the same seed gives the same voxels.
         shape: voxels (k, j, i) of the pair, 1 mm each.
         ranges: of the scan's parameters; the default ones where None.
+        lesion_probability: that the head has a lesion (:mod:`training.adult_lesions`).
     """
     rng = np.random.default_rng(seed)
     face = ((shape[0] - 1) / 2, FACE_J, (shape[2] - 1) / 2)
     probe = ProbeFrame.draw(head, rng)
     at = _deformed(probe.coordinates(shape, face), rng)
-    mri = _linear(draw_t1(head.labels, priors, rng), at)
+    t1 = draw_t1(head.labels, priors, rng)
     scan = (ranges or ScanRanges()).draw(face, rng)
-    maps = tissue_maps(probe.opened(head.tissue), at, rng)
+    tissue = probe.opened(head.tissue)
+    lesion_rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    lesion = None
+    if lesion_rng.random() < lesion_probability:
+        site = draw_site(_nearest(tissue, at), scan, lesion_rng)
+        at = site.pushed(at)
+        lesion = draw_lesion(site, _nearest(tissue, at), lesion_rng)
+    mri, maps = _linear(t1, at), tissue_maps(tissue, at, rng)
+    if lesion:
+        fluid, white = (
+            float(np.median(t1[tissues_named(name)[head.tissue]]))
+            for name in ("ventricle", "white_matter")
+        )
+        mri = lesion.in_t1(mri, fluid, white, lesion_rng)
+        maps = lesion.in_maps(maps, lesion_rng)
     ultrasound, cone = simulate_bmode(maps, scan, int(rng.integers(2**31)))
     return Pair(_to_uint8(ultrasound), _to_uint8(mri), cone)
 
@@ -89,9 +109,9 @@ class ProbeFrame:
         It looks towards the middle of the brain, up to 20 degrees off, and is turned at random
         about its axis; the head is scaled by up to 7 %.
         """
-        centre = np.argwhere(_lookup("white_matter", "cortex")[head.tissue]).mean(axis=0)
+        centre = np.argwhere(tissues_named("white_matter", "cortex")[head.tissue]).mean(axis=0)
         inward = _random_inward(rng)
-        face = _leave(~_lookup(*EXTRACRANIAL)[head.tissue], centre, -inward)
+        face = _leave(~tissues_named(*EXTRACRANIAL)[head.tissue], centre, -inward)
         axis = _unit(inward + np.tan(np.radians(20)) * rng.uniform(-1, 1, 3) / np.sqrt(3))
         lateral = _unit(np.cross(axis, rng.standard_normal(3)))
         sweep = np.cross(axis, lateral) * rng.choice([-1, 1])
@@ -109,13 +129,8 @@ class ProbeFrame:
         axis = _unit(self.axes[1])
         k, j, i = np.ogrid[tuple(slice(n) for n in tissue.shape)]
         depth = k * axis[0] + j * axis[1] + i * axis[2] - self.face @ axis
-        removed = _lookup(*EXTRACRANIAL)[tissue] & (depth < _CRANIOTOMY_DEPTH)
+        removed = tissues_named(*EXTRACRANIAL)[tissue] & (depth < _CRANIOTOMY_DEPTH)
         return np.where(removed, np.uint8(TISSUE_INDEX["saline"]), tissue)
-
-
-def _lookup(*names: str) -> np.ndarray:
-    """Return bool [tissues], True for the tissues of these names."""
-    return np.isin(list(TISSUES), names)
 
 
 def _random_inward(rng: np.random.Generator) -> np.ndarray:
@@ -186,13 +201,23 @@ def _linear(array: np.ndarray, at: np.ndarray) -> np.ndarray:
     return ndimage.map_coordinates(array, at, order=1, mode="nearest", output=np.float32)
 
 
+def _nearest(array: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return the nearest values of [k, j, i] at coordinates [3, ...]; its edge goes on beyond."""
+    return ndimage.map_coordinates(array, at, order=0, mode="nearest")
+
+
 def _to_uint8(image: np.ndarray) -> np.ndarray:
     """Round an image of 0..255 to bytes."""
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def cached_pairs(
-    data: Path, heads: Sequence[str], per_head: int, seed: int, cache: Path
+    data: Path,
+    heads: Sequence[str],
+    per_head: int,
+    seed: int,
+    cache: Path,
+    lesion_probability: float = LESION_PROBABILITY,
 ) -> list[Pair]:
     """Return the pairs of some heads, kept as files in `cache`.
 
@@ -202,6 +227,7 @@ def cached_pairs(
         per_head: number of pairs of each head.
         seed: of the whole set; a pair's own seed depends on it, on the head and on its number.
         cache: folder for one file a pair; what lies there is read, the rest is made.
+        lesion_probability: of each pair; it stands in the files' names.
     """
     cache.mkdir(parents=True, exist_ok=True)
     priors = T1Priors.read(data / "adult_labels")
@@ -209,11 +235,13 @@ def cached_pairs(
     for name in tqdm(heads, desc="pairs", unit="head"):
         head = None
         for number in range(per_head):
-            path = cache / f"{name}_{seed}_{number:03d}.npz"
+            path = cache / f"{name}_{seed}_{number:03d}_lesions{lesion_probability:g}.npz"
             if not path.exists():
                 head = head or read_head(data, name)
-                own_seed = np.random.SeedSequence([seed, int(name.split("_")[1]), number])
-                save_pair(make_pair(head, priors, int(own_seed.generate_state(1)[0])), path)
+                sequence = np.random.SeedSequence([seed, int(name.split("_")[1]), number])
+                own_seed = int(sequence.generate_state(1)[0])
+                pair = make_pair(head, priors, own_seed, lesion_probability=lesion_probability)
+                save_pair(pair, path)
             pairs.append(load_pair(path))
     return pairs
 
@@ -241,9 +269,17 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, required=True)
     parser.add_argument("--per-head", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--lesions",
+        type=float,
+        default=LESION_PROBABILITY,
+        help="probability; default: %(default)s",
+    )
     options = parser.parse_args()
     heads = read_split("adult")[options.part]
-    cached_pairs(options.data, heads, options.per_head, options.seed, options.cache)
+    cached_pairs(
+        options.data, heads, options.per_head, options.seed, options.cache, options.lesions
+    )
 
 
 if __name__ == "__main__":
