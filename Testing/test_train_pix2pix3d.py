@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from training import export_pix2pix3d, train_pix2pix3d
 from training.adult_pairs import Pair
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.export import trace
 from training.export_pix2pix3d import reach
-from training.image_metrics import similarity
+from training.image_metrics import perceptual_distances, similarity
+from training.pix2pix3d_metrics import held_out_metrics, window_seams
 from training.pix2pix3d_net import DIVISORS, Generator
 from training.runinfo import append_record, run_record
-from training.train_pix2pix3d import PatchSampler, Pix2PixConfig, Pix2PixTrainer, train
+from training.pair_patches import PatchSampler
+from training.train_pix2pix3d import Pix2PixConfig, Pix2PixTrainer, train
 from USToMRILib.bundle import load_bundle
 from USToMRILib.pix2pix3d import BUNDLE
 
@@ -141,7 +144,8 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
         trainer.train_step()
     save_checkpoint(tmp_path / "checkpoint.pt", trainer.state())
     append_record(tmp_path / "run.json", run_record(CONFIG.seed), 0)
-    (tmp_path / "log.jsonl").write_text('{"step": 3, "l1": 0.1}\n')
+    log = {"step": 3, "l1": 0.1, "validation_ssim": 0.5, "validation_psnr": 18.25}
+    (tmp_path / "log.jsonl").write_text(json.dumps(log) + "\n")
     command = ["export", "--data", str(tmp_path), "--work", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", [*command, "--models", str(tmp_path), "--per-head", "1"])
     monkeypatch.setattr(export_pix2pix3d, "cached_pairs", lambda *_: pairs)
@@ -152,8 +156,13 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
     assert bundle.metadata["metrics"]["volumes"] == len(pairs)
     x = torch.randn(1, 1, 6, 48, 32).clamp(-1, 1)
     torch.testing.assert_close(bundle.net(x), trainer.ema(x), atol=1e-5, rtol=0)
-    for file in ("docs/README.md", "docs/held_out.png", "LICENSE"):
+    for file in ("docs/README.md", "docs/held_out.png", "docs/training_curves.png", "LICENSE"):
         assert (tmp_path / BUNDLE / file).stat().st_size > 500
+    assert bundle.metadata["metrics"]["windows_largest_difference"] < 0.01
+    card = (tmp_path / BUNDLE / "docs/README.md").read_text()
+    assert "| 100% | 3 | 0.500 | 18.25 |" in card  # BrainVoxGen's Table 1, of the log
+    assert "(training_curves.png)" in card
+    assert "| texture_feature_distance_mean |" in card
     assert (tmp_path / BUNDLE / "docs/training_log.jsonl").read_text().startswith('{"step": 3')
 
 
@@ -171,6 +180,47 @@ def test_similarity_of_known_images() -> None:
     assert off["l1"] == pytest.approx(25.5)
     assert off["psnr_all"] == pytest.approx(20 + 10 * np.log10(4))
     assert off["ssim"] < off["ssim_all"] < 1
+
+
+def test_perceptual_distances_tell_blur_and_displacement() -> None:
+    """Equal: 0. Blurred: another texture. Moved: the same texture with its edges elsewhere."""
+    rng = np.random.default_rng(0)
+    image = gaussian_filter(rng.uniform(0, 255, (9, 64, 64)), (0, 1.5, 1.5))
+    image = (image - image.min()) / np.ptp(image) * 255
+    cone = np.zeros(image.shape, bool)
+    cone[:, 8:56, 8:56] = True
+    changed = np.where(cone, image, 255 - image)  # outside the cone nothing counts
+    assert perceptual_distances(changed, image, cone) == {
+        "texture_feature_distance": 0,
+        "gradient_magnitude_similarity_deviation": 0,
+    }
+    blurred = perceptual_distances(gaussian_filter(image, (0, 3, 3)), image, cone)
+    moved = perceptual_distances(np.roll(image, 5, axis=2), image, cone)
+    assert blurred["texture_feature_distance"] > 3 * moved["texture_feature_distance"] > 0
+    assert moved["gradient_magnitude_similarity_deviation"] > 0.1
+
+
+def test_held_out_metrics_tell_the_answer_from_the_baselines(pairs: list[Pair]) -> None:
+    metrics = held_out_metrics([pair.mri.astype(np.float32) for pair in pairs], pairs)
+    assert metrics["ssim_mean"] == 1
+    for name in ("texture_feature_distance", "gradient_magnitude_similarity_deviation"):
+        assert metrics[f"{name}_mean"] == 0
+        assert metrics[f"constant_{name}_mean"] > 0.05
+
+
+def test_seams_are_measured_over_many_windows() -> None:
+    """A network that sees no farther than it says leaves none; one that sees farther does."""
+    rng = np.random.default_rng(0)
+    ultrasound = rng.integers(1, 255, (96, 128, 128)).astype(np.uint8)
+    pair = Pair(ultrasound, ultrasound, ultrasound > 0)
+    torch.manual_seed(0)
+    net = torch.nn.Conv3d(1, 1, 3, padding=1)
+    use = {"spacing_mm": [1.0] * 3, "divisors": [2, 8, 8], "window": [8, 128, 128]}
+    for reach_of_it, seams in ((1, False), (0, True)):
+        metadata = {**use, "receptive_field": {"reach": [reach_of_it] * 3}}
+        found = window_seams(net, metadata, pair)
+        assert found["windows"] > 1
+        assert (found["windows_largest_difference"] > 1) == seams
 
 
 def test_validation_patches_are_fixed_and_whole(pairs: list[Pair]) -> None:

@@ -24,14 +24,15 @@ from training.adult_pairs import Pair, cached_pairs
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import VARIABLE, add_data_option
 from training.image_metrics import similarity
+from training.pair_patches import Batch, PatchSampler
 from training.parallel import ALONE, Ranks, start_ranks
 from training.pix2pix3d_net import Generator, make_discriminator
+from training.precision import mixed_precision
 from training.prepare_pairs import prepared_pairs
 from training.runinfo import append_record, run_record
 from training.runlog import RunLog, progress_bar
 from training.splits import read_split
-from USToMRILib.intensity import rescale
-from USToMRILib.pix2pix3d import ultrasound_range
+from training.structural_loss import structural_loss
 
 
 @dataclass(frozen=True)
@@ -44,89 +45,13 @@ class Pix2PixConfig:
     width: int = 16
     discriminator_width: int = 24
     l1_weight: float = 100.0
+    structure_weight: float = 0.0
     learning_rate: float = 1e-3
     discriminator_rate: float = 2e-4
     warmup: int = 100
     ema: float = 0.995
     pairs_per_head: int = 10
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Patches [B, 1, D, H, W]: ultrasound and MRI float32 in [-1, 1], and where they count."""
-
-    ultrasound: torch.Tensor
-    mri: torch.Tensor
-    cone: torch.Tensor
-
-
-class PatchSampler:
-    """Draws patches from pairs: random slices, mirrored, shifted in plane, other gain and gamma.
-
-    Args:
-        pairs: volumes at least as large as the patch along k, and of its size along j and i.
-        patch: D, H, W.
-    """
-
-    def __init__(self, pairs: Sequence[Pair], patch: tuple[int, int, int]) -> None:
-        self.pairs, self.patch = pairs, patch
-        self.ranges = [ultrasound_range(pair.ultrasound) for pair in pairs]
-        self.starts = [self._starts(pair.cone) for pair in pairs]
-
-    def _starts(self, cone: np.ndarray) -> np.ndarray:
-        """Return the first slices of patches of which the cone fills a tenth, or of the fullest."""
-        filled = np.convolve(cone.mean(axis=(1, 2)), np.ones(self.patch[0]), "valid")
-        return np.flatnonzero(filled >= min(0.1 * self.patch[0], filled.max()))
-
-    def draw(self, count: int, seed: int) -> Batch:
-        """Return random patches; the same seed gives the same ones."""
-        rng = np.random.default_rng(seed)
-        return _stack([self._augmented(rng) for _ in range(count)])
-
-    def fixed(self, per_pair: int) -> list[Batch]:
-        """Return patches as they are, one a batch, spread over the slices of every pair."""
-        batches = []
-        for index, starts in enumerate(self.starts):
-            at = np.linspace(0, len(starts) - 1, per_pair + 2)[1:-1].round().astype(int)
-            batches += [_stack([self._cut(index, int(start))]) for start in starts[at]]
-        return batches
-
-    def _cut(self, index: int, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return ultrasound, MRI and cone of one patch, [D, H, W]."""
-        pair, slices = self.pairs[index], slice(start, start + self.patch[0])
-        cone = pair.cone[slices]
-        ultrasound = rescale(pair.ultrasound[slices], *self.ranges[index])
-        mri = pair.mri[slices].astype(np.float32) / 127.5 - 1
-        return ultrasound, np.where(cone, mri, np.float32(-1)), cone
-
-    def _augmented(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return one random patch, [D, H, W] each."""
-        index = int(rng.integers(len(self.pairs)))
-        ultrasound, mri, cone = self._cut(index, int(rng.choice(self.starts[index])))
-        gain, gamma = rng.uniform(0.85, 1.15), math.exp(rng.uniform(-0.25, 0.25))
-        ultrasound = np.clip((ultrasound + 1) / 2 * gain, 0, 1) ** gamma * 2 - 1
-        flips = tuple(axis for axis in (0, 2) if rng.random() < 0.5)
-        shift = rng.integers(-self.patch[1] // 5, self.patch[1] // 5 + 1, 2)
-        ultrasound, mri, cone = (np.flip(image, flips) for image in (ultrasound, mri, cone))
-        return _shifted(ultrasound, shift, -1), _shifted(mri, shift, -1), _shifted(cone, shift, 0)
-
-
-def _shifted(image: np.ndarray, shift: np.ndarray, empty: float) -> np.ndarray:
-    """Move [D, H, W] by (rows, columns) and fill what is uncovered with `empty`."""
-    moved = np.full_like(image, empty)
-    into, out_of = [slice(None)], [slice(None)]
-    for size, by in zip(image.shape[1:], shift.tolist()):
-        into.append(slice(max(by, 0), size + min(by, 0)))
-        out_of.append(slice(max(-by, 0), size + min(-by, 0)))
-    moved[tuple(into)] = image[tuple(out_of)]
-    return moved
-
-
-def _stack(patches: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
-    """Make a batch of patches [D, H, W]."""
-    ultrasound, mri, cone = (torch.from_numpy(np.stack(part))[:, None] for part in zip(*patches))
-    return Batch(ultrasound.float(), mri, cone)
 
 
 class Pix2PixTrainer:
@@ -153,7 +78,7 @@ class Pix2PixTrainer:
         self.discriminator = make_discriminator(config.discriminator_width).to(device)
         self.ema = Generator(config.width).to(device).requires_grad_(False).eval()
         self.ema.load_state_dict(self.generator.state_dict())
-        # channels-last: a fifth faster on CPUs with AVX-512.
+        # channels-last: a fifth faster on CPUs with AVX-512, with AMX too.
         self.generator.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         betas = (0.5, 0.999)
         self.optimiser = torch.optim.Adam(
@@ -177,13 +102,22 @@ class Pix2PixTrainer:
             part.to(self.device) for part in (batch.ultrasound, batch.mri, batch.cone)
         )
         self._set_rates()
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            fake = torch.where(cone, self.generator(ultrasound), -1.0)
+        with mixed_precision(self.device):
+            translated = self.generator(ultrasound)
+        fake = torch.where(cone, translated.float(), -1.0)
+        with self._judging():
             losses = {"discriminator": self._discriminator_step(ultrasound, mri, fake.detach())}
             losses.update(self._generator_step(ultrasound, mri, fake, cone))
         self.step += 1
         self._average()
         return losses
+
+    def _judging(self) -> torch.autocast:
+        """The discriminator's precision: torch 2.13 returns NaN for its bfloat16 gradient on CPUs.
+
+        It is that of the weights of the first convolution, with its two channels.
+        """
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _discriminator_step(
         self, ultrasound: torch.Tensor, mri: torch.Tensor, fake: torch.Tensor
@@ -210,7 +144,8 @@ class Pix2PixTrainer:
         gan = self.adversarial(score, target_is_real=True, for_discriminator=False)
         # Over the cone alone: outside both are -1.
         l1 = l1_loss(fake, mri, reduction="sum") / cone.sum().clamp(min=1)
-        total = gan + self.config.l1_weight * l1
+        structure = structural_loss(fake, mri, cone)
+        total = gan + self.config.l1_weight * l1 + self.config.structure_weight * structure
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.ranks.average_gradients(self.generator)
@@ -219,6 +154,7 @@ class Pix2PixTrainer:
         return {
             "gan": float(gan.detach()),
             "l1": float(l1.detach()),
+            "structure": float(structure.detach()),
             "total": float(total.detach()),
         }
 
@@ -323,6 +259,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/pix2pix3d"), help="run's folder")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--width", type=int, default=Pix2PixConfig.width, help="of the generator")
+    parser.add_argument("--structure-weight", type=float, default=Pix2PixConfig.structure_weight)
     parser.add_argument("--pairs-per-head", type=int, default=10)
     parser.add_argument(
         "--pairs", type=Path, metavar="FOLDER", help="train on pairs of training.prepare_pairs"
@@ -356,7 +294,12 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     config = Pix2PixConfig(
-        options.steps, options.batch, pairs_per_head=options.pairs_per_head, seed=options.seed
+        options.steps,
+        options.batch,
+        width=options.width,
+        structure_weight=options.structure_weight,
+        pairs_per_head=options.pairs_per_head,
+        seed=options.seed,
     )
     if options.smoke:
         config = replace(config, batch=1, width=4, discriminator_width=4, pairs_per_head=1)
