@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from .DisplayableNodes import removeDisplayable
 from .RegionVoxels import worldFromIjk
 from .SyntheticMark import markAsSynthetic
-from .VolumeNodes import ATTRIBUTE_PREFIX, greyOf
+from .VolumeNodes import IN_PART, SYNTHETIC_ATTRIBUTE, greyOf
 
 # mm; what two grids may differ by and still show the same voxels.
 _SAME_PLACE = 1e-3
@@ -112,7 +112,7 @@ def _addHiddenVolume() -> Any:
     node.UnRegister(None)
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
-    node.SetAttribute(ATTRIBUTE_PREFIX + "synthetic", "in part")
+    node.SetAttribute(SYNTHETIC_ATTRIBUTE, IN_PART)
     node = slicer.mrmlScene.AddNode(node)
     image = vtk.vtkImageData()
     image.SetDimensions(1, 1, 1)

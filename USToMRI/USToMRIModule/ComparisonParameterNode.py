@@ -10,7 +10,7 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from .VolumeNodes import ATTRIBUTE_PREFIX, firstUltrasound
+from .VolumeNodes import firstUltrasound, isPseudoMri
 
 
 class Overlay(enum.Enum):
@@ -55,13 +55,12 @@ def comparisonOf(parameterNode: Any) -> Any:
     wrapper: Any = ComparisonParameterNode  # the decorator gave it another constructor
     chosen = wrapper(parameterNode.parameterNode)
     if chosen.pseudoMri is None:
-        chosen.pseudoMri = parameterNode.outputVolume or _newestSynthetic()
+        chosen.pseudoMri = parameterNode.outputVolume or _newestPseudoMri()
     if chosen.ultrasound is None:
         chosen.ultrasound = parameterNode.inputVolume or firstUltrasound()
     return chosen
 
 
-def _newestSynthetic() -> Optional[Any]:
+def _newestPseudoMri() -> Optional[Any]:
     volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    synthetic = [node for node in volumes if node.GetAttribute(ATTRIBUTE_PREFIX + "synthetic")]
-    return synthetic[-1] if synthetic else None
+    return next((node for node in reversed(volumes) if isPseudoMri(node)), None)

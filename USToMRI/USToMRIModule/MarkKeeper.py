@@ -1,13 +1,14 @@
-"""Drawing the words SYNTHETIC MRI in views that Slicer would leave without."""
+"""Drawing the words SYNTHETIC MRI in views and on volumes that Slicer would leave without."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from .ReopenedFiles import ReopenedFiles
 from .Throttle import Throttle
 from .VolumeNodes import isSynthetic
 
@@ -73,22 +74,20 @@ class MarkKeeper(VTKObservationMixin):
             node.SetInteractionFlags(flags)
 
 
-_keeper: Optional[MarkKeeper] = None
+_keepers: list[Any] = []
 
 
 def keepMarks() -> None:
-    """Keep the marks of the current scene drawn from now on."""
-    global _keeper
+    """Have every pseudo-MRI of the scene marked from now on, and the marks drawn."""
     forgetMarks()
-    _keeper = MarkKeeper()
+    _keepers.extend([MarkKeeper(), ReopenedFiles()])
 
 
 def forgetMarks() -> None:
     """Undo :func:`keepMarks`."""
-    global _keeper
-    if _keeper is not None:
-        _keeper.stop()
-    _keeper = None
+    for keeper in _keepers:
+        keeper.stop()
+    _keepers.clear()
 
 
 def _composites() -> list[Any]:

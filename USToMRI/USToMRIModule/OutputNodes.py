@@ -9,8 +9,17 @@ import numpy as np
 import slicer
 import vtk
 
+from .SyntheticFile import DESCRIPTION, DESCRIPTION_KEY
 from .SyntheticMark import markAsSynthetic
-from .VolumeNodes import ATTRIBUTE_PREFIX, SYNTHETIC_ATTRIBUTE, Result
+from .VolumeNodes import (
+    ATTRIBUTE_PREFIX,
+    MAP,
+    PSEUDO_MRI,
+    SYNTHETIC_ATTRIBUTE,
+    Result,
+    isPseudoMri,
+    isSynthetic,
+)
 
 PROVENANCE_ROLE = "USToMRI.provenance"
 RESIDUAL_ROLE = "USToMRI.residual"
@@ -31,7 +40,8 @@ class Place(NamedTuple):
 
 def syntheticName(inputName: str, method: str) -> str:
     """Return the name of an output. Slicer prints it in every slice view, so it is a mark too."""
-    return f"{inputName} SYNTHETIC MRI ({method.upper()})"
+    name = f"{inputName} SYNTHETIC MRI"
+    return f"{name} ({method.upper()})" if method else name
 
 
 def warningsOf(outputNode: Any) -> list[str]:
@@ -54,11 +64,13 @@ def publish(
     created: list[Any] = []
     try:
         outputNode = outputNode or _addNode("vtkMRMLScalarVolumeNode", created)
+        wasSynthetic = isSynthetic(outputNode)
         fillNode(outputNode, result, place)
         outputNode.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
         _setName(outputNode, syntheticName(place.inputNode.GetName(), method))
         _setDisplay(outputNode, created)
-        _setStorage(outputNode, created)
+        # The file of a scan is not one for a synthetic image.
+        _setStorage(outputNode, wasSynthetic, created)
         _setText(outputNode, dict(result.provenance), created)
         for node in (outputNode, outputNode.GetNodeReference(PROVENANCE_ROLE)):
             moveBeside(place.inputNode, node)
@@ -69,6 +81,28 @@ def publish(
             slicer.mrmlScene.RemoveNode(node)
         raise
     return outputNode
+
+
+def dress(outputNode: Any) -> None:
+    """Give a pseudo-MRI that came into the scene without them what :func:`publish` gives one.
+
+    It has its attributes already; a window that somebody chose, and a record, are left alone. So
+    is all of a map but the way in which it is saved.
+    """
+    from USToMRILib.provenance import HEADER_KEY
+
+    _setStorage(outputNode, True, [])
+    if not isPseudoMri(outputNode):
+        return
+    provenance = json.loads(outputNode.GetAttribute(HEADER_KEY) or "{}")
+    _setName(outputNode, syntheticName(outputNode.GetName(), provenance.get("method", "")))
+    display = outputNode.GetDisplayNode()
+    if display is None or display.GetAutoWindowLevel():
+        _setDisplay(outputNode, [])
+    if outputNode.GetNodeReference(PROVENANCE_ROLE) is None:
+        _setText(outputNode, provenance, [])
+        moveBeside(outputNode, outputNode.GetNodeReference(PROVENANCE_ROLE))
+    markAsSynthetic(outputNode, [])
 
 
 def _publishResidual(result: Result, place: Place, outputNode: Any, created: list[Any]) -> None:
@@ -82,10 +116,11 @@ def _publishResidual(result: Result, place: Place, outputNode: Any, created: lis
     if node is None:
         node = _addNode("vtkMRMLScalarVolumeNode", created)
         outputNode.SetNodeReferenceID(RESIDUAL_ROLE, node.GetID())
-    fillNode(node, Result(residual, result.provenance), place)
+    fillNode(node, Result(residual, result.provenance), place, "RESIDUAL")
     node.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
     node.SetName(f"{outputNode.GetName()} residual")
     _setDisplay(node, created, "vtkMRMLColorTableNodeIron")
+    _setStorage(node, True, created)
     moveBeside(place.inputNode, node)
 
 
@@ -103,8 +138,11 @@ def _addNode(className: str, created: list[Any]) -> Any:
     return node
 
 
-def fillNode(node: Any, result: Result, place: Place) -> None:
-    """Give a volume node, in the scene or not, a result's voxels, geometry and provenance."""
+def fillNode(node: Any, result: Result, place: Place, mapName: str = "") -> None:
+    """Give a volume node, in the scene or not, a result's voxels, geometry and provenance.
+
+    :param mapName: see :func:`setAttributes`.
+    """
     with slicer.util.NodeModify(node):
         slicer.util.updateVolumeFromArray(node, result.volume.array)
         # Copied, not computed from the result's grid: the bits stay the same.
@@ -113,12 +151,12 @@ def fillNode(node: Any, result: Result, place: Place) -> None:
             matrix = vtk.vtkMatrix4x4()
             place.inputNode.GetIJKToRASMatrix(matrix)
             node.SetOrigin(matrix.MultiplyPoint([*place.start, 1])[:3])
-        _setAttributes(node, result.provenance)
+        setAttributes(node, result.provenance, mapName)
 
 
 def _setName(outputNode: Any, name: str) -> None:
     """Name an output, unless the name that the user gave it says SYNTHETIC MRI already."""
-    if "SYNTHETIC MRI" not in outputNode.GetName():
+    if "SYNTHETIC MRI" not in outputNode.GetName().replace("_", " "):
         outputNode.SetName(slicer.mrmlScene.GenerateUniqueName(name))
 
 
@@ -135,19 +173,40 @@ def _setDisplay(
     display.SetWindowLevel(_WINDOW, _LEVEL)
 
 
-def _setStorage(outputNode: Any, created: list[Any]) -> None:
-    """Have an output saved with its attributes, which Slicer's usual storage node leaves out."""
-    if not outputNode.GetStorageNode():
-        storage = _addNode("vtkMRMLNRRDStorageNode", created)
-        outputNode.SetAndObserveStorageNodeID(storage.GetID())
+def _setStorage(outputNode: Any, keepsFile: bool, created: list[Any]) -> None:
+    """Have an output saved with its attributes, which Slicer's usual storage node leaves out.
+
+    :param keepsFile: whether it goes on being saved into the NRRD that it came from.
+    """
+    before = outputNode.GetStorageNode()
+    file = (before.GetFileName() or "") if before and keepsFile else ""
+    if before and before.IsA("vtkMRMLNRRDStorageNode"):
+        before.SetFileName(file)
+        return
+    storage = _addNode("vtkMRMLNRRDStorageNode", created)
+    if file.lower().endswith((".nrrd", ".nhdr")):
+        storage.SetFileName(file)
+    outputNode.SetAndObserveStorageNodeID(storage.GetID())
+    if before:
+        slicer.mrmlScene.RemoveNode(before)
 
 
-def _setAttributes(node: Any, provenance: dict[str, Any]) -> None:
-    """Write the provenance as attributes of a node, in the place of any that were there."""
+def setAttributes(node: Any, provenance: dict[str, Any], mapName: str = "") -> None:
+    """Write the provenance as attributes of a node, in the place of any that were there.
+
+    The description and the whole record are under the names that the library gives them in a
+    file's header: an NRRD holds the attributes of its node, so both write the same fields.
+
+    :param mapName: "RESIDUAL" or "UNCERTAINTY" where the node is no pseudo-MRI but a map of one.
+    """
+    from USToMRILib.provenance import HEADER_KEY
+
     for name in list(node.GetAttributeNames()):
         if name.startswith(ATTRIBUTE_PREFIX):
             node.RemoveAttribute(name)
-    node.SetAttribute(SYNTHETIC_ATTRIBUTE, "true")
+    node.SetAttribute(SYNTHETIC_ATTRIBUTE, MAP if mapName else PSEUDO_MRI)
+    node.SetAttribute(DESCRIPTION_KEY, f"{mapName} of a {DESCRIPTION}" if mapName else DESCRIPTION)
+    node.SetAttribute(HEADER_KEY, json.dumps(provenance))
     for key, value in provenance.items():
         text = value if isinstance(value, str) else json.dumps(value)
         node.SetAttribute(ATTRIBUTE_PREFIX + key, text)

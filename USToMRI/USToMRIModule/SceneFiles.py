@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 import slicer
 
+from .Restore import restore
 from .VolumeNodes import isSynthetic, lacksPixelSize
 
 SCENE_SUFFIXES = (".mrb", ".mrml")
@@ -41,6 +42,8 @@ def loadFile(path: str) -> None:
         raise InputError(
             f"{path} could not be loaded by Slicer; copy or export it again."
         ) from error
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        restore(node)
 
 
 def loadDicom(uid: str) -> None:

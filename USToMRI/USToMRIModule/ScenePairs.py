@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .OutputNodes import PROVENANCE_ROLE
-from .VolumeNodes import isSynthetic, volumeFromNode
+from .VolumeNodes import isPseudoMri, isSynthetic, volumeFromNode
 
 if TYPE_CHECKING:
     from USToMRILib.evaluation.reader_study import StudyPair
@@ -26,8 +26,10 @@ def scenePairs() -> tuple[list[StudyPair], list[str]]:
 
     synthetic, ultrasounds = [], {}
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        if isSynthetic(node):
+        if isPseudoMri(node):
             synthetic.append(node)
+        elif isSynthetic(node):
+            continue
         elif node.GetImageData() is not None and not node.IsA("vtkMRMLLabelMapVolumeNode"):
             volume = volumeFromNode(node)
             ultrasounds[voxels_sha256(volume.array)] = volume

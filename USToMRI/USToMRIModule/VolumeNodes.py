@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from USToMRILib.grid import Grid
 
 ATTRIBUTE_PREFIX = "USToMRI."
+
+# What networks made has this attribute: a pseudo-MRI, a map of one (residual, uncertainty), or an
+# image that shows a pseudo-MRI in part.
 SYNTHETIC_ATTRIBUTE = ATTRIBUTE_PREFIX + "synthetic"
+PSEUDO_MRI, MAP, IN_PART = "true", "map", "in part"
 
 # Formats of pictures, which do not say how large their pixels are.
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -35,8 +39,13 @@ class Result(NamedTuple):
 
 
 def isSynthetic(node: Any) -> bool:
-    """Return whether a volume was made by this module."""
+    """Return whether a volume was made by this module: a pseudo-MRI or what goes with one."""
     return node.GetAttribute(SYNTHETIC_ATTRIBUTE) is not None
+
+
+def isPseudoMri(node: Any) -> bool:
+    """Return whether a volume is a pseudo-MRI."""
+    return bool(node.GetAttribute(SYNTHETIC_ATTRIBUTE) == PSEUDO_MRI)
 
 
 def firstUltrasound() -> Optional[Any]:
