@@ -96,11 +96,13 @@ def files_below(folder: Path) -> set[str]:
 
 
 def test_package_holds_every_file_of_the_tree(package: Path) -> None:
-    """The module, the library and the models: none is missing, and nothing else is there."""
+    """Module, library, models and self test: none is missing, and nothing else is there."""
     module = files_below(ROOT / "USToMRI") - {"CMakeLists.txt"}
     library = {f"USToMRILib/{name}" for name in files_below(ROOT / "USToMRILib")}
     models = {f"Resources/Models/{name}" for name in files_below(ROOT / "Resources" / "Models")}
-    assert files_below(package) == (module | library | models) - {"USToMRILib/CMakeLists.txt"}
+    tests = {f"USToMRITests/{name}" for name in files_below(ROOT / "Testing" / "USToMRITests")}
+    expected = (module | library | models | tests) - {"USToMRILib/CMakeLists.txt"}
+    assert files_below(package) == expected
 
 
 def test_installed_library_finds_its_models(package: Path) -> None:

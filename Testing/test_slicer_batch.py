@@ -20,8 +20,8 @@ from batch_images import FAST, add_image
 slicer_host.require_scene()
 
 import slicer  # noqa: E402
-from slicer_host import volumes  # noqa: E402
 from slicer_host.file_io import CoreIOManager, connect_scene  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
 
 from USToMRILib import Volume  # noqa: E402
 

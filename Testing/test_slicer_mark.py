@@ -12,8 +12,8 @@ import slicer_host
 slicer_host.require_rendering()
 
 import slicer  # noqa: E402
-from slicer_host import volumes  # noqa: E402
 from slicer_host.views import SliceView  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
@@ -67,6 +67,23 @@ def test_the_mark_is_drawn_where_a_pseudo_mri_is_shown(images: Any, layer: str) 
     composite.SetBackgroundVolumeID(ultrasound.GetID())
     composite.SetForegroundVolumeID(None)
     assert amber(view) == 0
+    view.close()
+
+
+def test_a_file_that_is_opened_alone_is_drawn_with_the_mark(images: Any, tmp_path: Path) -> None:
+    """Saved as an NRRD, read by Slicer's own reader, shown: the words are there."""
+    storage = images[1].GetStorageNode()
+    storage.SetFileName(str(tmp_path / "one.nrrd"))
+    assert storage.WriteData(images[1])
+    slicer.mrmlScene.Clear(0)
+    CompareLayout.layoutNode().SetViewArrangement(
+        slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+    )
+    view = SliceView("Red")
+    node = slicer.util.loadVolume(str(tmp_path / "one.nrrd"))
+    view.logic.GetSliceCompositeNode().SetBackgroundVolumeID(node.GetID())
+    view.fit()
+    assert amber(view) > 300
     view.close()
 
 

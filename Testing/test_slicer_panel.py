@@ -14,8 +14,8 @@ import slicer_host
 slicer_host.require_panel()
 
 import slicer  # noqa: E402
-from slicer_host import volumes  # noqa: E402
 from slicer_host.waiting import own_time, wait_until  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
 
 from USToMRILib import METHODS, Volume, translate  # noqa: E402
 from USToMRILib.fetal_bridge import DEFAULT_SOLVER  # noqa: E402
@@ -387,11 +387,6 @@ def test_stand_in_is_strict() -> None:
         qt.QNoSuchWidget  # noqa: B018
     with pytest.raises(AttributeError, match="not a name in Slicer"):
         slicer.app.noSuchName  # noqa: B018
-
-
-def test_self_test_passes(module: Any) -> None:
-    """The test class that Slicer offers in its Self Tests runs here too."""
-    module.USToMRITest().runTest()
 
 
 def test_memory_button_lists_the_devices(section: Any) -> None:

@@ -14,8 +14,8 @@ import slicer_host
 slicer_host.require_panel()
 
 import slicer  # noqa: E402
-from slicer_host import volumes  # noqa: E402
 from test_reader_study import write_pairs  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")

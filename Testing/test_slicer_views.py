@@ -12,10 +12,10 @@ import slicer_host
 slicer_host.require_rendering()
 
 import slicer  # noqa: E402
-from slicer_host import volumes  # noqa: E402
 from slicer_host.sections import Sections  # noqa: E402
 from slicer_host.views import SliceView  # noqa: E402
 from slicer_host.waiting import wait_until  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")

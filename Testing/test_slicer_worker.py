@@ -13,8 +13,8 @@ import slicer_host
 slicer_host.require_panel()
 
 import slicer  # noqa: E402
-from slicer_host import volumes  # noqa: E402
 from slicer_host.waiting import own_time, wait_until  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
 
 from USToMRILib import Volume  # noqa: E402
 

@@ -31,8 +31,11 @@ class CoreIOManager:
     def loadNodes(self, kind: str, properties: dict[str, Any], nodes: Any, messages: Any) -> bool:
         """Load a file; return whether that went well."""
         path = str(properties["fileName"])
-        load = {"SceneFile": _scene, "SequenceFile": _sequence, "VolumeFile": _volume}.get(kind)
-        node = load(path) if load else None
+        if kind == "VolumeFile":
+            node = _volume(path, properties)
+        else:
+            load = {"SceneFile": _scene, "SequenceFile": _sequence}.get(kind)
+            node = load(path) if load else None
         if node is not None and node is not True:
             nodes.AddItem(node)
         return node is not None
@@ -64,6 +67,7 @@ def _sequence(path: str) -> Any:
     return node if storage.ReadData(node) else None
 
 
-def _volume(path: str) -> Any:
+def _volume(path: str, properties: dict[str, Any]) -> Any:
     logic = slicer.app.applicationLogic().GetModuleLogic("Volumes")
-    return logic.AddArchetypeVolume(path, Path(path).name)
+    name = properties.get("name") or Path(path).name.partition(".")[0]
+    return logic.AddArchetypeVolume(path, name, 1 if properties.get("labelmap") else 0)

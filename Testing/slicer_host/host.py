@@ -14,7 +14,7 @@ from typing import Any, Optional
 import slicer
 import vtk
 
-from . import api, parameters, scripted
+from . import api, file_io, parameters, scripted
 
 # (name in the application logic, class) of the module logics that the tests need
 _MODULE_LOGICS = (
@@ -55,6 +55,10 @@ class Application:
     def testingEnabled(self) -> bool:
         """Tests run in testing mode: no dialogs, no installations."""
         return True
+
+    def coreIOManager(self) -> file_io.CoreIOManager:
+        """Return what reads files."""
+        return file_io.CoreIOManager()
 
     def processEvents(self) -> None:
         """Let Qt work off its events."""

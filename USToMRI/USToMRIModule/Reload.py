@@ -6,7 +6,7 @@ import sys
 
 
 def forgetModules() -> None:
-    """Drop the module's parts and the library, which Slicer's own reload leaves as they are."""
+    """Drop the module's parts, the library and the self test, which Slicer's reload leaves."""
     for name in list(sys.modules):
-        if name.partition(".")[0] in ("USToMRIModule", "USToMRILib"):
+        if name.partition(".")[0] in ("USToMRIModule", "USToMRILib", "USToMRITests"):
             del sys.modules[name]
