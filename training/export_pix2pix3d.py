@@ -16,24 +16,23 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from training.adult_lesions import LESION_PROBABILITY
 from training.adult_pairs import Pair, cached_pairs
 from training.cards import bundle_metadata, model_card
 from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.export import data_format, export_bundle, trace
-from training.image_metrics import similarity
+from training.pix2pix3d_metrics import held_out_metrics, translate_pairs, window_seams
 from training.pix2pix3d_net import DEFAULT_WIDTH, DIVISORS, Generator
 from training.runinfo import run_record
 from training.runlog import LOG_FILE
 from training.splits import PARTS, read_split
-from USToMRILib.bundle import Bundle
-from USToMRILib.grid import Grid
+from USToMRILib.evaluation.training_log import figure, read_training_log, tenths, tenths_table
 from USToMRILib.memory import WINDOW_BYTES
-from USToMRILib.pix2pix3d import BUNDLE, translate_volume
-from USToMRILib.progress import Progress
-from USToMRILib.volume import Volume
+from USToMRILib.pix2pix3d import BUNDLE
 
 SPACING_MM = (1.0, 1.0, 1.0)
+CURVES_FILE = "training_curves.png"
 
 DESCRIPTION = (
     "3D pix2pix generator that turns a volume of intra-operative brain ultrasound into a T1-like "
@@ -52,8 +51,8 @@ SOURCE = {
 }
 
 CAUTION = (
-    "The 3D generator was trained on simulated ultrasound of healthy adult heads only; how well it "
-    "does on real ultrasound is not known."
+    "The 3D generator was trained on simulated ultrasound of adult heads, some with simulated "
+    "lesions; how well it does on real ultrasound is not known."
 )
 
 INPUT = """
@@ -68,7 +67,8 @@ dropout: at inference a voxel depends on nothing beyond the receptive field, so 
 LIMITS = """
 - How well it does on real ultrasound (RESECT, ReMIND) is not known. The simulation leaves out
   refraction, multiple echoes, side lobes, blood, air and instruments.
-- Healthy adult anatomy only: no tumours, oedema, cavities, brain shift, fetuses or newborns.
+- Adult heads only, no fetuses or newborns. Tumours, oedema, cysts and cavities are simulated, in
+  three of ten heads and at most one a head; no brain shift, no blood, no residual tumour.
 - Grey and white matter echo nearly alike: their border is inferred from sulci and ventricles. In
   shadows and at depth, where only noise is left, the anatomy is invented.
 - Vessels, bone and what lies outside the brain are unreliable.
@@ -79,13 +79,22 @@ LIMITS = """
 MEASURES = """
 Simulated volumes of heads in neither training nor validation, mean and standard deviation over
 volumes. `ssim`, `psnr` (dB) and `l1` (of 0..255) count only voxels inside the cone; `_all` counts
-every voxel, where the empty background flatters. For comparison the same for two answers that
-need no network: the ultrasound itself, and the mean MRI intensity everywhere.
+every voxel, where the empty background flatters.
+
+LPIPS needs the weights of a network trained on photographs, which are not bundled; in its place
+stand two distances that need none, slice by slice inside the cone, 0 for equal images.
+`texture_feature_distance`, Euclidean, between tones and texture at four scales (21 features,
+`USToMRILib.evaluation.distribution.offline_extractor`), grows where the pseudo-MRI is smoother or
+rougher than the MRI. `gradient_magnitude_similarity_deviation` (GMSD, Xue et al. 2014,
+doi:10.1109/TIP.2013.2293423) grows where edges are missing, invented or displaced.
+`ustomri evaluate --lpips-weights FILE` measures LPIPS itself.
+
+For comparison the same for two answers that need no network: the ultrasound itself, and the mean
+MRI intensity everywhere. `windows_largest_difference` is how far, in grey levels of 255, the first
+volume translated in many small windows is from the same in one pass: where it is far below 1, there
+are no seams.
 
 ![Heads that training never saw: ultrasound, pseudo-MRI, MRI](held_out.png)
-
-`ustomri training-log docs/training_log.jsonl --report log.html` draws the losses of the training
-and tabulates what it reached on the validation heads at each tenth.
 """
 
 LICENCE = """The weights in this folder were trained by the USToMRI project on images simulated
@@ -129,38 +138,6 @@ def use_of(net: Generator, config: dict[str, Any]) -> dict[str, Any]:
         "receptive_field": {"reach": reach(net), "unit": "voxels along (D, H, W), to each side"},
         "bytes_per_voxel": round(WINDOW_BYTES * config["width"] / DEFAULT_WIDTH),
     }
-
-
-def translate_pairs(
-    net: torch.jit.ScriptModule, metadata: dict[str, Any], pairs: list[Pair]
-) -> list[np.ndarray]:
-    """Translate the ultrasound of every pair as the product does, float32 [k, j, i] in 0..255.
-
-    Args:
-        net: the generator.
-        metadata: of its bundle, what :func:`use_of` returns.
-        pairs: simulated.
-    """
-    bundle = Bundle(BUNDLE, metadata, "", net)
-    volumes = (Volume(pair.ultrasound, Grid(pair.mri.shape[::-1])) for pair in pairs)
-    return [translate_volume(volume, bundle, Progress()).array for volume in volumes]
-
-
-def held_out_metrics(translated: Sequence[np.ndarray], pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Return mean and standard deviation over volumes of each similarity, and of two baselines."""
-    mean_mri = float(np.mean([pair.mri[pair.cone].mean() for pair in pairs]))
-    rows = {
-        "": [similarity(image, p.mri, p.cone) for image, p in zip(translated, pairs)],
-        "ultrasound_itself_": [similarity(p.ultrasound, p.mri, p.cone) for p in pairs],
-        "constant_": [similarity(np.full(p.mri.shape, mean_mri), p.mri, p.cone) for p in pairs],
-    }
-    metrics = {}
-    for prefix, found in rows.items():
-        for name in found[0]:
-            values = [row[name] for row in found]
-            metrics[f"{prefix}{name}_mean"] = round(float(np.mean(values)), 3)
-            metrics[f"{prefix}{name}_sd"] = round(float(np.std(values)), 3)
-    return metrics
 
 
 def picture(translated: Sequence[np.ndarray], pairs: Sequence[Pair], path: Path) -> None:
@@ -210,20 +187,35 @@ def make_metadata(
     )
 
 
-def make_card(metadata: dict[str, Any]) -> str:
-    """Return the model card, in plain words."""
+def make_curves(entries: list[dict[str, float]]) -> str:
+    """Return the card's part about the course of the training, of the entries of its log."""
+    text = (
+        f"![Losses over the steps]({CURVES_FILE})\n\nLosses of training patches (grey: as logged; "
+        "blue: moving average), as Figures 5 to 8 of BrainVoxGen; below, as its Table 1, what the "
+        "validation heads gave at each tenth of the training, inside the cone. "
+        "`ustomri training-log docs/training_log.jsonl --report log.html` draws both on one page."
+    )
+    head, body = tenths_table(tenths(entries))
+    lines = [head, ["---"] * len(head), *body]
+    return text + "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
+    """Return the model card, in plain words, of the metadata and the entries of the log."""
     config, steps = metadata["config"], metadata["steps"]
     training = (
         f"Short: {steps} steps of {config['batch']} patches of "
         f"{' x '.join(map(str, config['patch']))} voxels, on part of one CPU core. "
         f"{len(metadata['subjects']['train'])} heads, {config['pairs_per_head']} simulated pairs "
-        "of each: T1 contrast from SynthSeg's priors, B-mode from "
+        f"of each, {LESION_PROBABILITY:.0%} of them with a lesion "
+        "(`training/adult_lesions.py`): T1 contrast from SynthSeg's priors, B-mode from "
         "`training/ultrasound_simulation.py`. U-Net, 3D PatchGAN, least-squares adversarial loss "
         f"+ {config['l1_weight']:g} x L1 inside the cone, Adam, moving average of the weights."
     )
     sections = {
         "Input and output": INPUT,
         "Training": training,
+        "Course of the training": make_curves(entries),
         "Limits": LIMITS,
         "How it was measured": MEASURES,
     }
@@ -263,11 +255,15 @@ def main() -> None:
         "subjects": ", ".join(heads),
         "volumes": len(pairs),
         **held_out_metrics(translated, pairs),
+        **window_seams(traced, use, pairs[0]),
     }
     metadata = make_metadata(state, options.work / "run.json", metrics, use)
-    folder = export_bundle(BUNDLE, traced, metadata, make_card(metadata), LICENCE, options.models)
+    entries = read_training_log(options.work / LOG_FILE)
+    card = make_card(metadata, entries)
+    folder = export_bundle(BUNDLE, traced, metadata, card, LICENCE, options.models)
     shown = slice(None, None, max(1, options.per_head // 2))
     picture(translated[shown], pairs[shown], folder / "docs/held_out.png")
+    figure(entries).savefig(folder / "docs" / CURVES_FILE, dpi=70)
     shutil.copyfile(options.work / LOG_FILE, folder / "docs/training_log.jsonl")
     print(f"{folder}\n{json.dumps(metrics, indent=2)}")
 

@@ -78,6 +78,17 @@ def tenths(entries: Sequence[dict[str, float]]) -> list[dict[str, float]]:
     return rows
 
 
+def tenths_table(rows: Sequence[dict[str, float]]) -> tuple[list[str], list[list[str]]]:
+    """Return head and body of BrainVoxGen's Table 1, as text, of what :func:`tenths` returns."""
+    measures = [name for name in MEASURES if any(name in row for row in rows)]
+    body = [
+        [f"{row['share']:.0%}", f"{row['step']:g}"]
+        + [number(row.get(name), _DECIMALS[name]) for name in measures]
+        for row in rows
+    ]
+    return ["of the training", "step", *(MEASURES[name] for name in measures)], body
+
+
 def figure(entries: Sequence[dict[str, float]]) -> Figure:
     """Draw the losses over the steps: as logged, and their moving average."""
     from matplotlib.figure import Figure
@@ -109,8 +120,6 @@ def _averaged(values: Sequence[float]) -> list[float]:
 
 def section(entries: Sequence[dict[str, float]]) -> Section:
     """Make the report's part about a training."""
-    rows = tenths(entries)
-    measures = [name for name in MEASURES if any(name in row for row in rows)]
     html = paragraph(
         f"The log of {entries[-1]['step']:g} steps. Losses are those of training patches, the "
         "table's measures those of held-out heads, inside the cone where nothing else is said. "
@@ -120,16 +129,10 @@ def section(entries: Sequence[dict[str, float]]) -> Section:
     html += drawing(
         figure(entries), "Losses (grey: as logged; blue: moving average), as Figures 5 to 8."
     )
+    rows = tenths(entries)
     if rows:
-        html += table(
-            ["of the training", "step", *(MEASURES[name] for name in measures)],
-            [
-                [f"{row['share']:.0%}", f"{row['step']:g}"]
-                + [number(row.get(name), _DECIMALS[name]) for name in measures]
-                for row in rows
-            ],
-            "Held-out heads at each tenth of the training, as Table 1 of BrainVoxGen",
-        )
+        title = "Held-out heads at each tenth of the training, as Table 1 of BrainVoxGen"
+        html += table(*tenths_table(rows), title)
     else:
         html += paragraph("Nothing was measured on held-out heads.", "note")
     data: dict[str, Any] = {"tenths": rows, "losses": _losses(entries)}
