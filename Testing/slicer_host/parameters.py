@@ -41,8 +41,12 @@ class Parameter:
         arguments = typing.get_args(annotation)
         annotated = typing.get_origin(annotation) is typing.Annotated
         kind = arguments[0] if annotated else annotation
-        union = typing.get_origin(kind) is typing.Union
-        self.kind = typing.get_args(kind) if union else kind
+        if typing.get_origin(kind) is typing.Union:
+            kind = typing.get_args(kind)
+            if type(None) not in kind:
+                raise TypeError(f"{name}: a union of nodes must name None too, as in Slicer")
+            kind = tuple(each for each in kind if each is not type(None))
+        self.kind = kind
         self.notes = arguments[1:] if annotated else ()
         self.default = default
 

@@ -126,7 +126,10 @@ class USToMRIParameterNode:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    region: Union[vtkMRMLMarkupsROINode, vtkMRMLMarkupsClosedCurveNode, vtkMRMLSegmentationNode]
+    # Slicer's wrapper takes None for several kinds of nodes only where it is named.
+    region: Union[
+        vtkMRMLMarkupsROINode, vtkMRMLMarkupsClosedCurveNode, vtkMRMLSegmentationNode, None
+    ]
     segment: str = ""
     allFrames: bool = False
     outputVolume: vtkMRMLScalarVolumeNode
