@@ -1,19 +1,18 @@
 """The diffusion bridge: its fast mode against the published algorithm, and its engine's speed.
 
 ``python -m benchmarks.bridge --heads 30`` writes ``benchmarks/bridge.md``, ``.json`` and ``.png``.
-The dearest part is the published algorithm for every head: some 200 seconds of a core each.
-``--heads 4`` fits into a quarter of an hour.
+The dearest part is the published algorithm for every head, some 200 seconds of a core each. Its
+pictures are kept, and a run that was stopped goes on; ``--only-published 0/2`` and ``1/2`` in two
+processes make them on two cores ahead of the measurement.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -21,8 +20,11 @@ import torch
 from benchmarks.bridge_heads import Heads, read_heads
 from benchmarks.bridge_report import write_report
 from benchmarks.bridge_speed import cost_of_parts, peak_memory, reference_time
+from benchmarks.crossing import Candidate, busy_seconds, cross
+from benchmarks.published_pictures import published_pictures
 from training.data import add_data_option
 from training.runinfo import run_record
+from USToMRILib import schedule
 from USToMRILib.bridge import residual
 from USToMRILib.fetal_bridge import (
     BRIDGES,
@@ -30,7 +32,6 @@ from USToMRILib.fetal_bridge import (
     STEPS,
     BridgeSettings,
     EpsPair,
-    frames_at_once,
     load_pair,
     translate_frames,
 )
@@ -41,63 +42,11 @@ from USToMRILib.solvers import PUBLISHED
 SEARCHED = {
     "ddim": (25, 50, 100),
     "heun": (6, 8, 12, 16),
-    "dpm++2m": (8, 12, 16, 20, 24, 32),
+    "dpm++2m": (8, 12, 16, 20, 24, 32, 64),
 }
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way to cross the bridge, made and timed.
-
-    Attributes:
-        settings: of the bridge.
-        pictures: float32 [B, 1, 128, 128] in [-1, 1].
-        seconds: for each image, of all cores together (of the clock on a GPU).
-        passes: of a network, for each image; a way back through one counts as another.
-    """
-
-    settings: BridgeSettings
-    pictures: torch.Tensor
-    seconds: float
-    passes: float
-
-
-class Counted:
-    """A network that counts its passes over images, forwards and backwards."""
-
-    def __init__(self, net: Callable[..., torch.Tensor]) -> None:
-        self.net, self.passes = net, 0
-
-    def __call__(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        self.passes += len(x) * (2 if x.requires_grad else 1)
-        return self.net(x, t)
-
-
-def busy_seconds(device: str) -> float:
-    """A clock that other programs on the machine move as little as can be."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-        return time.perf_counter()
-    return time.process_time()
-
-
-def cross(heads: Heads, pair: EpsPair, settings: BridgeSettings) -> Candidate:
-    """Translate all heads."""
-    nets = [Counted(bundle.net) for bundle in (pair.us, pair.mri)]
-    options: dict[str, Any] = {**settings.parameters, "schedule": pair.schedule}
-    gc.collect()
-    start = busy_seconds(pair.device)
-    made = [
-        BRIDGES[settings.method](part, *nets, **options).clamp(-1, 1).cpu()
-        for part in heads.images.to(pair.device).split(frames_at_once(pair.device))
-    ]
-    seconds = busy_seconds(pair.device) - start
-    count = len(heads.images)
-    done = Candidate(
-        settings, torch.cat(made), seconds / count, sum(net.passes for net in nets) / count
-    )
-    print(settings, f"{done.seconds:.2f} s and {done.passes:.0f} passes an image", flush=True)
-    return done
+# Of lambda, between which the levels of the second order solvers are spread.
+RANGES = ((-4.0, 3.0), (-3.2, 3.5), (-2.6, 3.5), (-2.6, 4.0), (-2.0, 3.5), (-2.0, 4.0), (-2.0, 4.5))
 
 
 def settings_searched() -> Iterator[BridgeSettings]:
@@ -148,6 +97,19 @@ def consistency(heads: Heads, pair: EpsPair, done: Candidate) -> dict[str, float
     }
 
 
+def ranges_searched(heads: Heads, pair: EpsPair, published: Candidate) -> Iterator[dict[str, Any]]:
+    """The default mode with its levels spread over other ranges of log-SNR."""
+    for ends in RANGES:
+        with mock.patch.object(schedule, "LOG_SNR_RANGE", ends):
+            done = cross(heads.images, pair, BridgeSettings("ddic"))
+        yield {"log_snr_range": ends, **heads.compare(done.pictures, published.pictures)}
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, parts = map(int, text.split("/"))
+    return part, parts
+
+
 def main() -> None:
     """Measure the diffusion bridge, its fast mode against the published algorithm."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -162,14 +124,26 @@ def main() -> None:
     parser.add_argument(
         "--steps-timed", type=int, default=20, help="of the line-by-line reference, which is timed"
     )
+    parser.add_argument(
+        "--kept", type=Path, default=Path("runs/published_pictures"), help="folder of its pictures"
+    )
+    parser.add_argument(
+        "--only-published", type=_part, metavar="I/N", help="make the I-th of N parts of these"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(""))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pair, heads = load_pair(options.device), read_heads(options.data, options.heads)
-    published = cross(heads, pair, BridgeSettings("ddic", options.steps_reference, PUBLISHED))
-    searched = [cross(heads, pair, settings) for settings in settings_searched()]
+    settings = BridgeSettings("ddic", options.steps_reference, PUBLISHED)
+    part, parts = options.only_published or (0, 1)
+    published = published_pictures(
+        heads.images, pair, settings, options.kept, lambda number: number % parts == part
+    )
+    if options.only_published or published is None:
+        return
+    searched = [cross(heads.images, pair, settings) for settings in settings_searched()]
     default = next(
         c for c in searched if c.settings.parameters == BridgeSettings("ddic").parameters
     )
@@ -178,6 +152,7 @@ def main() -> None:
         "weights": pair.bundles,
         "heads": len(heads.images),
         "candidates": [quality(done, published, heads) for done in (published, *searched)],
+        "ranges": list(ranges_searched(heads, pair, published)),
         "reference": reference_time(heads.images[:1], pair, options.steps_timed, busy_seconds),
         "parts": cost_of_parts(heads.images, pair, busy_seconds),
         "memory_mib": peak_memory(options.device),

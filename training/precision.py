@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 
@@ -12,7 +14,8 @@ def has_matrix_unit(device: torch.device) -> bool:
     """
     if device.type != "cpu":
         return device.type == "cuda"
-    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False))
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16", False))
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
