@@ -116,7 +116,7 @@ def _install_python_parts() -> None:
     folder = slicer_python_dir()
     if folder:
         slicer.__path__.append(str(folder))
-        for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper", "packaging"):
+        for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper"):
             importlib.import_module(f"slicer.{name}")
         return
     for part in (scripted.i18n(), scripted.scripted_loadable_module(), parameters.module()):
