@@ -89,6 +89,23 @@ def test_a_mask_gives_the_head_of_every_slice(tiny_models) -> None:
     assert everywhere.any(axis=(1, 2)).all()
 
 
+@pytest.mark.parametrize("method", ["ddic", "ddib", "cyclegan"])
+def test_one_slice_with_a_head_gets_what_translate_gives_the_slice(tiny_models, method) -> None:
+    us = drawn_head("k")
+    us.array[np.arange(24) != 13] = 20
+    stack = translate(us, method, axis="k", steps=4, device="cpu")
+    one = Stack(us, "k").slice(13)
+    alone = translate(one, method, steps=4, device="cpu")
+    np.testing.assert_array_equal(stack.volume.array[13], alone.volume.array[0])
+    assert stack.provenance["parameters"]["slices_with_head"] == "13"
+
+
+def test_how_far_latents_are_shared_is_on_record_where_there_are_latents(tiny_models) -> None:
+    for method, said in (("ddic", 1.0), ("cyclegan", None)):
+        result = translate(drawn_head("k"), method, axis="k", steps=2, device="cpu")
+        assert result.provenance["parameters"].get("latent_sharing_mm") == said
+
+
 def test_auto_takes_thick_slices_and_else_where_heads_are_found(tiny_models) -> None:
     result = translate(drawn_head("j"), "ddib", steps=2, device="cpu")
     assert result.provenance["parameters"]["axis"] == "j"

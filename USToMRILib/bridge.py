@@ -153,16 +153,52 @@ def ddic(
     """
     imposed = Imposed(similarity, lr, median_kernel)
     schedule, progress = schedule or Schedule.cosine(), progress or Progress()
+    ultrasound = way_up(x0, us_net, schedule, steps, solver, progress)
+    walk = schedule, steps, solver, progress
+    return way_down(ultrasound, ultrasound[-1], us_net, mri_net, imposed, *walk)
+
+
+def way_up(
+    x0: torch.Tensor,
+    us_net: EpsNet,
+    schedule: Schedule,
+    steps: int,
+    solver: str,
+    progress: Progress | None = None,
+) -> list[torch.Tensor]:
+    """The first half of :func:`ddic`: the images that the second needs, the latents last."""
     levels = levels_of(solver, schedule, steps)
+    images = _walk(x0, us_net, schedule, levels, solver, "encode", progress)
+    return [_last(images)] if solver == PUBLISHED else [x0, *images]
+
+
+def way_down(
+    ultrasound: list[torch.Tensor],
+    latent: torch.Tensor,
+    us_net: EpsNet,
+    mri_net: EpsNet,
+    imposed: Imposed,
+    schedule: Schedule,
+    steps: int,
+    solver: str,
+    progress: Progress | None = None,
+) -> torch.Tensor:
+    """The second half of :func:`ddic`.
+
+    Args:
+        ultrasound: of :func:`way_up`; the list is used up.
+        latent: where the MRI begins, [B, 1, H, W]; in :func:`ddic` that of the ultrasound.
+    """
+    levels, progress = levels_of(solver, schedule, steps), progress or Progress()
+    x = ultrasound.pop()
     if solver == PUBLISHED:
-        x = _last(_walk(x0, us_net, schedule, levels, solver, "encode", progress))
-        return _decode_published(x, us_net, mri_net, schedule, levels, imposed, progress)
-    way_up = list(_walk(x0, us_net, schedule, levels, solver, "encode", progress))
-    return _decode_pulled([x0, *way_up], mri_net, schedule, levels, solver, imposed, progress)
+        return _decode_published(x, latent, us_net, mri_net, schedule, levels, imposed, progress)
+    return _decode_pulled(ultrasound, latent, mri_net, schedule, levels, solver, imposed, progress)
 
 
 def _decode_published(
-    latent: torch.Tensor,
+    x: torch.Tensor,
+    y: torch.Tensor,
     us_net: EpsNet,
     mri_net: EpsNet,
     schedule: Schedule,
@@ -170,7 +206,6 @@ def _decode_published(
     imposed: Imposed,
     progress: Progress,
 ) -> torch.Tensor:
-    x = y = latent
     weight = schedule.num_steps / (len(levels) - 1)
     down = levels[::-1]
     for step in progress.track("decode", list(zip(down, down[1:]))):
@@ -180,7 +215,8 @@ def _decode_published(
 
 
 def _decode_pulled(
-    way_up: list[torch.Tensor],
+    ultrasound: list[torch.Tensor],
+    y: torch.Tensor,
     mri_net: EpsNet,
     schedule: Schedule,
     levels: list[int],
@@ -188,17 +224,16 @@ def _decode_pulled(
     imposed: Imposed,
     progress: Progress,
 ) -> torch.Tensor:
-    """Decode the last image of the way up, pulled at every level towards the image there."""
+    """Decode latents y, pulled at every level below them towards the ultrasound there."""
     import torch
 
     way = SOLVERS[solver](mri_net, schedule)
-    y = way_up.pop()
     down = levels[::-1]
     weights = pull_weights(down, schedule, way.remembers)
     for level, next_level, weight in progress.track("decode", list(zip(down, down[1:], weights))):
         with torch.no_grad():
             y = way.step(y, level, next_level)
-        y = _finite(imposed.pull(way_up.pop(), y, weight), next_level)
+        y = _finite(imposed.pull(ultrasound.pop(), y, weight), next_level)
     return y
 
 

@@ -43,14 +43,16 @@ class FrameMethod:
     """A method with its networks loaded.
 
     Attributes:
-        translate: frames float32 [B, 1, 128, 128] in [-1, 1] to the same, on the CPU.
+        translate: frames float32 [B, 1, 128, 128] in [-1, 1] to the same, on the CPU. The last
+            argument says how many frames far neighbours share their latents: 0 for frames that
+            are no neighbours. A method without latents takes each frame alone.
         bundles: names of the bundles, with the SHA-256 of their weights.
         cautions: what the user of a result should be told.
         residual: frames and what became of them to where they disagree, 0 .. 2, or None for a
             method that cannot go back.
     """
 
-    translate: Callable[[torch.Tensor, Progress], torch.Tensor]
+    translate: Callable[[torch.Tensor, Progress, float], torch.Tensor]
     bundles: dict[str, str]
     cautions: tuple[str, ...]
     residual: Optional[Callable[[torch.Tensor, torch.Tensor, Progress], torch.Tensor]] = None
@@ -111,7 +113,7 @@ def translate_slice(
         head = locate_head(volume, hint, device)
     frame = HeadFrame(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
     x0 = torch.from_numpy(normalise_head(frame.to_frame(volume.array[0]), frame.mask))
-    y = method.translate(x0[None, None], progress)
+    y = method.translate(x0[None, None], progress, 0.0)
     bundles = method.bundles
     if hint is None:
         bundles[HEAD_BUNDLE] = load_bundle(HEAD_BUNDLE, device).sha256
@@ -133,14 +135,14 @@ def load_method(settings: Union[BridgeSettings, OnePass], device: str) -> FrameM
     if isinstance(settings, OnePass):
         bundle = cyclegan.load_generator(device)
         return FrameMethod(
-            lambda x0, progress: cyclegan.translate_frames(x0, bundle, device, progress),
+            lambda x0, progress, sigma: cyclegan.translate_frames(x0, bundle, device, progress),
             {bundle.name: bundle.sha256},
             bundle.cautions,
         )
     pair = load_pair(device)
     settings.check(pair.schedule)
     return FrameMethod(
-        lambda x0, progress: translate_frames(x0, pair, settings, progress),
+        lambda x0, progress, sigma: translate_frames(x0, pair, settings, progress, sigma),
         pair.bundles,
         pair.cautions,
         lambda x0, y, progress: residual_frames(x0, y, pair, settings, progress),

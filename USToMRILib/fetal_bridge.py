@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -12,6 +13,7 @@ from .frame import check_fits_frame
 from .imposed import MEDIAN_KERNEL, Imposed
 from .progress import Progress
 from .schedule import Schedule
+from .shared_latents import reach, share
 from .similarity import PEARSON
 from .solvers import levels_of
 
@@ -74,16 +76,18 @@ class BridgeSettings:
     def check(self, schedule: Schedule) -> None:
         """Raise InputError for what cannot be run."""
         levels_of(self.solver, schedule, self.steps_each_way)
-        self._imposed()
+        _ = self.imposed
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Everything that changes a voxel, for the provenance and for the bridge."""
         walk = {"steps": self.steps_each_way, "solver": self.solver}
-        imposed = asdict(self._imposed()) if self.method == "ddic" else {}
+        imposed = asdict(self.imposed) if self.method == "ddic" else {}
         return {**walk, **imposed}
 
-    def _imposed(self) -> Imposed:
+    @property
+    def imposed(self) -> Imposed:
+        """What pulls the way down of "ddic"."""
         return Imposed(self.similarity, median_kernel=self.median_kernel)
 
     @property
@@ -119,15 +123,21 @@ def load_pair(device: str) -> EpsPair:
 
 
 def translate_frames(
-    x0: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress
+    x0: torch.Tensor,
+    pair: EpsPair,
+    settings: BridgeSettings,
+    progress: Progress,
+    sigma: float = 0.0,
 ) -> torch.Tensor:
-    """Carry ultrasound frames to MRI; each as if it were alone.
+    """Carry ultrasound frames to MRI, each as if it were alone, or as slices of one stack.
 
     Args:
         x0: float32 [B, 1, 128, 128] in [-1, 1], on any device.
         pair: as loaded by :func:`load_pair`.
         settings: of the bridge.
         progress: phases "encode" and "decode"; "slices" where there are more frames than fit.
+        sigma: how many frames far neighbours share their latents
+            (:func:`USToMRILib.shared_latents.share`); 0 for frames that are no neighbours.
 
     Returns:
         float32 [B, 1, 128, 128] on the CPU, in [-1, 1].
@@ -136,6 +146,8 @@ def translate_frames(
         InputError: for settings that cannot be run.
         Cancelled: when the progress' token is set.
     """
+    if len(x0) > 1 and reach(sigma):
+        return _translate_stack(x0, pair, settings, progress, sigma)
     translate = BRIDGES[settings.method]
 
     def cross(progress: Progress, part: torch.Tensor) -> torch.Tensor:
@@ -143,6 +155,59 @@ def translate_frames(
         return translate(part, pair.us.net, pair.mri.net, **options).clamp(-1, 1)
 
     return _in_parts((x0,), cross, pair.device, settings, progress)
+
+
+def _translate_stack(
+    x0: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress, sigma: float
+) -> torch.Tensor:
+    """As :func:`translate_frames`, with latents that neighbours share.
+
+    The way down of a part begins when the ways up are done that its latents are shared with; so
+    few ways are in memory at a time, however long the stack.
+    """
+    import torch
+
+    parts = x0.to(pair.device).split(frames_at_once(pair.device))
+    ahead = -(-reach(sigma) // len(parts[0]))
+    ways: deque[list[torch.Tensor]] = deque()
+    latents: list[torch.Tensor] = []
+    made = []
+    with progress.within("slices", settings.steps_of(len(x0), pair.device)) as inner:
+        for number in range(len(parts) + ahead):
+            if number < len(parts):
+                ways.append(_up(parts[number], pair, settings, inner))
+                latents.append(ways[-1][-1].cpu())
+            if number >= ahead:
+                part = number - ahead
+                first = max(part - ahead, 0)
+                start = sum(map(len, latents[first:part]))
+                near = torch.cat(latents[first : part + ahead + 1])
+                shared = share(near, sigma, slice(start, start + len(parts[part])))
+                down = _down(ways.popleft(), shared.to(pair.device), pair, settings, inner)
+                made.append(down.clamp(-1, 1).cpu())
+    return torch.cat(made)
+
+
+def _up(
+    x0: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress
+) -> list[torch.Tensor]:
+    """The ultrasound frames at the levels that the way down needs, the latents last."""
+    walk = pair.us.net, pair.schedule, settings.steps_each_way, settings.solver, progress
+    return bridge.way_up(x0, *walk) if settings.method == "ddic" else [bridge.encode(x0, *walk)]
+
+
+def _down(
+    ultrasound: list[torch.Tensor],
+    latents: torch.Tensor,
+    pair: EpsPair,
+    settings: BridgeSettings,
+    progress: Progress,
+) -> torch.Tensor:
+    walk = pair.schedule, settings.steps_each_way, settings.solver, progress
+    if settings.method != "ddic":
+        return bridge.decode(latents, pair.mri.net, *walk)
+    imposed, us_net, mri_net = settings.imposed, pair.us.net, pair.mri.net
+    return bridge.way_down(ultrasound, latents, us_net, mri_net, imposed, *walk)
 
 
 def residual_frames(

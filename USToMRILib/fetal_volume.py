@@ -1,8 +1,9 @@
 """The fetal methods on volumes: slice by slice, with what neighbouring slices have in common.
 
-Slices that are translated alone flicker: their ellipses, their grey levels and their speckle
-differ by chance, and the networks carry that into the picture. Here the ellipses follow one
-smooth outline with one long axis, grey levels change slowly, and neighbours are averaged.
+Slices that are translated alone flicker: their ellipses, their grey levels and the noise that
+their speckle becomes differ by chance, and the networks carry that into the picture. Here the
+ellipses follow one smooth outline with one long axis, grey levels change slowly, and neighbours
+share latents. Neither the ultrasound nor the pseudo-MRI is blurred.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .frame import HeadFrame, head_limits, normalise_head
 from .grid import Grid
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, check_mask, find_head
-from .outline import smooth_along, smooth_outline
+from .outline import smooth_outline
 from .progress import Progress
 from .volume import Volume
 
@@ -34,17 +35,9 @@ _THICK = 1.5
 _PROBES = (0.3, 0.4, 0.5, 0.6, 0.7)
 _LIMITS_MM = 4.0  # over which grey levels change
 
-
-@dataclass(frozen=True)
-class Smoothing:
-    """Gaussian averaging of neighbouring frames, as sigma in mm along the stack; 0 for none.
-
-    The defaults span about the thickness of an ultrasound beam; what they do to flicker and to
-    detail has not been measured.
-    """
-
-    ultrasound_mm: float = 1.0
-    mri_mm: float = 1.0
+# How far along the stack slices share latents, as a Gaussian's sigma: the pseudo-MRI then changes
+# from slice to slice about as much as MRI does (`python -m benchmarks.flicker`).
+LATENT_MM = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ def translate_stack(
     progress: Progress,
     axis: str = "auto",
     residual: bool = False,
-    smoothing: Smoothing = Smoothing(),
+    latent_mm: float = LATENT_MM,
 ) -> StackTranslation:
     """Translate a volume of fetal ultrasound slice by slice.
 
@@ -113,7 +106,8 @@ def translate_stack(
         axis: across the slices, one of :data:`AXES`; "auto" takes the one whose slices are
             clearly thickest, else the one along which most heads are found.
         residual: whether to compute it too.
-        smoothing: across neighbouring slices.
+        latent_mm: how far neighbours share latents, as the sigma of a Gaussian in mm; 0 for not at
+            all. Not used by :class:`.fetal.OnePass`.
 
     Raises:
         InputError: if the axis is unknown, no slice shows a head, or as for one slice.
@@ -132,12 +126,13 @@ def translate_stack(
             f"No fetal head was found in the {len(stack)} slices along {stack.axis}; choose "
             "another axis with --axis, or give the head with --head-mask FILE."
         )
-    array, differs = _translate_frames(stack, outline, method, smoothing, progress, residual)
+    sigma = latent_mm / stack.distance
+    array, differs = _translate_frames(stack, outline, method, sigma, progress, residual)
     bundles = {**method.bundles, **hashes}
     parameters = {
         "axis": stack.axis,
         "slices_with_head": _ranges(sorted(outline)),
-        "smoothing_mm": [smoothing.ultrasound_mm, smoothing.mri_mm],
+        **({} if isinstance(settings, OnePass) else {"latent_sharing_mm": latent_mm}),
         "largest_circumference_mm": max(e.circumference_mm for e in outline.values()),
     }
     warnings = (*_warnings(stack, outline), *method.cautions)
@@ -148,7 +143,7 @@ def _translate_frames(
     stack: Stack,
     outline: dict[int, Ellipse],
     method: FrameMethod,
-    smoothing: Smoothing,
+    sigma: float,
     progress: Progress,
     residual: bool,
 ) -> tuple[np.ndarray, Optional[np.ndarray]]:
@@ -161,9 +156,8 @@ def _translate_frames(
     }
     masks = np.stack([frame.mask for frame in frames.values()])
     seen = np.stack([frame.to_frame(stack.array[n]) for n, frame in frames.items()])
-    x0 = torch.from_numpy(_normalised(seen, masks, stack.distance, smoothing))[:, None]
-    y = method.translate(x0, progress)
-    smooth = smooth_along(y[:, 0].numpy(), masks, smoothing.mri_mm / stack.distance)
+    x0 = torch.from_numpy(_normalised(seen, masks, stack.distance))[:, None]
+    y = method.translate(x0, progress, sigma)
 
     def back(made: np.ndarray) -> np.ndarray:
         slices = np.zeros(stack.array.shape, np.float32)
@@ -175,18 +169,16 @@ def _translate_frames(
     if residual and method.residual:
         inconsistent = method.residual(x0, y, progress)[:, 0].numpy() * 127.5
         differs = back(np.where(masks, inconsistent, 0))
-    return back(to_mri_values(smooth)), differs
+    return back(to_mri_values(y[:, 0].numpy())), differs
 
 
-def _normalised(
-    seen: np.ndarray, masks: np.ndarray, distance: float, smoothing: Smoothing
-) -> np.ndarray:
+def _normalised(seen: np.ndarray, masks: np.ndarray, distance: float) -> np.ndarray:
     """Return frames [n, 128, 128] in [-1, 1] with slowly changing grey levels."""
     from scipy.ndimage import gaussian_filter1d
 
-    seen = smooth_along(seen, masks, smoothing.ultrasound_mm / distance)
     limits = np.array([head_limits(frame, mask) for frame, mask in zip(seen, masks)])
-    limits = gaussian_filter1d(limits, _LIMITS_MM / distance, axis=0, mode="nearest")
+    if len(limits) > 1:
+        limits = gaussian_filter1d(limits, _LIMITS_MM / distance, axis=0, mode="nearest")
     return np.stack([normalise_head(*of) for of in zip(seen, masks, limits.tolist())])
 
 

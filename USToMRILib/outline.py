@@ -32,8 +32,8 @@ def smooth_outline(found: Mapping[int, Ellipse], distance_mm: float) -> dict[int
     from scipy.ndimage import gaussian_filter1d, median_filter
 
     numbers = _longest_run(sorted(found), _GAP_MM / distance_mm)
-    if not numbers:
-        return {}
+    if len(numbers) < 2:
+        return {number: found[number] for number in numbers}
     moments = np.array([_moments(found[n]) for n in numbers])
     angle = _common_angle(moments)
     every = np.arange(numbers[0], numbers[-1] + 1)
@@ -41,27 +41,6 @@ def smooth_outline(found: Mapping[int, Ellipse], distance_mm: float) -> dict[int
     steady = median_filter(filled, (min(_MEDIAN_SLICES, len(every)), 1), mode="nearest")
     smooth = gaussian_filter1d(steady, _SMOOTH_MM / distance_mm, axis=0, mode="nearest")
     return {int(n): _from_moments(row, angle) for n, row in zip(every, smooth)}
-
-
-def smooth_along(frames: np.ndarray, masks: np.ndarray, sigma: float) -> np.ndarray:
-    """Average frames with their neighbours, inside the heads only.
-
-    Args:
-        frames: float [n, rows, columns], of neighbouring slices.
-        masks: bool of the same shape, inside the head.
-        sigma: of the Gaussian in slices; 0 leaves the frames as they are.
-
-    Returns:
-        float32 of the same shape; outside the masks as before.
-    """
-    from scipy.ndimage import gaussian_filter1d
-
-    if sigma <= 0:
-        return frames
-    inside = masks.astype(np.float32)
-    total = gaussian_filter1d(frames * inside, sigma, axis=0, mode="constant")
-    weight = gaussian_filter1d(inside, sigma, axis=0, mode="constant")
-    return np.where(masks, total / np.where(masks, weight, 1), frames).astype(np.float32)
 
 
 def _longest_run(numbers: list[int], gap: float) -> list[int]:
