@@ -9,7 +9,12 @@ import pytest
 from scipy import ndimage
 from test_fetal_data import write_brain
 
-from training.fetal_pairs import FETAL_TISSUES, find_fetal_tissue, simulate_fetal_pair
+from training.fetal_pairs import (
+    FETAL_TISSUES,
+    find_fetal_tissue,
+    simulate_fetal_pair,
+    simulate_fetal_volume,
+)
 from training.fetal_volumes import FetalVolume
 from training.simulation_realism import picture, texture, told_apart
 from training.ultrasound_simulation import ScanRanges, TissueMaps, simulate_bmode
@@ -100,3 +105,25 @@ def test_a_simulated_pair_shows_one_head_twice(tmp_path: Path) -> None:
     assert pair.ultrasound[rim].mean() > pair.ultrasound[core].mean() + 0.3  # the skull
     picture([pair.ultrasound] * 3, [pair.mri] * 2, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_a_simulated_volume_shows_one_head_in_all_slices(tmp_path: Path) -> None:
+    write_brain(tmp_path, "A")
+    volume = FetalVolume("A", tmp_path / "A" / "t2.nii.gz", tmp_path / "A" / "parcellation.nii.gz")
+    pair, again = (simulate_fetal_volume(volume, 3, 5) for _ in range(2))
+    ultrasound, mri, head, brain = (
+        image.array for image in (pair.ultrasound, pair.mri, pair.head, pair.brain)
+    )
+    np.testing.assert_array_equal(ultrasound, again.ultrasound.array)
+    assert pair.ultrasound.grid == pair.mri.grid == pair.head.grid == pair.brain.grid
+    assert pair.ultrasound.grid.size == (192, 192, 5)
+    assert pair.ultrasound.grid.spacing == pytest.approx((0.8, 0.8, 0.8))
+    assert (ultrasound.min(), mri.min(), mri.max()) == (0, 0, 255)
+    assert not mri[~brain].any()
+    assert not (brain & ~head).any()
+    for plane, within in zip(ultrasound, head):
+        rim = within & ~ndimage.binary_erosion(within, iterations=3)
+        core = ndimage.binary_erosion(within, iterations=8)
+        assert plane[rim].mean() > plane[core].mean() + 30  # the skull
+    near, far = (np.abs(ultrasound[n:] - ultrasound[:-n])[head[n:]].mean() for n in (1, 3))
+    assert near < far

@@ -2,12 +2,13 @@
 
 The parcellation says what echoes; the skull and what surrounds it are added by geometry, for the
 volumes end at the brain. The scan is one plane through the thalami from the side of the head, as
-sonographers measure it.
+sonographers measure it; or a slab of parallel planes about it, as a mechanically swept probe sees
+it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,7 +21,9 @@ from training.fetal_volumes import FetalVolume
 from training.ultrasound_simulation import ScanRanges, simulate_bmode
 from USToMRILib.ellipse import Ellipse
 from USToMRILib.frame import BACKGROUND, HeadFrame, normalise_head
+from USToMRILib.grid import Grid
 from USToMRILib.intensity import rescale
+from USToMRILib.volume import Volume
 
 SLICES = 15  # of the slab that is scanned; its middle one is the image
 
@@ -55,6 +58,34 @@ class FetalPair:
     mri: np.ndarray
 
 
+@dataclass(frozen=True)
+class FetalVolumePair:
+    """A simulated scan of a slab of one head and its MRI, all on one grid [k, j, i].
+
+    Attributes:
+        ultrasound: float32, 0 .. 255, 0 outside the cone.
+        mri: float32, 0 .. 255, scaled as the MRI network's slices are; 0 outside the brain.
+        head: bool, within the skull's outer edge.
+        brain: bool, within the parcellation.
+    """
+
+    ultrasound: Volume
+    mri: Volume
+    head: Volume
+    brain: Volume
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    """What a scan shows, and what it was made of, all [k, j, i] on the grid of the slab."""
+
+    ultrasound: np.ndarray
+    t2: np.ndarray
+    head: np.ndarray
+    brain: np.ndarray
+    grid: Grid
+
+
 def simulate_fetal_pair(volume: FetalVolume, seed: int) -> FetalPair:
     """Simulate the scan of one plane about the transthalamic one.
 
@@ -63,22 +94,51 @@ def simulate_fetal_pair(volume: FetalVolume, seed: int) -> FetalPair:
         seed: of plane, probe, tissue and speckle; the same seed gives the same pixels.
     """
     rng = np.random.default_rng(seed)
+    scanned = _scan_slab(volume, SLICES, ScanRanges.obstetric(), rng)
+    image, t2, head, brain = (
+        array[SLICES // 2]
+        for array in (scanned.ultrasound, scanned.t2, scanned.head, scanned.brain)
+    )
+    spacing = (PLANE_PIXEL_MM, PLANE_PIXEL_MM)
+    frame = HeadFrame(Ellipse.from_mask(head, spacing), image.shape, spacing)
+    ultrasound = normalise_head(frame.to_frame(image), frame.mask)
+    inside = frame.to_frame(brain.astype(np.float32)) > 0.5
+    shown = frame.to_frame(np.where(brain, t2, 0))
+    white = float(np.percentile(shown[inside], 99.5))
+    return FetalPair(ultrasound, np.where(inside, rescale(shown, 0.0, white), BACKGROUND))
+
+
+def simulate_fetal_volume(volume: FetalVolume, seed: int, slices: int) -> FetalVolumePair:
+    """Simulate the scan of a slab about the transthalamic plane by a swept probe.
+
+    Args:
+        volume: whose axes are those of the head.
+        seed: of slab, probe, tissue and speckle; the same seed gives the same voxels.
+        slices: of the slab, 0.8 mm apart, as are their pixels.
+    """
+    probe = ScanRanges.obstetric()
+    # As far as the slab reaches where the beams have spread least, at the most curved face.
+    degrees = float(np.rad2deg(np.arctan(slices / 2 * PLANE_PIXEL_MM / probe.radius_mm[0])))
+    sweep = replace(probe, half_sweep_deg=(degrees, degrees))
+    scanned = _scan_slab(volume, slices, sweep, np.random.default_rng(seed))
+    white = float(np.percentile(scanned.t2[scanned.brain], 99.5))
+    mri = np.where(scanned.brain, (rescale(scanned.t2, 0.0, white) + 1) * 127.5, 0)
+    arrays = (scanned.ultrasound, mri.astype(np.float32), scanned.head, scanned.brain)
+    return FetalVolumePair(*(Volume(array, scanned.grid) for array in arrays))
+
+
+def _scan_slab(
+    volume: FetalVolume, slices: int, ranges: ScanRanges, rng: np.random.Generator
+) -> _Scanned:
     labels = sitk.ReadImage(str(volume.parcellation), sitk.sitkUInt8)
-    slab = _slab(labels, rng)
+    slab = _slab(labels, slices, rng)
     nearest = sitk.sitkNearestNeighbor
     cut = sitk.GetArrayFromImage(sitk.Resample(labels, slab, sitk.Transform(), nearest))
     t2 = sitk.Resample(sitk.ReadImage(str(volume.t2), sitk.sitkFloat32), slab)
-    middle = SLICES // 2
     side = sitk.GetArrayFromImage(_left_right(slab, labels))
     tissue, head = find_fetal_tissue(cut, side, rng)
-    image = _scan(tissue, head, rng)[middle]
-    spacing = (PLANE_PIXEL_MM, PLANE_PIXEL_MM)
-    frame = HeadFrame(Ellipse.from_mask(head[middle], spacing), image.shape, spacing)
-    ultrasound = normalise_head(frame.to_frame(image), frame.mask)
-    inside = frame.to_frame((cut[middle] > 0).astype(np.float32)) > 0.5
-    brain = frame.to_frame(np.where(cut[middle] > 0, sitk.GetArrayFromImage(t2)[middle], 0))
-    white = float(np.percentile(brain[inside], 99.5))
-    return FetalPair(ultrasound, np.where(inside, rescale(brain, 0.0, white), BACKGROUND))
+    image = _scan(tissue, head, ranges, rng)
+    return _Scanned(image, sitk.GetArrayFromImage(t2), head, cut > 0, Grid.from_sitk(slab))
 
 
 def find_fetal_tissue(
@@ -122,7 +182,7 @@ def _hull(brain: np.ndarray) -> np.ndarray:
     return np.stack([ndimage.binary_fill_holes(plane) for plane in closed])
 
 
-def _slab(labels: sitk.Image, rng: np.random.Generator) -> sitk.Image:
+def _slab(labels: sitk.Image, slices: int, rng: np.random.Generator) -> sitk.Image:
     """An empty image about a plane through the thalami, turned within it by up to 30 degrees."""
     plane = transthalamic_plane(labels, rng.uniform(-3, 8), rng.uniform(-12, 12))
     axes = np.reshape(plane.GetDirection(), (3, 3))
@@ -131,10 +191,10 @@ def _slab(labels: sitk.Image, rng: np.random.Generator) -> sitk.Image:
     turned = axes @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
     half = (PLANE_SIZE - 1) / 2 * PLANE_PIXEL_MM
     centre = np.array(plane.GetOrigin()) + axes @ np.array([half, half, 0.0])
-    slab = sitk.Image([PLANE_SIZE, PLANE_SIZE, SLICES], sitk.sitkFloat32)
+    slab = sitk.Image([PLANE_SIZE, PLANE_SIZE, slices], sitk.sitkFloat32)
     slab.SetSpacing([PLANE_PIXEL_MM] * 3)
     slab.SetDirection(turned.ravel().tolist())
-    deep = (SLICES - 1) / 2 * PLANE_PIXEL_MM
+    deep = (slices - 1) / 2 * PLANE_PIXEL_MM
     slab.SetOrigin((centre - turned @ np.array([half, half, deep])).tolist())
     return slab
 
@@ -153,12 +213,14 @@ def _left_right(slab: sitk.Image, labels: sitk.Image) -> sitk.Image:
     return sitk.VectorIndexSelectionCast(source, 0) - shape.GetCentroid(1)[0]
 
 
-def _scan(tissue: np.ndarray, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _scan(
+    tissue: np.ndarray, head: np.ndarray, ranges: ScanRanges, rng: np.random.Generator
+) -> np.ndarray:
     """Scan tissue [k, j, i] from above with a probe 5 to 35 mm away; float32 in 0 .. 255."""
     _, j, i = np.nonzero(head)
     standoff = rng.uniform(5, 35) / PLANE_PIXEL_MM
-    face = (float(SLICES // 2), j.min() - standoff, i.mean() + rng.uniform(-12, 12))
-    scan = ScanRanges.obstetric().draw(face, rng)
+    face = (float(len(tissue) // 2), j.min() - standoff, i.mean() + rng.uniform(-12, 12))
+    scan = ranges.draw(face, rng)
     at = np.indices(tissue.shape).astype(np.float32)
     maps = tissue_maps(tissue, at, rng, FETAL_TISSUES, PLANE_PIXEL_MM)
     return simulate_bmode(maps, scan, int(rng.integers(2**31)))[0]
