@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.markdown import table
+
 MARKERS = {"dpm++2m": ("o", "#1f6fb4"), "heun": ("s", "#d9731a"), "ddim": ("^", "#5b5b5b")}
 PASS_COLUMNS = ("pass", "at once", "ms an image", "GFLOP", "GFLOP/s", "of the product's")
 COMPARED = ("correlation (least)", "mean difference of 255", "with ultrasound", "MI", "CNR")
@@ -34,12 +36,6 @@ def write_report(results: dict[str, Any], output: Path, pictures: np.ndarray) ->
     output.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     output.with_suffix(".md").write_text(_text(results), encoding="utf-8")
     _plot(results["candidates"], output.with_suffix(".png"), pictures)
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(header)]
-    lines += [["---"] * len(lines[0]), *map(list, rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _text(results: dict[str, Any]) -> str:
@@ -69,14 +65,14 @@ validation part of `training/splits/hc18.json` (real ultrasound, heads by their 
 The default mode with its levels spread evenly over other ranges of lambda, the logarithm of signal
 over noise; beyond each end one step is left:
 
-{_table(("lambda", *COMPARED), _ranges(results["ranges"]))}
+{table(("lambda", *COMPARED), _ranges(results["ranges"]))}
 
 ## The exact mode against the line-by-line reference
 
 The reference (`Testing/reference_bridge.py`) has networks as PyTorch makes them, whose parameters
 ask for gradients; one image, {reference["steps"]} steps of each, in turn.
 
-{_table(("1000 steps of", "seconds"), _reference(reference))}
+{table(("1000 steps of", "seconds"), _reference(reference))}
 
 The engine is {reference["ratio"]:.2f} times as fast; the pictures differ by at most
 {reference["largest_difference"]:.1e} on [-1, 1].
@@ -85,13 +81,13 @@ The engine is {reference["ratio"]:.2f} times as fast; the pictures differ by at 
 
 A matrix product of 2048 x 2048 runs at {parts["matrix_gflops"]:.0f} GFLOP/s here.
 
-{_table(PASS_COLUMNS, _passes(parts))}
+{table(PASS_COLUMNS, _passes(parts))}
 
 One pull of the imposed correlation: {parts["pull_seconds"] * 1e3:.1f} ms.
 
-{_table(("slices", "s in all, default mode", "s a slice"), _slices(parts))}
+{table(("slices", "s in all, default mode", "s a slice"), _slices(parts))}
 
-{_table(("process that loads the networks and then runs", "peak memory, MiB"), memory)}
+{table(("process that loads the networks and then runs", "peak memory, MiB"), memory)}
 
 ## What should not differ
 
@@ -105,7 +101,7 @@ Mean of the residual map inside the heads, in grey levels of 255: {residual["ddi
 
 def _candidates(candidates: list[dict[str, Any]]) -> str:
     header = ("method", "solver", "steps", "similarity", "passes", "s", "times as fast")
-    return _table(
+    return table(
         (*header, *COMPARED),
         (
             (
