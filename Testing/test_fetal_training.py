@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training import train_head_seg
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.eps_net import EpsNet
 from training.export import trace
 from training.head_views import HeadExamples, View
 from training.runinfo import append_record, run_record
+from training.runlog import read_log
 from training.train_eps import EpsConfig, EpsTrainer
 from training.train_eps import train as train_eps
 from training.train_head_seg import HeadConfig, HeadTrainer, without_head
@@ -123,6 +126,20 @@ def test_a_short_run_logs_samples_and_checkpoints(tmp_path):
     assert all(entry["validation_loss"] > 0 for entry in entries)
     assert (tmp_path / "samples_000002.png").exists()
     assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 2
+
+
+def test_the_head_command_takes_options_from_a_file_goes_on_and_logs(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_head_seg, "prepared_examples", lambda *_: head_examples(2))
+    options = tmp_path / "options.txt"
+    options.write_text(f"--data\n{tmp_path}\n--work\n{tmp_path}\n--steps\n2\n--batch\n1\n")
+    monkeypatch.setattr(sys, "argv", ["command", f"@{options}"])
+    train_head_seg.main()
+    train_head_seg.main()  # nothing is left to do
+    assert [entry["step"] for entry in read_log(tmp_path)] == [1, 2]
+    assert all(0 <= entry["dice"] <= 1 for entry in read_log(tmp_path))
+    assert list((tmp_path / "tensorboard").iterdir())
+    records = json.loads((tmp_path / "run.json").read_text())
+    assert [record["from_step"] for record in records] == [0, 2]
 
 
 @pytest.mark.slow

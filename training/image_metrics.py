@@ -69,7 +69,7 @@ def perceptual_distances(
             np.where(inside, image[box], 0).astype(np.float64) for image in (prediction, target)
         ]
         textures.append(np.linalg.norm(np.subtract(*features(np.stack(images)))))
-        deviations.append(_gradient_deviation(*images, inside))
+        deviations.append(_gradient_deviation(images[0], images[1], inside))
     return {
         "texture_feature_distance": float(np.mean(textures)),
         "gradient_magnitude_similarity_deviation": float(np.mean(deviations)),

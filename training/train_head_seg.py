@@ -7,7 +7,6 @@ checkpoint. ``training.export_head_seg`` makes the bundle of it.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,13 +24,14 @@ from monai.transforms import (
 )
 from torch import nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
 from training.hc18 import read_hc18
 from training.head_views import HeadExamples, View
+from training.parallel import ALONE, Ranks, start_ranks
 from training.runinfo import append_record, run_record
+from training.runlog import RunLog, progress_bar
 
 # How often the network is shown a head cut out on black, and no head at all.
 CUT_OUT, NO_HEAD = 0.1, 0.2
@@ -79,11 +79,19 @@ class HeadTrainer:
         config: of the run.
         examples: to draw views of.
         device: where to train.
+        ranks: the processes that train together.
     """
 
-    def __init__(self, config: HeadConfig, examples: HeadExamples, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: HeadConfig,
+        examples: HeadExamples,
+        device: torch.device,
+        ranks: Ranks = ALONE,
+    ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.step = config, device, 0
+        self.ranks = ranks
         self.net = head_net().to(device)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -105,10 +113,13 @@ class HeadTrainer:
 
     def train_step(self) -> float:
         """One optimiser step; returns the loss."""
-        batch = self._batch(step_generator(self.config.seed, self.step)).to(self.device)
+        generator = step_generator(self.config.seed, self.step, self.ranks.rank)
+        batch = self._batch(generator).to(self.device)
         loss = self.loss(self.net(batch[:, :1]), batch[:, 1:])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.average_gradients(self.net)
+        self.ranks.average_buffers(self.net)
         self.optimiser.step()
         self.schedule.step()
         self.step += 1
@@ -246,24 +257,26 @@ def train(trainer: HeadTrainer, validation: np.ndarray, work: Path) -> None:
     """Run to the last step; ten times on the way validate and save."""
     config, losses = trainer.config, []
     tenth = max(1, config.steps // 10)
-    with (work / "log.jsonl").open("a") as log:
-        for _ in tqdm(range(trainer.step, config.steps), initial=trainer.step, total=config.steps):
+    bar = progress_bar(trainer.step, config.steps, trainer.ranks)
+    with RunLog(work, trainer.step, trainer.ranks) as log:
+        for _ in bar:
             losses.append(trainer.train_step())
+            if not trainer.ranks.first:
+                continue
             if trainer.step % tenth == 0 or trainer.step == config.steps:
                 dice = mean_dice(trainer.net, validation, trainer.device)
-                entry = {"step": trainer.step, "loss": float(np.mean(losses)), "dice": dice}
+                log.write(trainer.step, {"loss": float(np.mean(losses)), "dice": dice})
                 losses.clear()
-                log.write(json.dumps(entry) + "\n")
-                log.flush()
                 save_checkpoint(work / "checkpoint.pt", trainer.state())
 
 
 def main() -> None:
     """Train the network that finds the fetal head."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
     add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/head_seg"))
+    parser.add_argument("--work", type=Path, default=Path("runs/head_seg"), help="run's folder")
     parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
@@ -271,15 +284,20 @@ def main() -> None:
         torch.set_num_threads(options.threads)
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
-    examples = prepared_examples(options.data, "train", options.work)
-    validation = validation_views(prepared_examples(options.data, "validation", options.work))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = HeadTrainer(HeadConfig(options.steps, seed=options.seed), examples, device)
+    ranks, device = start_ranks()
+    with ranks.first_alone():
+        examples, held_out = (
+            prepared_examples(options.data, part, options.work) for part in ("train", "validation")
+        )
+    config = HeadConfig(options.steps, options.batch, seed=options.seed)
+    trainer = HeadTrainer(config, examples, device, ranks)
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
-    append_record(options.work / "run.json", run_record(options.seed), trainer.step)
-    train(trainer, validation, options.work)
+    if ranks.first:
+        record = run_record(options.seed, ranks.count)
+        append_record(options.work / "run.json", record, trainer.step)
+    train(trainer, validation_views(held_out), options.work)
 
 
 if __name__ == "__main__":
