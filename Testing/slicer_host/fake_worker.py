@@ -59,7 +59,10 @@ def answer(manner: str, number: int, arguments: list[str]) -> dict[str, Any]:
         time.sleep(60)
     if manner in ("good", "stubborn"):
         image = sitk.ReadImage(arguments[1])
-        sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), arguments[2])
+        made = sitk.Cast(image, sitk.sitkFloat32)
+        sitk.WriteImage(made, arguments[2])
+        if "--residual" in arguments:
+            sitk.WriteImage(made + 1, arguments[arguments.index("--residual") + 1])
         report(number, 4, None)
     return {"done": {"provenance": provenance(arguments[3:])}}
 

@@ -65,10 +65,10 @@ def publish(
     try:
         outputNode = outputNode or _addNode("vtkMRMLScalarVolumeNode", created)
         wasSynthetic = isSynthetic(outputNode)
+        _setDisplay(outputNode, created)  # before the image: Slicer would measure it for a window
         fillNode(outputNode, result, place)
         outputNode.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
         _setName(outputNode, syntheticName(place.inputNode.GetName(), method))
-        _setDisplay(outputNode, created)
         # The file of a scan is not one for a synthetic image.
         _setStorage(outputNode, wasSynthetic, created)
         _setText(outputNode, dict(result.provenance), created)
@@ -116,10 +116,10 @@ def _publishResidual(result: Result, place: Place, outputNode: Any, created: lis
     if node is None:
         node = _addNode("vtkMRMLScalarVolumeNode", created)
         outputNode.SetNodeReferenceID(RESIDUAL_ROLE, node.GetID())
+    _setDisplay(node, created, "vtkMRMLColorTableNodeIron")
     fillNode(node, Result(residual, result.provenance), place, "RESIDUAL")
     node.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
     node.SetName(f"{outputNode.GetName()} residual")
-    _setDisplay(node, created, "vtkMRMLColorTableNodeIron")
     _setStorage(node, True, created)
     moveBeside(place.inputNode, node)
 
@@ -144,7 +144,10 @@ def fillNode(node: Any, result: Result, place: Place, mapName: str = "") -> None
     :param mapName: see :func:`setAttributes`.
     """
     with slicer.util.NodeModify(node):
-        slicer.util.updateVolumeFromArray(node, result.volume.array)
+        if getattr(result, "image", None):
+            node.SetAndObserveImageData(result.image)
+        else:
+            slicer.util.updateVolumeFromArray(node, result.volume.array)
         # Copied, not computed from the result's grid: the bits stay the same.
         node.CopyOrientation(place.inputNode)
         if place.start != (0, 0, 0):

@@ -31,11 +31,13 @@ class Result(NamedTuple):
     """What a translation gives, on the input's grid.
 
     residual - where it was asked for: how far the ultrasound made again from the pseudo-MRI is off
+    image - the ``vtkImageData`` whose voxels are those of the volume, where there is one
     """
 
     volume: Volume
     provenance: dict[str, Any]
     residual: Optional[Volume] = None
+    image: Any = None
 
 
 def isSynthetic(node: Any) -> bool:

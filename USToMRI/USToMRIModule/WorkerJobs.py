@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from .Inputs import Frame
 from .VolumeNodes import Result
+from .VolumeReading import Reading, ReadVolume
 from .WorkerClient import Handlers, WorkerClient, WorkerError
 
 if TYPE_CHECKING:
@@ -78,17 +79,23 @@ class WorkerJob:
         self._number = self._worker.send(arguments, handlers)
 
     def _done(self, answer: Any) -> None:
+        self._take(answer)
+        self._goOn()
+
+    def _goOn(self) -> None:
         try:
-            self._take(answer)
             arguments = self._nextCommand()
             if arguments:
                 self._send(arguments)
                 return
         except Exception as error:  # Qt calls this: nobody above could tell the user
-            message = _("The result could not be read: {error}").format(error=error)
-            self._finish(None, WorkerError(message))
+            self._fail(error)
             return
         self._finish(self._answer(), None)
+
+    def _fail(self, error: Exception) -> None:
+        message = _("The result could not be read: {error}").format(error=error)
+        self._finish(None, WorkerError(message))
 
     def _finish(self, answer: Any, error: Optional[Exception]) -> None:
         self._forgetFiles()
@@ -125,6 +132,7 @@ class TranslationJob(WorkerJob):
         given = {name: value for name, value in options.items() if name != "residual"}
         self._options = commandLineOptions(given)
         self._results: list[Result] = []
+        self._reading: Optional[Reading] = None
 
     def _nextCommand(self) -> list[str]:
         if len(self._results) == len(self._frames):
@@ -142,12 +150,24 @@ class TranslationJob(WorkerJob):
             arguments += ["--residual", str(self._path("residual.mha"))]
         return [*arguments, *self._options, "--no-compression"]
 
-    def _take(self, answer: Any) -> None:
-        from USToMRILib import Volume
+    def cancel(self) -> None:
+        """Stop within a second and forget the files. Does nothing when the job has ended."""
+        if self._reading:
+            self._reading.stop()
+        WorkerJob.cancel(self)
 
-        volume = Volume.read(self._path("output.mha"))
-        residual = Volume.read(self._path("residual.mha")) if self._withResidual else None
-        self._results.append(Result(volume, answer["provenance"], residual))
+    def _done(self, answer: Any) -> None:
+        """Read the images; the next command waits for them, because it writes the same files."""
+        names = ["output.mha", "residual.mha"] if self._withResidual else ["output.mha"]
+
+        def take(read: list[ReadVolume]) -> None:
+            residual = read[1].volume if self._withResidual else None
+            made = Result(read[0].volume, answer["provenance"], residual, read[0].image)
+            self._results.append(made)
+            self._goOn()
+
+        self._reading = Reading([self._path(name) for name in names], take, self._fail)
+        self._reading.start()
 
     def _answer(self) -> list[Result]:
         return self._results
