@@ -21,6 +21,7 @@ from USToMRILib.batch.cases import find_cases
 from USToMRILib.batch.claims import Worker
 from USToMRILib.batch.job import Job
 from USToMRILib.batch.run import here, run_batch
+from USToMRILib.bundle import _open
 from USToMRILib.cli import main
 from USToMRILib.cnr import contrast_to_noise
 from USToMRILib.regions import read_region
@@ -93,6 +94,41 @@ def test_the_page_is_self_contained_and_shows_every_case(images, tmp_path):
     assert not re.search(r'(src|href)="(https?:|//)', page)
     for link in re.findall(r'href="([^"]+)"', page):
         assert (output / link).is_file()
+
+
+def test_the_page_tells_timings_warnings_and_contrast(images, tmp_path):
+    image = Volume.read(images / "a.nrrd")
+    for name, rows in (("roi", slice(8, 12)), ("background", slice(13, 17))):
+        mask = np.zeros(image.array.shape, np.uint8)
+        mask[:, rows, 8:16] = 1
+        image.with_array(mask).write(tmp_path / f"{name}.nrrd")
+    Volume(image.array, Grid(image.grid.size, (2.0, 2.0, 1.0))).write(images / "b" / "a.mha")
+    cases = tmp_path / "cases.csv"
+    cases.write_text("input,roi,background\nin/a.nrrd,roi.nrrd,background.nrrd\nin/b/a.mha,,\n")
+    output = tmp_path / "out"
+    assert batch(cases, output) == 0
+    row, small = (table(output)[f"in/{name}"] for name in ("a.nrrd", "b/a.mha"))
+    page = (output / "summary.html").read_text(encoding="utf-8")
+    with_regions, other = re.findall(r"<article.*?</article>", page, re.S)
+    assert re.search(r"done</span> \d+\.\d s <span[^>]*>\(.*encode \d+\.\d s, decode", with_regions)
+    assert f"<b>{float(row['cnr_ultrasound']):.2f}</b>" in with_regions
+    assert f"<b>{float(row['cnr_pseudo_mri']):.2f}</b>" in with_regions
+    assert "Contrast" not in other
+    assert "circumference" in small["warnings"]
+    assert f'<p class="warning">{small["warnings"]}</p>' in other
+    assert "warning" not in with_regions
+
+
+def test_the_table_begins_as_agreed(images, tmp_path):
+    batch(images, tmp_path / "out")
+    first, *_ = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8").splitlines()
+    assert first.startswith("case,status,reason,output,seconds,")
+
+
+def test_networks_are_opened_once(images, tmp_path):
+    _open.cache_clear()
+    batch(images, tmp_path / "out")
+    assert _open.cache_info().misses == 2  # of ultrasound and of MRI
 
 
 def test_resume_leaves_what_is_complete(images, tmp_path, translated):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from USToMRILib.bundle import Bundle, list_bundles, load_bundle
 from USToMRILib.errors import Cancelled, InputError
@@ -25,6 +27,7 @@ from USToMRILib.pix2pix3d import (
 )
 from USToMRILib.progress import CancelToken, Progress, ProgressEvent
 from USToMRILib.volume import Volume
+from USToMRILib.windows import Window, plan_windows
 
 SHAPES = st.tuples(st.integers(1, 19), st.integers(1, 41), st.integers(1, 41))
 SKEWED = (0.0, 0.6, -0.8, 1.0, 0.0, 0.0, 0.0, -0.8, -0.6)
@@ -311,3 +314,25 @@ class TestBundle:
             changed = (bundle.net(dark) - bundle.net(bright)).abs().amax((0, 1, 2, 3)) > 1e-6
         assert changed[0]
         assert not changed[reach + 1 :].any()
+
+    def test_no_border_of_its_windows_shows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The mean jump into a window's first slice is that of one pass over everything."""
+        bundle = load_bundle(BUNDLE)
+        array = gaussian_filter(textured((40, 48, 64)).astype(np.float32), 1) + 1
+        small = {**bundle.metadata, "bytes_per_voxel": (DEFAULT_MEMORY_GIB - 0.7) * GIB / 90_000}
+        planned: list[Window] = []
+
+        def plan(*arguments: Any) -> list[Window]:
+            planned[:] = plan_windows(*arguments)
+            return planned
+
+        monkeypatch.setattr("USToMRILib.pix2pix3d.plan_windows", plan)
+        joined = translate_volume(volume_of(array), replace(bundle, metadata=small), Progress())
+        borders = sorted({window.core[0].start for window in planned} - {0})
+        assert borders
+        whole = translate_volume(volume_of(array), bundle, Progress())
+        assert len(planned) == 1
+        np.testing.assert_allclose(joined.array, whole.array, atol=0.01)
+        jumps, smooth = (np.abs(np.diff(r.array, axis=0)) for r in (joined, whole))
+        before = [k - 1 for k in borders]
+        assert jumps[before].mean() == pytest.approx(smooth[before].mean(), rel=0.02)

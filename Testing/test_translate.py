@@ -200,8 +200,10 @@ def test_images_without_a_head_are_refused_with_what_was_found(tiny_models, head
 
 def test_pix2pix3d_runs_the_generator_over_the_volume(tiny_models):
     values = np.random.default_rng(0).random((11, 50, 70)).astype(np.float32) + 1
-    result = translate(Volume(values, Grid((70, 50, 11))), "pix2pix3d", device="cpu")
-    assert result.volume.grid == Grid((70, 50, 11))
+    oblique = (0.0, 0.6, -0.8, 1.0, 0.0, 0.0, 0.0, -0.8, -0.6)
+    grid = Grid((70, 50, 11), (0.9, 1.1, 1.2), (5, -7, 9), oblique)
+    result = translate(Volume(values, grid), "pix2pix3d", device="cpu")
+    assert result.volume.grid == grid
     assert np.corrcoef(result.volume.array.ravel(), values.ravel())[0, 1] < -0.99
     assert list(result.provenance["bundles"]) == ["pix2pix3d"]
     assert result.warnings == result.provenance["warnings"] == ["Only a test."]
