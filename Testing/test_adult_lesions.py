@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_ultrasound_simulation import RANGES, SCAN, phantom, priors, uniform
 
-from training import adult_pairs
+from training import adult_pairs, lesion_sheet
 from training.adult_anatomy import TISSUE_INDEX, TISSUES, Head
 from training.adult_lesions import KINDS, LESION_TISSUES, Lesion, Site, draw_lesion, draw_site
 from training.adult_pairs import Pair, cached_pairs, make_pair
@@ -157,6 +157,21 @@ def test_cached_pairs_of_another_probability_are_not_taken(
         (pair,) = cached_pairs(tmp_path, ["seg_01"], 1, 0, tmp_path, probability)
         assert pair.mri.max() == round(100 * probability)
     assert len(list(tmp_path.glob("*.npz"))) == 2
+
+
+def test_the_contact_sheet_shows_pairs_with_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: Head
+) -> None:
+    def small(*arguments: object, lesion_probability: float = 0.0) -> Pair:
+        return make_pair(*arguments, (8, 32, 32), RANGES, lesion_probability)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lesion_sheet, "make_pair", small)
+    monkeypatch.setattr(lesion_sheet, "read_head", lambda *_: head)
+    monkeypatch.setattr(lesion_sheet.T1Priors, "read", lambda _: priors())
+    ((ill, healthy),) = lesion_sheet.pairs_with_and_without(tmp_path, [3])
+    assert (ill.mri != healthy.mri).any()
+    lesion_sheet.draw([(ill, healthy)] * 3, tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 
 def test_every_part_is_of_a_tissue_and_every_kind_is_drawn() -> None:

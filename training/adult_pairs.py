@@ -85,14 +85,16 @@ def make_pair(
         lesion = draw_lesion(site, _nearest(tissue, at), lesion_rng)
     mri, maps = _linear(t1, at), tissue_maps(tissue, at, rng)
     if lesion:
-        fluid, white = (
-            float(np.median(t1[tissues_named(name)[head.tissue]]))
-            for name in ("ventricle", "white_matter")
-        )
+        fluid, white = (_level(t1, head, name) for name in ("ventricle", "white_matter"))
         mri = lesion.in_t1(mri, fluid, white, lesion_rng)
         maps = lesion.in_maps(maps, lesion_rng)
     ultrasound, cone = simulate_bmode(maps, scan, int(rng.integers(2**31)))
     return Pair(_to_uint8(ultrasound), _to_uint8(mri), cone)
+
+
+def _level(t1: np.ndarray, head: Head, tissue: str) -> float:
+    """Return the median T1 intensity of a tissue of the head."""
+    return float(np.median(t1[tissues_named(tissue)[head.tissue]]))
 
 
 @dataclass(frozen=True)
