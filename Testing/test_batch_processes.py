@@ -142,36 +142,30 @@ def test_two_runs_of_two_processes_each_on_one_folder(images, tmp_path):
 def test_a_dask_cluster_loses_a_worker_and_no_case(images, tmp_path):
     """Two workers, of which one is killed in mid-run."""
     distributed = pytest.importorskip("distributed")
-    from USToMRILib.batch.cluster import on_cluster
-
     output = tmp_path / "out"
-    output.mkdir()
-    job = Job(
-        output, {"method": "ddib", "steps": 20, "solver": "ddim", "seed": 0}, head_mask="none"
-    )
-    cases = find_cases(images, output)
-    pids: list[int] = []
     finished: dict[str, int] = {}
 
     def written(case: str) -> int:
         return (output / Case(case, "").output_name("ddib")).stat().st_mtime_ns
 
-    def kill_one(outcome, ended, of):
-        finished[outcome.case] = written(outcome.case)
-        if ended == 2:
-            os.kill(pids[0], signal.SIGKILL)
-
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
         with distributed.Client(cluster) as client:
-            pids.extend(client.run(os.getpid).values())
-        report = run_batch(
-            cases, job, on_cluster(cluster.scheduler_address), CancelToken(), kill_one
-        )
-    assert [outcome.status for outcome in report.outcomes] == ["done"] * 10
+            pids = list(client.run(os.getpid).values())
+        process = start(images, output, "--steps", "20", "--dask", cluster.scheduler_address)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if ": done" in line:
+                case = line.partition("] ")[2].partition(": done")[0]
+                finished[case] = written(case)
+                if len(finished) == 2:
+                    os.kill(pids[0], signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert set(statuses(output).values()) == {"done"}
     # Nothing was written again after its case was first reported done.
-    assert finished == {case.name: written(case.name) for case in cases}
+    assert finished == {f"{n}.nrrd": written(f"{n}.nrrd") for n in range(10)}
     no_leftovers(output)
     assert list((output / ".ustomri" / "workers").iterdir()) == []
 
