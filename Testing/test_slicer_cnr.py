@@ -240,9 +240,16 @@ def test_deleted_nodes_and_closed_scenes(sections: Sections, section: Any) -> No
     region, _ = place_both(section)
     slicer.mrmlScene.RemoveNode(region)
     wait_until(lambda: "Place the region" in section.ui.cnrStatusLabel.text)
-    slicer.mrmlScene.RemoveNode(images()[0])
-    wait_until(lambda: section.ui.ultrasoundSelector.currentNode() is None)
+    for image in images():
+        slicer.mrmlScene.RemoveNode(image)
+    wait_until(lambda: section.ui.pseudoMriSelector.currentNode() is None)
+    wait_until(lambda: not section.ui.regionPlaceButton.enabled)
+    assert "Choose the ultrasound or the pseudo-MRI" in section.ui.cnrStatusLabel.text
+    add_images()
+    section.ui.ultrasoundSelector.setCurrentNode(images()[0])
+    wait_until(lambda: section.ui.regionPlaceButton.enabled)
     section.ui.regionPlaceButton.click()
+    assert section._click.waiting
     section.setParameterNode(None)
     assert not section._click.waiting
     slicer.mrmlScene.Clear(0)
@@ -405,7 +412,7 @@ def images_named(name: str) -> Any:
 
 def test_events_of_regions_are_the_ones_that_slicer_sends() -> None:
     """Every way to change a region fires an event that the section follows."""
-    from USToMRIModule.CNRSection import _eventsOf
+    from USToMRIModule.NodeEvents import eventsOf
 
     slicer_host.new_scene()
     curve = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode")
@@ -421,7 +428,7 @@ def test_events_of_regions_are_the_ones_that_slicer_sends() -> None:
     }
     for node, actions in changes.items():
         heard: list[str] = []
-        for event in _eventsOf(node):
+        for event in eventsOf(node):
             node.AddObserver(event, lambda caller, name, heard=heard: heard.append(name))
         for action in actions:
             heard.clear()

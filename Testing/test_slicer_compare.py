@@ -65,8 +65,10 @@ def test_three_linked_views_and_back(section: Any) -> None:
     """One button shows them; the same button brings the layout back that was there."""
     red = slicer.util.getNode("vtkMRMLSliceCompositeNodeRed")
     red.SetBackgroundVolumeID(slicer.util.getNode("US").GetID())
+    assert section.ui.compareButton.text == "Compare"
     section.ui.compareButton.click()
     assert CompareLayout.isShown()
+    assert section.ui.compareButton.text == "Back to the views before"
     assert names_in(CompareLayout.ULTRASOUND_VIEW) == ("US", "", 0)
     assert names_in(CompareLayout.PSEUDO_MRI_VIEW) == ("US SYNTHETIC MRI (DDIC)", "", 0)
     assert names_in(OVERLAY) == ("US", "US SYNTHETIC MRI (DDIC)", 0.5)
@@ -96,7 +98,9 @@ def test_opacity_follows_the_slider(section: Any) -> None:
 def test_checkerboard_alternates(section: Any) -> None:
     """Squares of both, in equal parts; their size follows the slider."""
     section.ui.compareButton.click()
+    assert section.ui.amountLabel.text == "Opacity:"
     section.ui.overlaySelector.currentIndex = 1
+    wait_until(lambda: section.ui.amountLabel.text == "Square size:")
     wait_until(lambda: "SYNTHETIC in part" in names_in(OVERLAY)[0])
     changes = []
     for amount in (80, 20):

@@ -66,8 +66,10 @@ def world_position(node: Any, ijk: tuple[int, int, int]) -> np.ndarray:
 
 
 def scene_contents() -> list[str]:
-    """Return the XML of every node of the scene that is saved, to compare before and after."""
+    """Return id, name and time of change of the scene's nodes, to compare before and after."""
+    # Views and the hierarchy are the application's, which changes them when it likes.
     return sorted(
         f"{node.GetID()} {node.GetName()} {node.GetMTime()}"
         for node in slicer.util.getNodesByClass("vtkMRMLNode")
+        if not node.GetSingletonTag() and not node.IsA("vtkMRMLSubjectHierarchyNode")
     )

@@ -101,7 +101,7 @@ def _place_pairs(panel: Any) -> None:
         pair = addPair(name)
         for role, part in zip(ROLES, places):
             place = worldFromIjk(ultrasound).TransformPoint(*(size * part), 0.0)
-            pair.setRegion(role, addBox(place, ultrasound, role, f"{name} {role}"))
+            pair.setRegion(role, addBox(place, ultrasound, role, pair.regionName(role)))
     panel.sections[2]._update()
 
 
@@ -137,6 +137,8 @@ def _draw_panel(panel: Any, theme: str, path: Path) -> None:
         palette.setColor(QtGui.QPalette.ColorRole.Base, QtGui.QColor(35, 35, 35))
         palette.setColor(QtGui.QPalette.ColorRole.AlternateBase, QtGui.QColor(45, 45, 45))
         QtWidgets.QApplication.setPalette(palette)
+    panel.sections[0].ui.advancedCollapsibleButton.collapsed = False
+    panel.sections[3].ui.studyCollapsibleButton.collapsed = False
     widget = panel.parent
     widget.resize(_PANEL_WIDTH, 400)
     widget.show()

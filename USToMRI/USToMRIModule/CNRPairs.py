@@ -51,6 +51,11 @@ class Pair:
         node = self.node.GetNodeReference(role)
         return Region(node, self.node.GetParameter(f"{role}.segment")) if node else None
 
+    def regionName(self, role: str) -> str:
+        """Return the name of a region that is placed for it; what it is comes first."""
+        text = _("Region of {pair}") if role == REGION else _("Background of {pair}")
+        return text.format(pair=self.name)
+
     def setRegion(self, role: str, node: Optional[Any], segmentId: str = "") -> None:
         """Choose one of the two regions; of a segmentation its first segment by default."""
         if node is not None and node.IsA("vtkMRMLSegmentationNode") and not segmentId:

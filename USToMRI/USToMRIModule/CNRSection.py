@@ -17,6 +17,7 @@ from .CNRPairs import BACKGROUND, REGION, ROLES, Pair, addPair, allPairs, preset
 from .CNRPlacement import OneClick, addBox
 from .CNRTable import showMeasurement
 from .ComparisonParameterNode import comparisonOf
+from .NodeEvents import eventsOf
 from .Throttle import Throttle
 
 # ms; the numbers follow a dragged region about ten times a second.
@@ -163,8 +164,7 @@ class CNRSection(VTKObservationMixin):
         pair = self._currentPair()
         volumeNode = self._chosen.ultrasound or self._chosen.pseudoMri if self._chosen else None
         if position is not None and pair is not None and volumeNode is not None:
-            part = _("region") if self._placedRole == REGION else _("background")
-            name = f"{pair.name} {part}"
+            name = pair.regionName(self._placedRole)
             pair.setRegion(self._placedRole, addBox(position, volumeNode, self._placedRole, name))
             if pair.region(BACKGROUND) is None:
                 self.onPlace(BACKGROUND, True)
@@ -230,14 +230,15 @@ class CNRSection(VTKObservationMixin):
             segments.currentIndex = segments.findData(region.segmentId)
 
     def _showButtons(self) -> None:
-        chosen = self._chosen
-        hasImage = chosen is not None and bool(chosen.ultrasound or chosen.pseudoMri)
         for role in ROLES:
             place = self._widgets(role)[0]
-            place.enabled = hasImage
+            place.enabled = self._hasImage()
             place.checked = self._click.waiting and self._placedRole == role
         for button in ("removePairButton", "chartButton", "copyButton", "saveButton"):
             getattr(self.ui, button).enabled = bool(self._pairs)
+
+    def _hasImage(self) -> bool:
+        return self._chosen is not None and bool(self._chosen.ultrasound or self._chosen.pseudoMri)
 
     def _showNumbers(self) -> None:
         current = self._currentPair()
@@ -251,6 +252,8 @@ class CNRSection(VTKObservationMixin):
             isRegion = self._placedRole == REGION
             part = _("the region") if isRegion else _("the background")
             return _("Click in a view to place {part}; Esc to give up.").format(part=part)
+        if not self._hasImage():
+            return _("Choose the ultrasound or the pseudo-MRI to measure.")
         if measured is None:
             return _(
                 "Press Place and click in a view, once for the region, once for the background."
@@ -283,7 +286,7 @@ class CNRSection(VTKObservationMixin):
         for pair in self._pairs:
             self.addObserver(pair.node, modified, follow)
         for node in {*volumes, *(region.node for region in regions)} - {None}:
-            for event in _eventsOf(node):
+            for event in eventsOf(node):
                 self.addObserver(node, event, follow)
 
     def _onChange(self, caller: Any, event: str) -> None:
@@ -296,21 +299,3 @@ def saveText(text: str, path: Path) -> None:
 
     with files.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _eventsOf(node: Any) -> list[int]:
-    """Return the events after which a volume or a region may hold other values."""
-    events = [vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent]
-    if node.IsA("vtkMRMLVolumeNode"):
-        events.append(slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent)
-    elif node.IsA("vtkMRMLSegmentationNode"):
-        segmentation = slicer.vtkSegmentation
-        events += [
-            segmentation.SourceRepresentationModified,
-            segmentation.SegmentAdded,
-            segmentation.SegmentModified,
-            segmentation.SegmentRemoved,
-        ]
-    else:
-        events.append(slicer.vtkMRMLMarkupsNode.PointModifiedEvent)
-    return events

@@ -98,6 +98,9 @@ class CompareSection(VTKObservationMixin):
         isShown = CompareLayout.isShown()
         self.ui.compareButton.enabled = isShown or not reason
         self.ui.compareButton.checked = isShown
+        self.ui.compareButton.text = _("Back to the views before") if isShown else _("Compare")
+        if self._chosen:
+            self.ui.amountLabel.text = self._chosen.overlay.amountLabel()
         if self._chosen and isShown and not reason:
             reason = self._showImages()
         self.ui.compareStatusLabel.text = reason

@@ -28,6 +28,14 @@ class Overlay(enum.Enum):
             Overlay.SWIPE: _("Swipe"),
         }[self]
 
+    def amountLabel(self) -> str:
+        """Return what the slider changes."""
+        return {
+            Overlay.OPACITY: _("Opacity:"),
+            Overlay.CHECKERBOARD: _("Square size:"),
+            Overlay.SWIPE: _("Edge:"),
+        }[self]
+
 
 @parameterNodeWrapper
 class ComparisonParameterNode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
+from slicer.i18n import tr as _
 
 from .OutputNodes import Place
 from .RegionVoxels import Region, voxelsOf
@@ -67,7 +68,8 @@ def _tightBox(region: Region, inputNode: Any) -> tuple[slice, slice, slice]:
     inside = np.argwhere(voxels.inside)
     if not len(inside):
         name = region.node.GetName()
-        raise InputError(f"The region {name} holds no voxel of the ultrasound; move it there.")
+        text = _("The region {name} holds no voxel of the ultrasound; move it there.")
+        raise InputError(text.format(name=name))
     starts = inside.min(axis=0) + [part.start for part in voxels.block]
     stops = inside.max(axis=0) + [part.start + 1 for part in voxels.block]
     k, j, i = (slice(int(start), int(stop)) for start, stop in zip(starts, stops))

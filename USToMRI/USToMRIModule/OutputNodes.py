@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from .SyntheticFile import DESCRIPTION, DESCRIPTION_KEY
 from .SyntheticMark import markAsSynthetic
@@ -119,7 +120,7 @@ def _publishResidual(result: Result, place: Place, outputNode: Any, created: lis
     _setDisplay(node, created, "vtkMRMLColorTableNodeIron")
     fillNode(node, Result(residual, result.provenance), place, "RESIDUAL")
     node.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
-    node.SetName(f"{outputNode.GetName()} residual")
+    node.SetName(_("{name} residual").format(name=outputNode.GetName()))
     _setStorage(node, True, created)
     moveBeside(place.inputNode, node)
 
@@ -129,7 +130,7 @@ def _checkSize(array: np.ndarray, place: Place) -> None:
     ends = [first + n for first, n in zip(place.start, array.shape[::-1])]
     fits = all(end <= n for end, n in zip(ends, size))
     if not fits or (place.start == (0, 0, 0) and tuple(ends) != tuple(size)):
-        raise ValueError("The pseudo-MRI does not have the size of its input.")
+        raise ValueError(_("The pseudo-MRI does not have the size of its input."))
 
 
 def _addNode(className: str, created: list[Any]) -> Any:
@@ -221,7 +222,7 @@ def _setText(outputNode: Any, provenance: dict[str, Any], created: list[Any]) ->
     if textNode is None:
         textNode = _addNode("vtkMRMLTextNode", created)
         outputNode.SetNodeReferenceID(PROVENANCE_ROLE, textNode.GetID())
-    textNode.SetName(f"{outputNode.GetName()} provenance")
+    textNode.SetName(_("{name} provenance").format(name=outputNode.GetName()))
     textNode.SetText(json.dumps(provenance, indent=2, ensure_ascii=False))
 
 

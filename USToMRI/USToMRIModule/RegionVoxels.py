@@ -60,14 +60,33 @@ def voxelsOf(region: Any, volumeNode: Any) -> Voxels:
         region = Region(region)
     if volumeNode.GetImageData() is None:
         raise InputError(_("The volume {name} holds no image.").format(name=volumeNode.GetName()))
+    reason = reasonNotUsable(region)
+    if reason:
+        raise InputError(reason)
     if region.node.IsA("vtkMRMLSegmentationNode"):
         return _segmentVoxels(region, volumeNode)
     if region.node.IsA("vtkMRMLMarkupsROINode"):
         return _boxVoxels(region.node, volumeNode)
-    if region.node.IsA("vtkMRMLMarkupsClosedCurveNode"):
-        return _curveVoxels(region.node, volumeNode)
-    text = _("{name} is no region; choose an ROI, a closed curve or a segment.")
-    raise InputError(text.format(name=region.node.GetName()))
+    return _curveVoxels(region.node, volumeNode)
+
+
+def reasonNotUsable(region: Region) -> str:
+    """Return why a region cannot hold voxels of any volume, in words; empty where it can."""
+    node, text = region.node, ""
+    if node.IsA("vtkMRMLSegmentationNode"):
+        if node.GetSegmentation().GetSegment(region.segmentId) is None:
+            text = _("Choose a segment of {name}.")
+    elif node.IsA("vtkMRMLMarkupsROINode"):
+        if node.GetNumberOfDefinedControlPoints() == 0:
+            text = _("{name} has not been placed yet.")
+        elif node.GetInsideOut():
+            text = _("{name} is turned inside out; turn that off in the Markups module.")
+    elif node.IsA("vtkMRMLMarkupsClosedCurveNode"):
+        if node.GetNumberOfDefinedControlPoints() < 3:
+            text = _("{name} needs at least three points.")
+    else:
+        text = _("{name} is no region; choose an ROI, a closed curve or a segment.")
+    return text.format(name=node.GetName())
 
 
 def worldFromIjk(volumeNode: Any) -> Any:
@@ -84,14 +103,8 @@ def worldFromIjk(volumeNode: Any) -> Any:
 
 
 def _boxVoxels(roiNode: Any, volumeNode: Any) -> Voxels:
-    from USToMRILib import InputError
     from USToMRILib.regions import Box
 
-    if roiNode.GetNumberOfDefinedControlPoints() == 0:
-        raise InputError(_("{name} has not been placed yet.").format(name=roiNode.GetName()))
-    if roiNode.GetInsideOut():
-        text = _("{name} is turned inside out; turn that off in the Markups module.")
-        raise InputError(text.format(name=roiNode.GetName()))
     toWorld = slicer.util.arrayFromVTKMatrix(roiNode.GetObjectToWorldMatrix())
     box = Box(toWorld[:3, 3], toWorld[:3, :3], np.array(roiNode.GetSize()))
     transform = worldFromIjk(volumeNode)
@@ -99,12 +112,8 @@ def _boxVoxels(roiNode: Any, volumeNode: Any) -> Voxels:
 
 
 def _curveVoxels(curveNode: Any, volumeNode: Any) -> Voxels:
-    from USToMRILib import InputError
     from USToMRILib.regions import polygon_voxels
 
-    if curveNode.GetNumberOfDefinedControlPoints() < 3:
-        text = _("{name} needs at least three points.")
-        raise InputError(text.format(name=curveNode.GetName()))
     points = vtk_to_numpy(curveNode.GetCurvePointsWorld().GetData())
     toIndex = _pointMap(worldFromIjk(volumeNode).GetInverse())
     return polygon_voxels(toIndex(points), _shape(volumeNode))
@@ -118,7 +127,7 @@ def _segmentVoxels(region: Region, volumeNode: Any) -> Voxels:
     segment = slicer.vtkOrientedImageData()
     # Read, not converted: converting would change the user's segmentation.
     if not region.node.GetBinaryLabelmapRepresentation(region.segmentId, segment):
-        text = _("Choose a segment of {name} that is drawn as a binary labelmap.")
+        text = _("The segments of {name} are not drawn as binary labelmaps; convert them.")
         raise InputError(text.format(name=region.node.GetName()))
     onVolume = slicer.vtkOrientedImageData()
     grid, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()

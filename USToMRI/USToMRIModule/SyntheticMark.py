@@ -22,7 +22,7 @@ def markAsSynthetic(volumeNode: Any, created: list[Any]) -> None:
     legend = markOf(volumeNode)
     if legend is None:
         legend = slicer.vtkMRMLColorLegendDisplayNode()
-        legend.SetName(slicer.mrmlScene.GenerateUniqueName("Synthetic mark"))
+        legend.SetName(slicer.mrmlScene.GenerateUniqueName(_("Synthetic mark")))
         slicer.mrmlScene.AddNode(legend)
         created.append(legend)
         volumeNode.AddAndObserveDisplayNodeID(legend.GetID())
@@ -31,9 +31,9 @@ def markAsSynthetic(volumeNode: Any, created: list[Any]) -> None:
         legend.SetTitleText(_("SYNTHETIC MRI\nnot for diagnosis"))
         legend.GetTitleTextProperty().SetColor(*_COLOUR)
         legend.GetTitleTextProperty().SetBold(True)
-        # A thin bar at the top, where the data probe writes nothing.
+        # At the top, where the data probe writes nothing; too short a bar to be seen.
         legend.SetOrientation(legend.Horizontal)
-        legend.SetSize(0.08, 0.4)
+        legend.SetSize(0.08, 0.01)
         legend.SetPosition(0.5, 1.0)
         legend.SetNumberOfLabels(0)
         legend.SetVisibility(True)

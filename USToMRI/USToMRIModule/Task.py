@@ -73,6 +73,6 @@ def _checkNodes(inputNode: Any, outputNode: Optional[Any]) -> None:
     from USToMRILib import InputError
 
     if inputNode is not None and outputNode is inputNode:
-        raise InputError("The output is the input itself; choose another output volume.")
+        raise InputError(_("The output is the input itself; choose another output volume."))
     if outputNode is not None and outputNode.GetClassName() != "vtkMRMLScalarVolumeNode":
-        raise InputError("The output is no scalar volume; choose one, or none for a new one.")
+        raise InputError(_("The output is no scalar volume; choose one, or none for a new one."))

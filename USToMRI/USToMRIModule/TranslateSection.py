@@ -11,10 +11,15 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from .Dependencies import DependenciesDeclined, ensureDependencies
+from .DeviceChoice import DeviceChoice
 from .HeadCurve import isEdited
+from .NodeEvents import eventsOf
 from .OutputNodes import warningsOf
+from .RegionVoxels import Region
 from .SegmentChoice import SegmentChoice
 from .SequenceNodes import sequenceOf
+from .USToMRIParameterNode import Method
+from .VolumeNodes import isSlice
 
 
 class TranslateSection(VTKObservationMixin):
@@ -32,6 +37,7 @@ class TranslateSection(VTKObservationMixin):
         self._guiTag: Any = None
         self._job: Any = None
         self._shownReason = ""
+        self._followed: set[Any] = set()
         # Called with input and output after each translation; the panel connects its sections.
         self.onTranslated: Callable[[Any, Any], None] = lambda inputNode, outputNode: None
         uiWidget = slicer.util.loadUI(resourcePath("UI/Translate.ui"))
@@ -39,6 +45,7 @@ class TranslateSection(VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self._segments = SegmentChoice(self.ui.segmentSelector)
+        self._devices = DeviceChoice(self.ui.deviceSelector, self.ui.memoryLabel)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.ui.translateButton.connect("clicked(bool)", self.onTranslate)
@@ -59,12 +66,14 @@ class TranslateSection(VTKObservationMixin):
         """Follow a parameter node from now on; none where it is None."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+            self.removeObservers(self._update)
+            self._followed = set()
         self._parameterNode = parameterNode
         self._segments.setParameterNode(parameterNode)
         if self._parameterNode:
             self._guiTag = self._parameterNode.connectGui(self.ui)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+            self._devices.update()
         self._update()
 
     def onTranslate(self) -> None:
@@ -104,8 +113,6 @@ class TranslateSection(VTKObservationMixin):
                 self._showRunning()
 
     def _startTranslation(self) -> Any:
-        from .USToMRIParameterNode import Method
-
         chosen = self._parameterNode
         inputNode, curve = chosen.inputVolume, chosen.headCurve
         return self.logic.startTranslation(
@@ -154,8 +161,7 @@ class TranslateSection(VTKObservationMixin):
 
     def _onDevices(self, devices: Any, error: Optional[Exception]) -> None:
         if self._ended(error):
-            self.ui.memoryLabel.text = "\n".join(map(_deviceText, devices))
-            self.ui.memoryLabel.visible = True
+            self._devices.show(devices)
             self._showMessage("")
 
     def _ended(self, error: Optional[Exception]) -> bool:
@@ -175,21 +181,58 @@ class TranslateSection(VTKObservationMixin):
         chosen = self._parameterNode
         reason = ""
         if chosen is not None:
-            reason = self.logic.reasonNotReady(
-                chosen.inputVolume, chosen.outputVolume, chosen.method.value, chosen.pixelSize
-            )
+            self._follow()
             self._segments.update()
-            hasSequence = chosen.inputVolume is not None and sequenceOf(chosen.inputVolume)
-            self.ui.allFramesCheckBox.visible = bool(hasSequence)
+            reason = self._reasonNotReady()
+            self._showApplicable()
         idle = chosen is not None and self._job is None
         self.ui.translateButton.enabled = idle and not reason
         self.ui.translateButton.toolTip = reason or _("Make a synthetic MRI of the ultrasound")
-        self.ui.findHeadButton.enabled = idle and chosen.inputVolume is not None
+        self.ui.findHeadButton.enabled = (
+            idle and chosen.inputVolume is not None and self.ui.headSelector.enabled
+        )
         self.ui.memoryButton.enabled = idle
         # What became of the last translation stays until there is a new reason.
         if idle and (reason or self.ui.statusLabel.text == self._shownReason):
             self._showMessage(reason)
             self._shownReason = reason
+
+    def _follow(self) -> None:
+        """Follow the parameters, and the nodes in them that decide whether Translate can run."""
+        chosen = self._parameterNode
+        nodes = {chosen.inputVolume, chosen.region, chosen.headCurve} - {None}
+        if nodes == self._followed:
+            return
+        self._followed = nodes
+        self.removeObservers(self._update)
+        self.addObserver(chosen, vtk.vtkCommand.ModifiedEvent, self._update)
+        for node in nodes:
+            for event in eventsOf(node):
+                self.addObserver(node, event, self._update)
+
+    def _showApplicable(self) -> None:
+        """Enable what the chosen method and image make use of."""
+        inputNode, method = self._parameterNode.inputVolume, self._parameterNode.method
+        isVolume = inputNode is not None and inputNode.GetImageData() and not isSlice(inputNode)
+        crossesBridge = method in (Method.DDIC, Method.DDIB)
+        for name in ("stepsSpinBox", "solverSelector", "residualCheckBox"):
+            getattr(self.ui, name).enabled = crossesBridge
+        self.ui.similaritySelector.enabled = method is Method.DDIC
+        self.ui.headSelector.enabled = method is not Method.PIX2PIX3D
+        self.ui.axisSelector.enabled = bool(isVolume) and method is not Method.PIX2PIX3D
+        self.ui.pixelSizeSpinBox.enabled = not isVolume
+        self.ui.allFramesCheckBox.visible = bool(inputNode and sequenceOf(inputNode))
+
+    def _reasonNotReady(self) -> str:
+        chosen, regions = self._parameterNode, []
+        if chosen.region:
+            regions.append(self._segments.region())
+        if chosen.headCurve and isEdited(chosen.headCurve):
+            regions.append(Region(chosen.headCurve))
+        reason: str = self.logic.reasonNotReady(
+            chosen.inputVolume, chosen.outputVolume, chosen.method.value, chosen.pixelSize, regions
+        )
+        return reason
 
     def _showRunning(self) -> None:
         self.ui.cancelButton.enabled = True
@@ -201,7 +244,6 @@ class TranslateSection(VTKObservationMixin):
     def _showIdle(self) -> None:
         self.ui.cancelButton.enabled = False
         self.ui.progressBar.visible = False
-        self.ui.memoryLabel.visible = bool(self.ui.memoryLabel.text)
         self._update()
 
     def _showProgress(self, event: dict[str, Any]) -> None:
@@ -233,11 +275,3 @@ def _phase(event: dict[str, Any]) -> str:
         counted = _("Time point {frame} of {frames}").format(**event)
         return f"{counted}, {name}"
     return name
-
-
-def _deviceText(device: dict[str, Any]) -> str:
-    name = f"{device['name'].upper()} ({device['label']})"
-    if device["free_bytes"] is None:
-        return name
-    free = _("{gigabytes:.1f} GB free").format(gigabytes=device["free_bytes"] / 1e9)
-    return f"{name}: {free}"

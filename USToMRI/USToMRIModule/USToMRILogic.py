@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .HeadCurve import showEllipse
+from .RegionVoxels import reasonNotUsable
 from .Task import Task
 from .VolumeNodes import isSlice, lacksPixelSize, volumeFromNode
 
@@ -164,9 +166,17 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         return job
 
     def reasonNotReady(
-        self, inputNode: Any, outputNode: Optional[Any], method: str, pixelSize: float = 0.0
+        self,
+        inputNode: Any,
+        outputNode: Optional[Any],
+        method: str,
+        pixelSize: float = 0.0,
+        regions: Sequence[Any] = (),
     ) -> str:
-        """Return why a translation cannot start, in words for the user; empty where it can."""
+        """Return why a translation cannot start, in words for the user; empty where it can.
+
+        :param regions: the region and the head's outline (``RegionVoxels.Region``), where chosen.
+        """
         if inputNode is None:
             return _("Choose the ultrasound volume to translate.")
         if inputNode.GetImageData() is None:
@@ -177,7 +187,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             return _("Pix2Pix needs a volume; choose DDIC for a single image.")
         if lacksPixelSize(inputNode) and not pixelSize:
             return _("The picture does not say how large its pixels are; set it under Advanced.")
-        return ""
+        return next(filter(None, map(reasonNotUsable, regions)), "")
 
     def _worker(self) -> WorkerClient:
         from .WorkerClient import defaultCommand, sharedWorker

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
@@ -86,7 +87,7 @@ def volumeFromNode(node: Any, pixelSize: float = 0.0) -> Volume:
     from USToMRILib import InputError, Volume
 
     if node is None or node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
-        raise InputError("The input volume holds no image; choose one that does.")
+        raise InputError(_("The input volume holds no image; choose one that does."))
     array = greyOf(np.array(slicer.util.arrayFromVolume(node)))
     grid = gridFromNode(node)
     if pixelSize and isSlice(node):
@@ -118,7 +119,6 @@ def greyOf(array: np.ndarray) -> np.ndarray:
         return array
     components = array.shape[-1]
     if components not in (3, 4):
-        raise InputError(
-            f"The input volume has {components} components a voxel; choose a grey or colour image."
-        )
+        text = _("The input volume has {n} components a voxel; choose a grey or colour image.")
+        raise InputError(text.format(n=components))
     return luma(array)
