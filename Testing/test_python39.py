@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted([*(ROOT / "USToMRILib").rglob("*.py"), *(ROOT / "USToMRI").rglob("*.py")])
+FOLDERS = (ROOT / "USToMRILib", ROOT / "USToMRI", ROOT / "Testing" / "USToMRITests")
+FILES = sorted(path for folder in FOLDERS for path in folder.rglob("*.py"))
 
 # Imports every module. Packages that this Python lacks (torch, slicer, perhaps numpy) are stood in
 # for by classes that take anything, so that what is left to fail is the code itself.
@@ -57,11 +58,11 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         pass
 
 sys.meta_path.append(Finder())
-sys.path[:0] = sys.argv[1:3]
-absent = set(sys.argv[3].split())
-for name in sys.argv[4:]:
+sys.path[:0] = sys.argv[1:4]
+absent = set(sys.argv[4].split())
+for name in sys.argv[5:]:
     importlib.import_module(name)
-print(len(sys.argv) - 4)
+print(len(sys.argv) - 5)
 """
 
 
@@ -79,7 +80,7 @@ def python39() -> str:
 def module_name(path: Path) -> str:
     """Return the name by which a file is imported."""
     parts = path.relative_to(ROOT).with_suffix("").parts
-    if parts[0] == "USToMRI":
+    if parts[0] in ("USToMRI", "Testing"):
         parts = parts[1:]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -93,7 +94,7 @@ def third_party() -> str:
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names.add(str(node.module).partition(".")[0])
-    ours = {"USToMRILib", "USToMRI", "USToMRIModule"}
+    ours = {"USToMRILib", "USToMRI", "USToMRIModule", "USToMRITests"}
     return " ".join(names - ours - set(sys.stdlib_module_names))
 
 
@@ -113,8 +114,9 @@ def test_the_grammar_is_that_of_python_39(path: Path) -> None:
 def test_python_39_imports_everything() -> None:
     """Every file of library and module, as Slicer 5.8 would."""
     names = [module_name(path) for path in FILES if path.stem != "__main__"]
+    folders = map(str, (ROOT, ROOT / "USToMRI", ROOT / "Testing"))
     done = subprocess.run(
-        [python39(), "-c", IMPORT_ALL, str(ROOT), str(ROOT / "USToMRI"), third_party(), *names],
+        [python39(), "-c", IMPORT_ALL, *folders, third_party(), *names],
         capture_output=True,
         text=True,
         check=False,

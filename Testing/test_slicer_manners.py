@@ -104,6 +104,24 @@ def test_every_control_has_a_tooltip(panel: Any) -> None:
                 assert control.toolTip, name
 
 
+def test_every_setting_is_saved_with_the_scene(panel: Any) -> None:
+    """What a user can set is bound to a parameter, or is itself a list of what the scene holds."""
+    of_the_scene = {
+        "segmentSelector",  # follows the parameter "segment"
+        "newPairSelector",  # names a pair
+        "pairSelector",  # the pairs are nodes, and so is what each of them refers to
+        "regionSelector",
+        "regionSegmentSelector",
+        "backgroundSelector",
+        "backgroundSegmentSelector",
+    }
+    kinds = ("QComboBox", "QCheckBox", "QSpinBox", "QDoubleSpinBox", "qMRMLNodeComboBox")
+    for section in panel.sections:
+        for name, control in vars(section.ui).items():
+            if control.className() in (*kinds, "ctkSliderWidget"):
+                assert control.property("SlicerParameterName") or name in of_the_scene, name
+
+
 def test_labels_show_the_colours_of_the_regions(panel: Any) -> None:
     """The squares before Region and Background are as the boxes in the views."""
     from USToMRIModule.CNRPlacement import COLOURS

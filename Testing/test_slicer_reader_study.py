@@ -83,6 +83,15 @@ def study_of(path: str) -> dict:
     return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
 
 
+def test_choices_are_saved_with_the_scene(ui: Any) -> None:
+    """As parameters of the module."""
+    ui.blindedCheckBox.checked = True
+    ui.seedSpinBox.value = 7
+    node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
+    assert node.GetParameter("studyBlinded") == "True"
+    assert node.GetParameter("studySeed") == "7"
+
+
 def test_pairs_of_the_scene_become_a_page_that_is_opened(ui: Any, user: Dialogs) -> None:
     """A renamed ultrasound is found by its voxels."""
     add_pair("A", 1).SetName("renamed")

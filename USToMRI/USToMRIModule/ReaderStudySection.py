@@ -29,15 +29,23 @@ class ReaderStudySection:
         uiWidget = slicer.util.loadUI(resourcePath("UI/ReaderStudy.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
+        self._parameterNode: Any = None
+        self._guiTag: Any = None
         self.ui.sceneButton.connect("clicked(bool)", self.onMakeFromScene)
         self.ui.folderButton.connect("clicked(bool)", self.onMakeFromFolder)
         self._showMessage("")
 
     def cleanup(self) -> None:
-        """Let go of everything: there is nothing to let go of."""
+        """Let go of everything; called when the application closes or the module is reloaded."""
+        self.setParameterNode(None)
 
     def setParameterNode(self, parameterNode: Optional[Any]) -> None:
-        """Forget what was said about another scene; a study has no parameters to be saved."""
+        """Follow a parameter node from now on; none where it is None."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._guiTag)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._guiTag = self._parameterNode.connectGui(self.ui)
         self._showMessage("")
 
     def onMakeFromScene(self, checked: bool = False) -> None:

@@ -123,6 +123,8 @@ class USToMRIParameterNode:
     pixelSize - in mm, of a single image that does not know its own; 0: the image's
     residual - make the residual map too, of DDIC and DDIB
     seed - of the random numbers
+    studyBlinded - a reader study without labels, the pseudo-MRI on either side
+    studySeed - of the order and the sides in a reader study
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -143,3 +145,5 @@ class USToMRIParameterNode:
     pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
     residual: bool = False
     seed: Annotated[int, WithinRange(0, 999999)] = 0
+    studyBlinded: bool = False
+    studySeed: Annotated[int, WithinRange(0, 999999)] = 0
