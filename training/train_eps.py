@@ -91,6 +91,8 @@ class EpsTrainer:
         self.net = EpsNet(config.width, self.schedule).to(device)
         self.ema = EpsNet(config.width, self.schedule).to(device).requires_grad_(False)
         self.ema.load_state_dict(self.net.state_dict())
+        # It draws and is measured in float32, where channels last is faster on every machine.
+        self.ema.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net.to(memory_format=convolution_layout(device))  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
         self.slices = torch.from_numpy(slices)[:, None]
