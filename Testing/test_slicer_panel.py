@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -516,6 +517,27 @@ def test_all_time_points_are_offered_for_a_sequence(section: Any) -> None:
     press_translate(section)
     (output,) = outputs()
     assert browser.GetSequenceNode(output).GetNumberOfDataNodes() == 2
+
+
+def test_the_median_filter_is_on_as_published_and_can_be_left_out(
+    section: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On, the library's own width holds; off, there is no filter."""
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    asked: list[dict[str, Any]] = []
+
+    def start(*_nodes: Any, **options: Any) -> Any:
+        asked.append(options)
+        return SimpleNamespace(running=False)
+
+    monkeypatch.setattr(section.logic, "startTranslation", start)
+    assert section.ui.medianCheckBox.checked
+    section.ui.translateButton.click()
+    section.ui.medianCheckBox.checked = False
+    section.ui.translateButton.click()
+    assert [options.get("median_kernel") for options in asked] == [None, 1]
+    section.ui.methodSelector.currentIndex = 1
+    assert not section.ui.medianCheckBox.enabled
 
 
 def test_choices_are_the_librarys(section: Any) -> None:

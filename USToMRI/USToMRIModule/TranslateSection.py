@@ -127,6 +127,7 @@ class TranslateSection(VTKObservationMixin):
             steps=chosen.steps or None,
             solver=chosen.solver.value,
             similarity=chosen.similarity.value,
+            **({} if chosen.medianFilter else {"median_kernel": 1}),
             axis=chosen.axis.value,
             residual=chosen.residual and chosen.method in (Method.DDIC, Method.DDIB),
             seed=chosen.seed,
@@ -217,7 +218,8 @@ class TranslateSection(VTKObservationMixin):
         crossesBridge = method in (Method.DDIC, Method.DDIB)
         for name in ("stepsSpinBox", "solverSelector", "residualCheckBox"):
             getattr(self.ui, name).enabled = crossesBridge
-        self.ui.similaritySelector.enabled = method is Method.DDIC
+        for name in ("similaritySelector", "medianCheckBox"):
+            getattr(self.ui, name).enabled = method is Method.DDIC
         self.ui.headSelector.enabled = method is not Method.PIX2PIX3D
         self.ui.axisSelector.enabled = bool(isVolume) and method is not Method.PIX2PIX3D
         self.ui.pixelSizeSpinBox.enabled = not isVolume

@@ -118,6 +118,7 @@ class USToMRIParameterNode:
     steps - levels of the diffusion schedule that are visited; 0 leaves it to the method
     solver - of the diffusion's ODE
     similarity - that DDIC imposes
+    medianFilter - DDIC compares median filtered images
     axis - of a volume, along which its slices are translated one by one
     headCurve - outline of the head; None looks for the head
     pixelSize - in mm, of a single image that does not know its own; 0: the image's
@@ -140,6 +141,7 @@ class USToMRIParameterNode:
     steps: Annotated[int, WithinRange(0, 1000)] = 0
     solver: Solver = Solver.DPMPP_2M
     similarity: Similarity = Similarity.PEARSON
+    medianFilter: bool = True
     axis: Axis = Axis.AUTO
     headCurve: vtkMRMLMarkupsClosedCurveNode
     pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
