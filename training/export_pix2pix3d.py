@@ -203,6 +203,8 @@ def make_curves(entries: list[dict[str, float]]) -> str:
 def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
     """Return the model card, in plain words, of the metadata and the entries of the log."""
     config, steps = metadata["config"], metadata["steps"]
+    weight = config["structure_weight"]
+    structure = f" + {weight:g} x (1 - SSIM)" if weight else ""
     training = (
         f"Short: {steps} steps of {config['batch']} patches of "
         f"{' x '.join(map(str, config['patch']))} voxels, on part of one CPU core. "
@@ -210,7 +212,8 @@ def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
         f"of each, {LESION_PROBABILITY:.0%} of them with a lesion "
         "(`training/adult_lesions.py`): T1 contrast from SynthSeg's priors, B-mode from "
         "`training/ultrasound_simulation.py`. U-Net, 3D PatchGAN, least-squares adversarial loss "
-        f"+ {config['l1_weight']:g} x L1 inside the cone, Adam, moving average of the weights."
+        f"+ {config['l1_weight']:g} x L1 inside the cone{structure}, Adam, moving average of the "
+        "weights."
     )
     sections = {
         "Input and output": INPUT,
