@@ -144,14 +144,4 @@ def _open(path: Path, sha256: str, device: str) -> torch.nn.Module:
         net = torch.jit.load(str(path), map_location=device)
     for parameter in net.parameters():
         parameter.requires_grad_(False)
-        parameter.data = _channels_last(parameter.data)
     return Steady(net).eval()
-
-
-def _channels_last(weights: torch.Tensor) -> torch.Tensor:
-    """Weights of a convolution in the order in which it is fastest: a tenth on CPUs."""
-    import torch
-
-    orders = {4: torch.channels_last, 5: torch.channels_last_3d}
-    order = orders.get(weights.dim(), torch.contiguous_format)
-    return weights.contiguous(memory_format=order)
