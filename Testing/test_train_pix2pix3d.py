@@ -18,10 +18,10 @@ from training.checkpoint import load_checkpoint, save_checkpoint
 from training.export import trace
 from training.export_pix2pix3d import reach
 from training.image_metrics import perceptual_distances, similarity
+from training.pair_patches import PatchSampler
 from training.pix2pix3d_metrics import held_out_metrics, window_seams
 from training.pix2pix3d_net import DIVISORS, Generator
 from training.runinfo import append_record, run_record
-from training.pair_patches import PatchSampler
 from training.train_pix2pix3d import Pix2PixConfig, Pix2PixTrainer, train
 from USToMRILib.bundle import load_bundle
 from USToMRILib.pix2pix3d import BUNDLE

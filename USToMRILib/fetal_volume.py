@@ -35,9 +35,10 @@ _THICK = 1.5
 _PROBES = (0.3, 0.4, 0.5, 0.6, 0.7)
 _LIMITS_MM = 4.0  # over which grey levels change
 
-# How far along the stack slices share latents, as a Gaussian's sigma: the pseudo-MRI then changes
-# from slice to slice about as much as MRI does (`python -m benchmarks.flicker`).
-LATENT_MM = 1.0
+# How far along the stack slices share latents, as a Gaussian's sigma: they are then about as alike
+# as the latents of MRI slices, and the pseudo-MRI changes from slice to slice about as much as MRI
+# does (`python -m benchmarks.flicker`).
+LATENT_MM = 0.7
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,14 @@ def run_record(seed: int, processes: int = 1) -> dict[str, Any]:
         processes: that ``torchrun`` started for it; each has its own batch.
 
     Returns:
-        ``command`` as typed, ``commit`` of this checkout (``dirty`` when tracked files differ from
-        it), ``date``, ``seed``, ``versions`` of Python and of the packages that shape weights.
+        ``command`` as typed, ``commit`` of this checkout (``dirty`` when a file that is in use
+        differs from it), ``date``, ``seed``, ``versions`` of Python and of the packages that shape
+        weights.
     """
     return {
         "command": "python -m " + shlex.join([_module_name(), *sys.argv[1:]]),
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "training")),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", *_own_files())),
         "date": datetime.date.today().isoformat(),
         "seed": seed,
         **({"processes": processes} if processes > 1 else {}),
@@ -48,6 +49,17 @@ def append_record(path: Path, record: dict[str, Any], step: int) -> None:
     records = json.loads(path.read_text()) if path.exists() else []
     kept = [earlier for earlier in records if earlier["from_step"] < step]
     path.write_text(json.dumps([*kept, {**record, "from_step": step}], indent=2))
+
+
+def _own_files() -> list[str]:
+    """The checkout's files whose code this process has loaded."""
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    places = [Path(file).resolve() for file in files if file]
+    return sorted(str(p.relative_to(ROOT)) for p in places if _is_own(p))
+
+
+def _is_own(path: Path) -> bool:
+    return ROOT in path.parents and ".venv" not in path.parts
 
 
 def _module_name() -> str:

@@ -10,7 +10,7 @@ _URL = (
     "https://raw.githubusercontent.com/USToMRI/USToMRI/main/Resources/Sample/"
     "generated_fetal_head.png"
 )
-_SHA256 = "f5e6294e7e9dbb4b48ccc2223d01928d0b49715d4ed4eda3f1f468e37febb590"
+_SHA256 = "9f365ee991caa956061cad705bcd1f73c1c09036c99c09396c7f3ab8c7a8c1a2"
 
 # A picture does not say how large its pixels are; this is in the file beside it.
 _PIXEL_SIZE_MM = 0.2735
