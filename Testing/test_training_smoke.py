@@ -90,8 +90,8 @@ SMOKES = [
         "cyclegan_fetal",
         "train_cyclegan --steps 120",
         "export_cyclegan",
-        "cycle_l1_us",
-        -0.1,
+        "cycle_l1_mri",
+        -0.05,
         SLICE,
     ),
 ]
