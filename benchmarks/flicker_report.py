@@ -137,10 +137,10 @@ def _plot(results: dict[str, Any], path: Path, pictures: dict[str, np.ndarray]) 
     """Draw a slice and two cuts across the slices of every volume, and the changes below."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.5 * len(pictures), 9), layout="constrained")
+    figure = Figure(figsize=(2.5 * len(pictures), 8.2), layout="constrained")
     places = figure.add_gridspec(2, 1, height_ratios=[1.9, 1])
     upper, lower = (figure.add_subfigure(place) for place in (places[0], places[1]))
-    rows = upper.subplots(3, len(pictures), height_ratios=[1.7, 1, 1])
+    rows = upper.subplots(3, len(pictures), height_ratios=[2, 0.8, 0.8])
     brain = np.argwhere(pictures["MRI"])
     (_, top, left), (_, bottom, right) = brain.min(axis=0) - 12, brain.max(axis=0) + 12
     k, j, i = (brain.min(axis=0) + brain.max(axis=0)) // 2
@@ -167,7 +167,7 @@ def _changes(axes: Any, results: dict[str, Any], method: str) -> None:
             label = WAYS[way] or "ultrasound"
             axes.plot(SCALES, values[:-1], "o-", color=colours[way], label=label)
     axes.axhline(1, color="black", lw=1, ls="--")
-    axes.text(0, 1, "real MRI", va="bottom", size=8)
+    axes.text(len(SCALES) - 1, 0.98, "real MRI", ha="right", va="top", size=8)
     axes.set(
         title=method, xlabel="blur in the plane", ylabel="change / that of MRI", ylim=(0, None)
     )
