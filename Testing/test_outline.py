@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from USToMRILib.ellipse import Ellipse
-from USToMRILib.outline import smooth_outline
+from USToMRILib.outline import smooth_outline, steady_brightness
 
 ANGLE = np.pi / 2 - 0.02  # jitter takes it over the end of the range
 
@@ -56,3 +56,30 @@ def test_where_a_head_is_wider_across_it_is_taken_as_round() -> None:
     found = {n: Ellipse((0, 0), (30, 20), 0.0 if n < 9 else np.pi / 2) for n in range(12)}
     last = smooth_outline(found, 5.0)[11]
     assert last.semi_axes[0] == pytest.approx(last.semi_axes[1])
+
+
+def test_brightness_that_jumps_is_steadied_and_nothing_else_changes() -> None:
+    rng = np.random.default_rng(0)
+    trend, jumps = np.linspace(-0.2, 0.2, 900), rng.normal(0, 0.05, 900)
+    masks = np.zeros((900, 12, 12), bool)
+    masks[:, 2:10, 2:10] = True
+    texture = rng.uniform(-0.2, 0.2, masks.shape)
+    frames = np.where(masks, texture + (trend + jumps)[:, None, None], -1).astype(np.float32)
+    steady = steady_brightness(frames, masks, 2.0)
+    assert steady.dtype == np.float32
+    assert (steady[~masks] == -1).all()
+    within = [f[m] - f[m].mean() for f, m in zip(steady, masks)]
+    before = [f[m] - f[m].mean() for f, m in zip(frames, masks)]
+    np.testing.assert_allclose(within, before, atol=1e-6)
+    left = np.array([f[m].mean() for f, m in zip(steady, masks)]) - trend
+    # White noise after a Gaussian of sigma s keeps 1 / sqrt(2 sqrt(pi) s) of its deviation.
+    texture_means = np.array([t[m].mean() for t, m in zip(texture, masks)])
+    expected = (jumps + texture_means).std() * (2 * np.sqrt(np.pi) * 2) ** -0.5
+    assert left[8:-8].std() == pytest.approx(expected, rel=0.15)
+    np.testing.assert_array_equal(steady_brightness(frames[:1], masks[:1], 2.0), frames[:1])
+
+
+def test_steadied_brightness_stays_in_range() -> None:
+    frames = np.full((4, 8, 8), 0.98, np.float32)
+    frames[1] = -1
+    assert np.abs(steady_brightness(frames, np.ones(frames.shape, bool), 1.0)).max() <= 1

@@ -2,8 +2,8 @@
 
 Slices that are translated alone flicker: their ellipses, their grey levels and the noise that
 their speckle becomes differ by chance, and the networks carry that into the picture. Here the
-ellipses follow one smooth outline with one long axis, grey levels change slowly, and neighbours
-share latents. Neither the ultrasound nor the pseudo-MRI is blurred.
+ellipses follow one smooth outline with one long axis, grey levels change slowly, neighbours share
+latents, and the pseudo-MRI's brightness is steadied. Neither image is blurred.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .frame import HeadFrame, head_limits, normalise_head
 from .grid import Grid
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, check_mask, find_head
-from .outline import smooth_outline
+from .outline import smooth_outline, steady_brightness
 from .progress import Progress
 from .volume import Volume
 
@@ -39,6 +39,8 @@ _LIMITS_MM = 4.0  # over which grey levels change
 # as the latents of MRI slices, and the pseudo-MRI changes from slice to slice about as much as MRI
 # does (`python -m benchmarks.flicker`).
 LATENT_MM = 0.7
+# Over which the brightness of the pseudo-MRI is then steadied, likewise.
+_BRIGHTNESS_MM = 1.0
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,9 @@ def translate_stack(
         axis: across the slices, one of :data:`AXES`; "auto" takes the one whose slices are
             clearly thickest, else the one along which most heads are found.
         residual: whether to compute it too.
-        latent_mm: how far neighbours share latents, as the sigma of a Gaussian in mm; 0 for not at
-            all. Not used by :class:`.fetal.OnePass`.
+        latent_mm: how far neighbours share latents, as the sigma of a Gaussian in mm; with 0
+            brightness is not steadied either. Not used by :class:`.fetal.OnePass`, which does not
+            flicker.
 
     Raises:
         InputError: if the axis is unknown, no slice shows a head, or as for one slice.
@@ -127,7 +130,7 @@ def translate_stack(
             f"No fetal head was found in the {len(stack)} slices along {stack.axis}; choose "
             "another axis with --axis, or give the head with --head-mask FILE."
         )
-    sigma = latent_mm / stack.distance
+    sigma = 0.0 if isinstance(settings, OnePass) else latent_mm / stack.distance
     array, differs = _translate_frames(stack, outline, method, sigma, progress, residual)
     bundles = {**method.bundles, **hashes}
     parameters = {
@@ -159,6 +162,9 @@ def _translate_frames(
     seen = np.stack([frame.to_frame(stack.array[n]) for n, frame in frames.items()])
     x0 = torch.from_numpy(_normalised(seen, masks, stack.distance))[:, None]
     y = method.translate(x0, progress, sigma)
+    if sigma:
+        steady = steady_brightness(y[:, 0].numpy(), masks, _BRIGHTNESS_MM / stack.distance)
+        y = torch.from_numpy(steady)[:, None]
 
     def back(made: np.ndarray) -> np.ndarray:
         slices = np.zeros(stack.array.shape, np.float32)

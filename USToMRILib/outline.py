@@ -43,6 +43,27 @@ def smooth_outline(found: Mapping[int, Ellipse], distance_mm: float) -> dict[int
     return {int(n): _from_moments(row, angle) for n, row in zip(every, smooth)}
 
 
+def steady_brightness(frames: np.ndarray, masks: np.ndarray, sigma: float) -> np.ndarray:
+    """Shift the grey levels of each head so that their means change smoothly from slice to slice.
+
+    Args:
+        frames: float32 [n, rows, columns] in [-1, 1], of neighbouring slices.
+        masks: bool of the same shape, inside the head.
+        sigma: of the Gaussian that the means are smoothed with, in slices.
+
+    Returns:
+        Of the same shape and range; outside the masks as before.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    if len(frames) == 1:
+        return frames
+    means = np.array([frame[mask].mean() for frame, mask in zip(frames, masks)])
+    shifts = gaussian_filter1d(means, sigma, mode="nearest") - means
+    shifted = (frames + shifts[:, None, None]).clip(-1, 1)
+    return np.where(masks, shifted, frames).astype(np.float32)
+
+
 def _longest_run(numbers: list[int], gap: float) -> list[int]:
     runs: list[list[int]] = []
     for number in numbers:
