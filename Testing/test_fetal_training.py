@@ -19,6 +19,7 @@ from training.export import trace
 from training.head_views import HeadExamples, View
 from training.runinfo import append_record, run_record
 from training.runlog import read_log
+from training.moving_average import move_average
 from training.train_eps import EpsConfig, EpsTrainer
 from training.train_eps import train as train_eps
 from training.train_head_seg import HeadConfig, HeadTrainer, without_head
@@ -55,11 +56,23 @@ def weights(net):
     return torch.cat([p.flatten() for p in net.state_dict().values()]).double()
 
 
+def test_the_moving_average_is_short_at_first_and_then_keeps_its_share():
+    average, current = torch.nn.BatchNorm1d(1), torch.nn.BatchNorm1d(1)
+    current.weight.data.fill_(3.0)
+    current.running_mean.fill_(11.0)
+    move_average(average, current, step=1, decay=0.9)
+    assert float(average.weight) == pytest.approx(1 + 2 * (1 - 2 / 11))
+    assert float(average.running_mean) == pytest.approx(11 * (1 - 2 / 11))
+    before = float(average.weight)
+    move_average(average, current, step=10_000, decay=0.9)
+    assert float(average.weight) == pytest.approx(before + 0.1 * (3 - before))
+
+
 @pytest.mark.parametrize(
     ("make", "nets"),
     [
         (lambda: EpsTrainer(EPS, spots(5), CPU), ("net", "ema")),
-        (lambda: HeadTrainer(HEADS, head_examples(3), CPU), ("net",)),
+        (lambda: HeadTrainer(HEADS, head_examples(3), CPU), ("net", "ema")),
     ],
     ids=["eps", "head"],
 )

@@ -63,7 +63,7 @@ SMOKES = [
     ),
     Smoke(
         "fetal_us_eps",
-        "train_eps --domain us --steps 200 --batch 2",
+        "train_eps --domain us --steps 120 --batch 2",
         "export_eps --domain us",
         "validation_loss",
         -0.2,
@@ -71,7 +71,7 @@ SMOKES = [
     ),
     Smoke(
         "fetal_mri_eps",
-        "train_eps --domain mri --steps 200 --batch 2",
+        "train_eps --domain mri --steps 120 --batch 2",
         "export_eps --domain mri",
         "validation_loss",
         -0.2,

@@ -79,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     state = load_checkpoint(options.work / "checkpoint.pt")
     net = head_net()
-    net.load_state_dict(state["net"])
+    net.load_state_dict(state["ema"])
     probability = HeadProbability(net).eval()
     with torch.no_grad():
         metrics = measure(probability, list(read_hc18(options.data / "hc18", "test")))

@@ -22,6 +22,7 @@ from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
 from training.eps_net import EpsNet
 from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
+from training.moving_average import move_average
 from training.parallel import ALONE, Ranks, start_ranks
 from training.precision import convolution_layout, mixed_precision
 from training.runinfo import append_record, run_record
@@ -116,11 +117,7 @@ class EpsTrainer:
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
-        # A short average early on, so that it does not keep the random start.
-        decay = min(config.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for average, current in zip(self.ema.parameters(), self.net.parameters()):
-                average.lerp_(current, 1 - decay)
+        move_average(self.ema, self.net, self.step, config.ema)
         return float(loss.detach())
 
     def _batch(self, generator: torch.Generator) -> torch.Tensor:

@@ -29,7 +29,9 @@ from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
 from training.hc18 import read_hc18
 from training.head_views import HeadExamples, View
+from training.moving_average import move_average
 from training.parallel import ALONE, Ranks, start_ranks
+from training.precision import mixed_precision
 from training.runinfo import append_record, run_record
 from training.runlog import RunLog, progress_bar
 
@@ -44,6 +46,7 @@ class HeadConfig:
     steps: int
     batch: int = 8
     learning_rate: float = 2e-3
+    ema: float = 0.998
     seed: int = 0
 
 
@@ -93,6 +96,8 @@ class HeadTrainer:
         self.config, self.device, self.step = config, device, 0
         self.ranks = ranks
         self.net = head_net().to(device)
+        self.ema = head_net().to(device).requires_grad_(False).eval()
+        self.ema.load_state_dict(self.net.state_dict())
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, config.learning_rate, total_steps=config.steps
@@ -115,7 +120,9 @@ class HeadTrainer:
         """One optimiser step; returns the loss."""
         generator = step_generator(self.config.seed, self.step, self.ranks.rank)
         batch = self._batch(generator).to(self.device)
-        loss = self.loss(self.net(batch[:, :1]), batch[:, 1:])
+        with mixed_precision(self.device):
+            logits = self.net(batch[:, :1])
+        loss = self.loss(logits.float(), batch[:, 1:])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.ranks.average_gradients(self.net)
@@ -123,6 +130,7 @@ class HeadTrainer:
         self.optimiser.step()
         self.schedule.step()
         self.step += 1
+        move_average(self.ema, self.net, self.step, self.config.ema)
         return float(loss.detach())
 
     def _batch(self, generator: torch.Generator) -> torch.Tensor:
@@ -148,6 +156,7 @@ class HeadTrainer:
             "step": self.step,
             "config": asdict(self.config),
             "net": self.net.state_dict(),
+            "ema": self.ema.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
@@ -162,6 +171,7 @@ class HeadTrainer:
             raise ValueError("The checkpoint was made with other settings; use another --work.")
         self.step = state["step"]
         self.net.load_state_dict(state["net"])
+        self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
 
@@ -241,7 +251,6 @@ def validation_views(examples: HeadExamples) -> np.ndarray:
 
 def mean_dice(net: nn.Module, views: np.ndarray, device: torch.device) -> float:
     """Mean Dice of the thresholded network over images and targets [N, 2, 192, 192]."""
-    net.eval()
     scores = []
     with torch.no_grad():
         for start in range(0, len(views), 16):
@@ -249,7 +258,6 @@ def mean_dice(net: nn.Module, views: np.ndarray, device: torch.device) -> float:
             found, target = net(batch[:, :1]) > 0, batch[:, 1:] > 0.5
             overlap = (found & target).sum((1, 2, 3))
             scores.append(2 * overlap / (found.sum((1, 2, 3)) + target.sum((1, 2, 3))))
-    net.train()
     return float(torch.cat(scores).mean())
 
 
@@ -264,7 +272,7 @@ def train(trainer: HeadTrainer, validation: np.ndarray, work: Path) -> None:
             if not trainer.ranks.first:
                 continue
             if trainer.step % tenth == 0 or trainer.step == config.steps:
-                dice = mean_dice(trainer.net, validation, trainer.device)
+                dice = mean_dice(trainer.ema, validation, trainer.device)
                 log.write(trainer.step, {"loss": float(np.mean(losses)), "dice": dice})
                 losses.clear()
                 save_checkpoint(work / "checkpoint.pt", trainer.state())

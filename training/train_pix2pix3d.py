@@ -24,6 +24,7 @@ from training.adult_pairs import Pair, cached_pairs
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import VARIABLE, add_data_option
 from training.image_metrics import similarity
+from training.moving_average import move_average
 from training.pair_patches import Batch, PatchSampler
 from training.parallel import ALONE, Ranks, start_ranks
 from training.pix2pix3d_net import Generator, make_discriminator
@@ -109,7 +110,7 @@ class Pix2PixTrainer:
             losses = {"discriminator": self._discriminator_step(ultrasound, mri, fake.detach())}
             losses.update(self._generator_step(ultrasound, mri, fake, cone))
         self.step += 1
-        self._average()
+        move_average(self.ema, self.generator, self.step, config.ema)
         return losses
 
     def _judging(self) -> torch.autocast:
@@ -166,18 +167,6 @@ class Pix2PixTrainer:
         rate *= min(1.0, (self.step + 1) / config.warmup)
         self.optimiser.param_groups[0]["lr"] = config.learning_rate * rate
         self.discriminator_optimiser.param_groups[0]["lr"] = config.discriminator_rate * rate
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        """Move the averaged generator, with the statistics of its normalisation, on by a step."""
-        # A short average early on, so that it does not keep the random start.
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        current = self.generator.state_dict()
-        for name, average in self.ema.state_dict().items():
-            if average.dtype.is_floating_point:
-                average.lerp_(current[name], 1 - decay)
-            else:
-                average.copy_(current[name])
 
     @torch.no_grad()
     def validate(self, batches: Sequence[Batch]) -> dict[str, float]:
