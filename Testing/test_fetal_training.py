@@ -17,9 +17,9 @@ from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.eps_net import EpsNet
 from training.export import trace
 from training.head_views import HeadExamples, View
+from training.moving_average import move_average
 from training.runinfo import append_record, run_record
 from training.runlog import read_log
-from training.moving_average import move_average
 from training.train_eps import EpsConfig, EpsTrainer
 from training.train_eps import train as train_eps
 from training.train_head_seg import HeadConfig, HeadTrainer, without_head
