@@ -7,7 +7,7 @@ import zipfile
 import pytest
 import torch
 
-from training.export import trace
+from training.export import trace, versions
 from USToMRILib.bundle import (
     METADATA_FILE,
     WEIGHTS_FILE,
@@ -95,3 +95,19 @@ def test_every_bundle_of_the_repository_is_complete_and_verified(bundled):
         assert (bundled / name / WEIGHTS_FILE).stat().st_size < 50e6
         with zipfile.ZipFile(bundled / name / WEIGHTS_FILE) as archive:
             assert not [entry for entry in archive.namelist() if "debug" in entry]
+
+
+def test_weights_of_another_run_get_the_next_version(tmp_path):
+    replaced = tmp_path / "metadata.json"
+    first = {"training": {"runs": [{"date": "2026-11-23", "command": "train --seed 0"}]}}
+    assert versions(first, replaced) == {
+        "version": "0.1.0",
+        "changelog": {"0.1.0": "first weights"},
+    }
+    replaced.write_text(json.dumps({**versions(first, replaced), **first}))
+    assert versions(first, replaced)["version"] == "0.1.0"  # measured anew
+    second = {"training": {"runs": [{"date": "2026-11-26", "command": "train --seed 1"}]}}
+    assert versions(second, replaced) == {
+        "version": "0.2.0",
+        "changelog": {"0.1.0": "first weights", "0.2.0": "weights of 2026-11-26: train --seed 1"},
+    }

@@ -1,12 +1,15 @@
-"""The sample image in Slicer's Sample Data module."""
+"""The sample images in Slicer's Sample Data module."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import os
 import sys
-import types
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +19,19 @@ import slicer_host
 slicer_host.require_scene()
 
 import slicer  # noqa: E402
-from USToMRITests import volumes  # noqa: E402
+from PIL import Image  # noqa: E402
+from slicer_host import sample_data  # noqa: E402
+
+from USToMRILib import Volume  # noqa: E402
+from USToMRILib.head import find_head  # noqa: E402
 
 slicer_host.start()
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
-from USToMRIModule.Samples import registerSamples  # noqa: E402
+from USToMRIModule import Samples  # noqa: E402
+
+SAMPLE = Path(__file__).parent.parent / "Resources" / "Sample" / "generated_fetal_head.png"
+PIXELS = (np.arange(20).reshape(4, 5) * 12).astype(np.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -31,23 +41,143 @@ def scene() -> Any:
     slicer_host.close_scene()
 
 
-def test_sample_is_the_repositorys_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registered with its checksum; once loaded it has the pixel size of the file beside it."""
-    sample = Path(__file__).parent.parent / "Resources" / "Sample" / "generated_fetal_head.png"
-    registered: dict[str, Any] = {}
-    logic: Any = types.SimpleNamespace(downloadSourceIntoCache=lambda source: [str(sample)])
-    module: Any = types.ModuleType("SampleData")
-    module.SampleDataLogic = lambda: logic
-    module.SampleDataLogic.registerCustomSampleDataSource = registered.update
-    monkeypatch.setitem(sys.modules, "SampleData", module)
-    node = volumes.add_volume("US", np.ones((1, 4, 5), np.float32))
-    monkeypatch.setattr(slicer.util, "loadVolume", lambda path, properties: node)
+@pytest.fixture(name="told")
+def fixture_told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Register the samples with an empty cache; return the messages that the user will see."""
+    told: list[str] = []
+    monkeypatch.setitem(sys.modules, "SampleData", sample_data)
+    monkeypatch.setattr(slicer.util, "errorDisplay", told.append)
     monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **options: None)
-    registerSamples()
-    assert registered["uris"].endswith("/main/Resources/Sample/generated_fetal_head.png")
-    digest = hashlib.sha256(sample.read_bytes()).hexdigest()
-    assert registered["checksums"] == f"SHA256:{digest}"
-    source = types.SimpleNamespace(nodeNames=[registered["nodeNames"]])
-    assert registered["customDownloader"](source) is node
-    description = json.loads(sample.with_suffix(".json").read_text(encoding="utf-8"))
-    assert node.GetSpacing()[0] == description["pixel_size_mm"]
+    sample_data.sources.clear()
+    Samples.registerSamples()
+    for path in cached():
+        path.unlink()
+    return told
+
+
+def cached() -> list[Path]:
+    """Return the files in Slicer's cache."""
+    folder = Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory())
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def published(name: str, path: Path) -> Any:
+    """Return a sample's source as if a file were what its publisher published."""
+    source = sample_data.sources[name]
+    source.uris = [path.as_uri()]
+    source.checksums = [f"MD5:{hashlib.md5(path.read_bytes()).hexdigest()}"]
+    return source
+
+
+def hc18_zip(folder: Path) -> Path:
+    """Write a zip file in the layout that HC18 is published in."""
+    picture, path = folder / "picture.png", folder / "training_set.zip"
+    Image.fromarray(PIXELS).save(picture)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("701_HC.png", "702_HC.png", "702_HC_Annotation.png"):
+            archive.write(picture, f"training_set/{name}")
+    return path
+
+
+def test_every_sample_has_the_checksum_of_its_source(told: list[str]) -> None:
+    """Nothing is downloaded when they are registered; the sample of the repository is its own."""
+    assert list(sample_data.sources) == ["GeneratedFetalHead", "HC18FetalHead", "RESECTCase4"]
+    for source in sample_data.sources.values():
+        assert source.uris[0].startswith("https://")
+        slicer.util.extractAlgoAndDigest(source.checksums[0])  # raises where it is none
+    assert cached() == []
+    generated = sample_data.sources["GeneratedFetalHead"]
+    assert generated.uris[0].endswith("/main/Resources/Sample/generated_fetal_head.png")
+    digest = hashlib.sha256(SAMPLE.read_bytes()).hexdigest()
+    assert generated.checksums == [f"SHA256:{digest}"]
+
+
+def test_the_generated_head_has_its_pixel_size(told: list[str]) -> None:
+    """That of the file beside it."""
+    source = published("GeneratedFetalHead", SAMPLE)
+    node = source.customDownloader(source)
+    description = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
+    assert node.GetSpacing()[:2] == (description["pixel_size_mm"],) * 2
+    assert told == []
+
+
+def test_a_head_is_taken_out_of_the_published_zip(told: list[str], tmp_path: Path) -> None:
+    """With its pixel size, and without a file that a scene would be saved over."""
+    source = published("HC18FetalHead", hc18_zip(tmp_path))
+    node = source.customDownloader(source)
+    assert node.GetName() == "HC18FetalHead"
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(node)[0], PIXELS)
+    assert node.GetSpacing()[:2] == (0.193766080416,) * 2
+    assert node.GetStorageNode() is None
+    assert [path.name for path in cached()] == ["HC18_training_set.zip"]
+    source.uris = ["file:///gone"]  # the second time nothing is downloaded
+    assert source.customDownloader(source) is not None
+    assert told == []
+
+
+def test_a_volume_keeps_its_geometry(told: list[str], tmp_path: Path) -> None:
+    """The volume of RESECT is loaded as it is."""
+    from USToMRILib import Grid
+
+    grid = Grid((5, 4, 3), (0.3, 0.3, 0.4), (1.0, 2.0, 3.0))
+    path = tmp_path / "Case4-US-before.nii.gz"
+    Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), grid).write(path)
+    source = published("RESECTCase4", path)
+    node = source.customDownloader(source)
+    np.testing.assert_allclose(node.GetSpacing(), grid.spacing, rtol=1e-6)
+    assert told == []
+
+
+@pytest.mark.parametrize("name", ["HC18FetalHead", "RESECTCase4"])
+def test_another_file_is_refused(told: list[str], tmp_path: Path, name: str) -> None:
+    """In one sentence; nothing of it is left in the cache or the scene."""
+    path = hc18_zip(tmp_path)
+    source = published(name, path)
+    source.checksums = ["MD5:" + 32 * "0"]
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    assert source.customDownloader(source) is None
+    (message,) = told
+    assert message == (
+        f"{path.as_uri()} did not send the file that was published there; try again later."
+    )
+    assert cached() == []
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_an_interrupted_download_leaves_nothing(told: list[str], tmp_path: Path) -> None:
+    """And is told."""
+    source = published("HC18FetalHead", hc18_zip(tmp_path))
+    source.uris = [(tmp_path / "gone.zip").as_uri()]
+    assert source.customDownloader(source) is None
+    assert "Failed to download" in told[0]
+    assert cached() == []
+
+
+def test_progress_is_shown_where_the_module_is_open(
+    told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the log of the Sample Data module."""
+    log: list[str] = []
+    widget = SimpleNamespace(logMessage=log.append)
+    monkeypatch.setattr(slicer.modules, "SampleDataWidget", widget, raising=False)
+    source = published("HC18FetalHead", hc18_zip(tmp_path))
+    source.customDownloader(source)
+    assert log == ["Verifying checksum"]
+
+
+def test_the_head_of_hc18_suits_the_networks() -> None:
+    """It is of the test part, has the pixel size that is registered, and is found well."""
+    data = os.environ.get("USTOMRI_DATA")
+    if not data:
+        pytest.skip("USTOMRI_DATA does not name a folder with hc18.")
+    sample = Samples._SAMPLES["HC18FetalHead"]
+    name = Path(sample.member).name
+    splits = Path(__file__).parent.parent / "training" / "splits" / "hc18.json"
+    assert name.partition("_")[0] in json.loads(splits.read_text())["test"]
+    with (Path(data) / "hc18" / "pixel_size_and_HC.csv").open() as file:
+        rows = {row["filename"]: row for row in csv.DictReader(file)}
+    assert float(rows[name]["pixel size(mm)"]) == sample.pixelSize
+    head = find_head(Volume.read(Path(data) / "hc18" / "images" / name, sample.pixelSize))
+    assert head.warnings == ()
+    circumference = float(rows[name]["head circumference (mm)"])
+    assert head.circumference_mm == pytest.approx(circumference, rel=0.02)

@@ -24,6 +24,8 @@ def bundle_metadata(
 ) -> dict[str, Any]:
     """Metadata in MONAI's bundle schema, with what made the weights and how good they are.
 
+    The export adds ``version``, ``changelog`` and ``sha256``.
+
     Args:
         task: one line.
         description: a sentence or two.
@@ -40,8 +42,6 @@ def bundle_metadata(
     return {
         "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
         "0.8.1/meta_schema_20240725.json",
-        "version": "0.1.0",
-        "changelog": {"0.1.0": "first weights"},
         "monai_version": versions["monai"],
         "pytorch_version": versions["torch"],
         "numpy_version": versions["numpy"],

@@ -28,8 +28,9 @@ def export_bundle(
 
     Args:
         traced: the network, traced or scripted in evaluation mode.
-        metadata: everything but ``sha256``, which is added; it also travels inside the weights
-            file as the extra file ``metadata.json``.
+        metadata: everything but ``version`` and ``changelog``, which go on from those of the
+            bundle that is replaced, and ``sha256``; it also travels inside the weights file as the
+            extra file ``metadata.json``.
         card: text of the model card (Markdown).
         licence: text of the bundle's licence.
         folder: that holds the bundles; the library's own where not given.
@@ -38,6 +39,7 @@ def export_bundle(
     for file in (METADATA_FILE, WEIGHTS_FILE, CARD_FILE):
         (root / file).parent.mkdir(parents=True, exist_ok=True)
     weights = root / WEIGHTS_FILE
+    metadata = {**versions(metadata, root / METADATA_FILE), **metadata}
     extra = {"metadata.json": json.dumps(metadata)}
     torch.jit.save(traced, str(weights), _extra_files=extra)
     drop_debug_records(weights)
@@ -46,6 +48,28 @@ def export_bundle(
     (root / CARD_FILE).write_text(card, encoding="utf-8")
     (root / LICENCE_FILE).write_text(licence, encoding="utf-8")
     return root
+
+
+def versions(metadata: dict[str, Any], replaced: Path) -> dict[str, Any]:
+    """The version and changelog of a bundle that takes the place of another.
+
+    Args:
+        metadata: of the new bundle.
+        replaced: metadata file of the old one, if there is one. Weights of other training runs
+            raise its minor version; weights measured anew keep it.
+    """
+    if not replaced.exists():
+        return {"version": "0.1.0", "changelog": {"0.1.0": "first weights"}}
+    earlier, run = (
+        json.loads(replaced.read_text(encoding="utf-8")),
+        metadata["training"]["runs"][-1],
+    )
+    version, changelog = earlier["version"], earlier["changelog"]
+    if earlier["training"]["runs"] != metadata["training"]["runs"]:
+        major, minor, _ = version.split(".")
+        version = f"{major}.{int(minor) + 1}.0"
+        changelog = {**changelog, version: f"weights of {run['date']}: {run['command']}"}
+    return {"version": version, "changelog": changelog}
 
 
 def drop_debug_records(weights: Path) -> None:
