@@ -22,7 +22,7 @@ from training.cards import bundle_metadata, model_card
 from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.export import data_format, export_bundle, trace
-from training.pix2pix3d_metrics import held_out_metrics, translate_pairs, window_seams
+from training.pix2pix3d_metrics import held_out_metrics, translate_pairs, window_seams, worst
 from training.pix2pix3d_net import DEFAULT_WIDTH, DIVISORS, Generator
 from training.runinfo import run_record
 from training.runlog import LOG_FILE
@@ -74,6 +74,13 @@ LIMITS = """
 - Vessels, bone and what lies outside the brain are unreliable.
 - Fluid and shadow that are exactly as dark as the background and reach it at the edge of the cone
   are taken for background: there the pseudo-MRI is 0, with a ragged border.
+"""
+
+FAILURES = """
+![The two test volumes that it translates worst](failures.png)
+
+The two test volumes with the least SSIM inside the cone: ultrasound, pseudo-MRI and MRI, the middle
+slice and a perpendicular one.
 """
 
 MEASURES = """
@@ -206,8 +213,8 @@ def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
     weight = config["structure_weight"]
     structure = f" + {weight:g} x (1 - SSIM)" if weight else ""
     training = (
-        f"Short: {steps} steps of {config['batch']} patches of "
-        f"{' x '.join(map(str, config['patch']))} voxels, on part of one CPU core. "
+        f"{steps} steps of {config['batch']} patches of "
+        f"{' x '.join(map(str, config['patch']))} voxels, on one CPU core. "
         f"{len(metadata['subjects']['train'])} heads, {config['pairs_per_head']} simulated pairs "
         f"of each, {LESION_PROBABILITY:.0%} of them with a lesion "
         "(`training/adult_lesions.py`): T1 contrast from SynthSeg's priors, B-mode from "
@@ -220,6 +227,7 @@ def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
         "Training": training,
         "Course of the training": make_curves(entries),
         "Limits": LIMITS,
+        "Known failures": FAILURES,
         "How it was measured": MEASURES,
     }
     return model_card("3D ultrasound to pseudo-MRI", metadata, sections)
@@ -266,6 +274,7 @@ def main() -> None:
     folder = export_bundle(BUNDLE, traced, metadata, card, LICENCE, options.models)
     shown = slice(None, None, max(1, options.per_head // 2))
     picture(translated[shown], pairs[shown], folder / "docs/held_out.png")
+    picture(*worst(translated, pairs, 2), folder / "docs/failures.png")
     figure(entries).savefig(folder / "docs" / CURVES_FILE, dpi=70)
     shutil.copyfile(options.work / LOG_FILE, folder / "docs/training_log.jsonl")
     print(f"{folder}\n{json.dumps(metrics, indent=2)}")

@@ -78,3 +78,12 @@ def held_out_metrics(translated: Sequence[np.ndarray], pairs: Sequence[Pair]) ->
             metrics[f"{prefix}{name}_mean"] = round(float(np.mean(values)), 3)
             metrics[f"{prefix}{name}_sd"] = round(float(np.std(values)), 3)
     return metrics
+
+
+def worst(
+    translated: Sequence[np.ndarray], pairs: Sequence[Pair], count: int
+) -> tuple[list[np.ndarray], list[Pair]]:
+    """Return the translations with the least `ssim`, the worst first, and their pairs."""
+    ssims = [similarity(image, p.mri, p.cone)["ssim"] for image, p in zip(translated, pairs)]
+    chosen = np.argsort(ssims)[:count]
+    return [translated[i] for i in chosen], [pairs[i] for i in chosen]
