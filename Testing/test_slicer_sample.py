@@ -21,6 +21,7 @@ slicer_host.require_scene()
 import slicer  # noqa: E402
 from PIL import Image  # noqa: E402
 from slicer_host import sample_data  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
 
 from USToMRILib import Volume  # noqa: E402
 from USToMRILib.head import find_head  # noqa: E402
@@ -48,6 +49,16 @@ def fixture_told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setitem(sys.modules, "SampleData", sample_data)
     monkeypatch.setattr(slicer.util, "errorDisplay", told.append)
     monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **options: None)
+    read_volume = slicer.util.loadVolume
+    monkeypatch.setattr(
+        slicer.util,
+        "loadVolume",
+        lambda path, properties: (
+            load_picture(path, **properties)
+            if path.endswith(".png")
+            else read_volume(path, properties)
+        ),
+    )
     sample_data.sources.clear()
     Samples.registerSamples()
     for path in cached():
@@ -59,6 +70,16 @@ def cached() -> list[Path]:
     """Return the files in Slicer's cache."""
     folder = Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory())
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def load_picture(path: str, name: str, singleFile: bool) -> Any:
+    """Load a picture as Slicer does; the wheel has no reader for it."""
+    assert singleFile  # else Slicer takes all pictures of the folder for one volume
+    with Image.open(path) as picture:
+        node = volumes.add_volume(name, np.asarray(picture.convert("L"))[None])
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetFileName(path)
+    return node
 
 
 def published(name: str, path: Path) -> Any:

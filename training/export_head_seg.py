@@ -49,8 +49,8 @@ FAILURES = f"""
 ![The images with the greatest errors]({FAILURES_FILE})
 
 The test images with the greatest error of the head circumference: annotated ellipse green, found
-one red and dashed. In some the head's side is dark, and where the skull goes on is a guess; in others
-the annotated ellipse lies off the skull that one sees.
+one red and dashed. In some the head's side is dark, and where the skull goes on is a guess; in
+others the annotated ellipse lies off the skull that one sees.
 """
 
 
@@ -170,8 +170,9 @@ def main() -> None:
         split="training/splits/hc18.json",
     )
     sections = {
-        "Training": f"{state['step']} steps of batch 8 on one CPU core; a moving average of the weights. Half of the views show the "
-        "whole image and half the head close up, as the library looks at it twice; they are "
+        "Training": f"{state['step']} steps of batch 8 on one CPU core; a moving average of the "
+        "weights. Half of the views show the whole image and half the head close up, as the "
+        "library looks at it twice; they are "
         "turned, sheared, moved, mirrored, darkened to one side and cut out on black. One in five "
         "shows no head. Rare sizes of heads are shown more often.",
         "Limits": LIMITS,
