@@ -117,12 +117,17 @@ def test_slicers_own_installer_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path
     path.write_text("no-such-package>=2\n")
     asked: list[Any] = []
     packaging: Any = types.ModuleType("slicer.packaging")
-    packaging.pip_ensure = lambda requirements, requester: asked.append((requirements, requester))
+
+    def ensure(requirements: list[Any], requester: str) -> None:
+        # Slicer's takes objects, and not the strings that its pip_install takes.
+        asked.append(([f"{each.name}{each.specifier}" for each in requirements], requester))
+
+    packaging.pip_ensure = ensure
     monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
     Dependencies.ensureDependencies(str(path))
     assert asked == [(["no-such-package>=2"], "USToMRI")]
 
-    def decline(requirements: list[str], requester: str) -> None:
+    def decline(requirements: list[Any], requester: str) -> None:
         raise RuntimeError("User declined package installation")
 
     packaging.pip_ensure = decline

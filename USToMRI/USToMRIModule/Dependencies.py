@@ -73,7 +73,9 @@ def _install(requirements: list[str]) -> None:
             raise DependenciesDeclined(_("The Python packages were not installed.")) from None
         slicer.util.pip_install(requirements)
         return
+    from packaging.requirements import Requirement
+
     try:
-        pip_ensure(requirements, requester="USToMRI")
+        pip_ensure([Requirement(each) for each in requirements], requester="USToMRI")
     except RuntimeError as error:
         raise DependenciesDeclined(_("The Python packages were not installed.")) from error
