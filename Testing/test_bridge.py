@@ -15,6 +15,7 @@ from scipy import linalg, ndimage, special
 
 from USToMRILib.bridge import ddib, ddic, decode, encode, residual
 from USToMRILib.errors import Cancelled, InputError
+from USToMRILib.imposed import PULLED_AT_ONCE, Imposed
 from USToMRILib.progress import CancelToken, Progress
 from USToMRILib.schedule import Schedule
 from USToMRILib.similarity import SIMILARITIES
@@ -235,6 +236,18 @@ def test_fewer_steps_make_the_published_picture(solver, steps):
     assert moved.item() == pytest.approx(pull.item(), rel=0.15)
     assert correlations(published, fewer)[0] > 0.99
     assert (fewer - published).norm() < 0.5 * pull
+
+
+def test_a_pull_of_many_published_steps_is_taken_in_parts():
+    x, y = images(6, 2), images(7, 2)
+    imposed = Imposed(lr=LR)
+    parts = y
+    for _ in range(3):
+        parts = imposed.pull(x, parts, PULLED_AT_ONCE)
+    torch.testing.assert_close(imposed.pull(x, y, 3 * PULLED_AT_ONCE), parts)
+    y.requires_grad_(True)
+    (gradient,) = torch.autograd.grad(imposed.similarities(x, y).sum(), y)
+    torch.testing.assert_close(imposed.pull(x, y, 2.0), (y + 2.0 * LR * gradient).detach())
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)

@@ -141,7 +141,8 @@ def ddic(
     (:meth:`USToMRILib.imposed.Imposed.pull`).
 
     Where there are fewer steps than T each stands for as many published ones as it passes levels,
-    so that the effect of all gradient steps stays that of the published algorithm
+    and follows the gradient in as many parts as it takes not to overshoot, so that the effect of
+    all gradient steps stays that of the published algorithm
     (:func:`USToMRILib.imposed.pull_weights`).
 
     Args:

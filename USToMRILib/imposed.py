@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 # Of the DDIC paper, at 1000 steps and for 128x128 pixels.
 GRADIENT_STEP = 3.0
 MEDIAN_KERNEL = 5
+
+# The pull of so many published steps is taken at once. Taken in larger parts it overshoots: the
+# gradient shrinks as the images become alike, and the median hands it on from pixel to pixel.
+PULLED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,11 @@ class Imposed:
 
     def similarities(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """How alike each pair of images [B, 1, H, W] is, [B]."""
-        kernel = self.median_kernel
-        measure = SIMILARITIES[self.similarity]
-        return measure(median_filter(x, kernel), median_filter(y, kernel))
+        return self._alike(median_filter(x, self.median_kernel), y)
+
+    def _alike(self, filtered: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """:meth:`similarities` for an ultrasound that is filtered already."""
+        return SIMILARITIES[self.similarity](filtered, median_filter(y, self.median_kernel))
 
     def published_step(
         self,
@@ -96,10 +103,14 @@ class Imposed:
         """
         import torch
 
-        with torch.enable_grad():
-            y = y.detach().requires_grad_(True)
-            (gradient,) = torch.autograd.grad(self.similarities(x, y).sum(), y)
-        return y.detach() + weight * self.lr * gradient
+        parts = max(1, math.ceil(weight / PULLED_AT_ONCE))
+        target = median_filter(x, self.median_kernel)
+        for _ in range(parts):
+            with torch.enable_grad():
+                y = y.detach().requires_grad_(True)
+                (gradient,) = torch.autograd.grad(self._alike(target, y).sum(), y)
+            y = y.detach() + weight / parts * self.lr * gradient
+        return y
 
 
 def pull_weights(levels: list[int], schedule: Schedule, remembers: bool) -> list[float]:
