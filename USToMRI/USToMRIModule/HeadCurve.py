@@ -16,6 +16,9 @@ from .VolumeNodes import ATTRIBUTE_PREFIX
 # Where the outline was found: the points as they were set, to know whether somebody moved them.
 _FOUND_ATTRIBUTE = ATTRIBUTE_PREFIX + "found"
 
+# The image in which it was found.
+_IMAGE_ROLE = ATTRIBUTE_PREFIX + "image"
+
 _CONTROL_POINTS = 12
 
 
@@ -27,9 +30,9 @@ def showEllipse(
     :param ellipse: the fields of :class:`USToMRILib.ellipse.Ellipse`.
     :param inputNode: the slice in which it was found.
     :param pixelSize: that was given for it in mm; 0: the slice's own spacing.
-    :param curveNode: the curve to move there; a new one where it is None.
+    :param curveNode: the curve to move there; a new one where it is None or of another image.
     """
-    if curveNode is None:
+    if curveNode is None or not isOf(curveNode, inputNode):
         name = slicer.mrmlScene.GenerateUniqueName(_("Head of {name}"))
         curveNode = slicer.mrmlScene.AddNewNodeByClass(
             "vtkMRMLMarkupsClosedCurveNode", name.format(name=inputNode.GetName())
@@ -38,6 +41,7 @@ def showEllipse(
         curveNode.GetDisplayNode().SetPropertiesLabelVisibility(False)
         curveNode.GetDisplayNode().SetPointLabelsVisibility(False)
         moveBeside(inputNode, curveNode)
+        curveNode.SetNodeReferenceID(_IMAGE_ROLE, inputNode.GetID())
     slicer.util.updateMarkupsControlPointsFromArray(
         curveNode, _outline(ellipse, inputNode, pixelSize), world=True
     )
@@ -49,6 +53,12 @@ def isEdited(curveNode: Any) -> bool:
     """Return whether a curve is the user's: drawn by hand, or moved since it was found."""
     found = curveNode.GetAttribute(_FOUND_ATTRIBUTE)
     return found is None or json.loads(found) != _state(curveNode)
+
+
+def isOf(curveNode: Any, inputNode: Any) -> bool:
+    """Return whether a curve is an outline in an image: not found in another one."""
+    image = curveNode.GetNodeReference(_IMAGE_ROLE)
+    return image is None or image is inputNode
 
 
 def _outline(ellipse: dict[str, Any], inputNode: Any, pixelSize: float) -> np.ndarray:

@@ -12,7 +12,8 @@ from slicer.util import VTKObservationMixin
 
 from .Dependencies import DependenciesDeclined, ensureDependencies
 from .DeviceChoice import DeviceChoice
-from .HeadCurve import isEdited
+from .HeadCurve import isEdited, isOf
+from .LibraryLoading import LibraryLoading
 from .NodeEvents import eventsOf
 from .OutputNodes import warningsOf
 from .RegionVoxels import Region
@@ -38,6 +39,7 @@ class TranslateSection(VTKObservationMixin):
         self._job: Any = None
         self._shownReason = ""
         self._followed: set[Any] = set()
+        self._inputBefore: Any = None
         # Called with input and output after each translation; the panel connects its sections.
         self.onTranslated: Callable[[Any, Any], None] = lambda inputNode, outputNode: None
         uiWidget = slicer.util.loadUI(resourcePath("UI/Translate.ui"))
@@ -69,6 +71,7 @@ class TranslateSection(VTKObservationMixin):
             self.removeObservers(self._update)
             self._followed = set()
         self._parameterNode = parameterNode
+        self._inputBefore = parameterNode.inputVolume if parameterNode else None
         self._segments.setParameterNode(parameterNode)
         if self._parameterNode:
             self._guiTag = self._parameterNode.connectGui(self.ui)
@@ -100,17 +103,38 @@ class TranslateSection(VTKObservationMixin):
         """Start a job of the worker, having asked for the packages that it needs."""
         try:
             ensureDependencies(self._resourcePath("requirements.txt"))
-            job = start()
         except DependenciesDeclined as declined:
             text = _("{reason} Press the button again to be asked again.")
             self._showMessage(text.format(reason=declined))
         except Exception as error:
-            logging.exception("USToMRI: the worker could not start")
-            self._showMessage(str(error))
+            self._couldNotStart(error)
+        else:
+            loading = LibraryLoading(lambda error: self._onLibraryLoaded(start, error))
+            self._job = loading
+            self._showRunning()
+            loading.start()
+
+    def _onLibraryLoaded(self, start: Callable[[], Any], error: Optional[Exception]) -> None:
+        self._job = None
+        if self._parameterNode is None:  # the user has left the module meanwhile
+            self._showIdle()
+            return
+        try:
+            if error:
+                raise error
+            job = start()
+        except Exception as problem:
+            self._showIdle()
+            self._couldNotStart(problem)
         else:
             if job.running:  # it may have failed and said so already
                 self._job = job
-                self._showRunning()
+            else:
+                self._showIdle()
+
+    def _couldNotStart(self, error: Exception) -> None:
+        logging.error("USToMRI: the worker could not start", exc_info=error)
+        self._showMessage(str(error))
 
     def _startTranslation(self) -> Any:
         chosen = self._parameterNode
@@ -184,8 +208,8 @@ class TranslateSection(VTKObservationMixin):
         if chosen is not None:
             self._follow()
             self._segments.update()
-            reason = self._reasonNotReady()
             self._showApplicable()
+            reason = self._reasonNotReady()
         idle = chosen is not None and self._job is None
         self.ui.translateButton.enabled = idle and not reason
         self.ui.translateButton.toolTip = reason or _("Make a synthetic MRI of the ultrasound")
@@ -201,6 +225,9 @@ class TranslateSection(VTKObservationMixin):
     def _follow(self) -> None:
         """Follow the parameters, and the nodes in them that decide whether Translate can run."""
         chosen = self._parameterNode
+        before, self._inputBefore = self._inputBefore, chosen.inputVolume
+        if before and before is not chosen.inputVolume:
+            chosen.pixelSize = 0.0  # was that of the other image
         nodes = {chosen.inputVolume, chosen.region, chosen.headCurve} - {None}
         if nodes == self._followed:
             return
@@ -229,11 +256,16 @@ class TranslateSection(VTKObservationMixin):
         chosen, regions = self._parameterNode, []
         if chosen.region:
             regions.append(self._segments.region())
-        if chosen.headCurve and isEdited(chosen.headCurve):
-            regions.append(Region(chosen.headCurve))
+        curve: Any = chosen.headCurve if self.ui.headSelector.enabled else None
+        isHint = curve is not None and isEdited(curve)
+        if isHint:
+            regions.append(Region(curve))
         reason: str = self.logic.reasonNotReady(
             chosen.inputVolume, chosen.outputVolume, chosen.method.value, chosen.pixelSize, regions
         )
+        if isHint and not reason and not isOf(curve, chosen.inputVolume):
+            text = _("{name} is of another image; choose another head under Advanced, or none.")
+            reason = text.format(name=curve.GetName())
         return reason
 
     def _showRunning(self) -> None:
