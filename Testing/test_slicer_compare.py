@@ -192,6 +192,20 @@ def test_new_pseudo_mri_is_compared(section: Any) -> None:
     assert names_in(OVERLAY) == ("US 2", "MRI 2", 0.5)
 
 
+def test_new_pseudo_mri_waits_for_the_user(section: Any) -> None:
+    """One that was made while another module was open is compared when the user comes back."""
+    parameter_node = section._logic.getParameterNode()
+    section.setParameterNode(None)
+    nodes = [
+        volumes.add_volume(name, np.full(SHAPE, 50, np.float32), "aligned")
+        for name in ("US 2", "MRI 2")
+    ]
+    section.onTranslated(*nodes)
+    section.setParameterNode(parameter_node)
+    section.ui.compareButton.click()
+    assert names_in(OVERLAY) == ("US 2", "MRI 2", 0.5)
+
+
 @pytest.mark.parametrize("geometry", volumes.GEOMETRIES)
 def test_slice_is_shown_as_it_was_taken(section: Any, geometry: str) -> None:
     """The first voxel lies top left, rows run to the right, whatever the plane and transform."""

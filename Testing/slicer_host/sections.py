@@ -16,11 +16,14 @@ class Sections:
     def __init__(self, *classes: type) -> None:
         """Make the sections; the module's folder must be on the path."""
         import qt
+        from USToMRIModule.USToMRILogic import USToMRILogic
         from USToMRIModule.USToMRIParameterNode import USToMRIParameterNode
 
         self.widget = qt.QWidget()
         layout = qt.QVBoxLayout(self.widget)
-        self.all = [make(layout, None, lambda name: str(_RESOURCES / name)) for make in classes]
+        self.all = [
+            make(layout, USToMRILogic(), lambda name: str(_RESOURCES / name)) for make in classes
+        ]
         layout.addStretch(1)
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
         node.UnRegister(None)

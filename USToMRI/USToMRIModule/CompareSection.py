@@ -27,6 +27,7 @@ class CompareSection(VTKObservationMixin):
         :param resourcePath: returns the path of a file in the module's Resources.
         """
         VTKObservationMixin.__init__(self)
+        self._logic = logic
         self._chosen: Any = None
         self._guiTag: Any = None
         self._image = ComparisonImage()
@@ -70,10 +71,11 @@ class CompareSection(VTKObservationMixin):
 
     def onTranslated(self, inputNode: Any, outputNode: Any) -> None:
         """Compare a new pseudo-MRI with what it was made of, where a comparison is shown."""
-        if self._chosen:
-            self._chosen.ultrasound = inputNode
-            self._chosen.pseudoMri = outputNode
-            self._update()
+        # The user may be in another module and come back.
+        chosen = self._chosen or comparisonOf(self._logic.getParameterNode())
+        chosen.ultrasound = inputNode
+        chosen.pseudoMri = outputNode
+        self._update()
 
     def _enter(self) -> None:
         self._chosen.layoutBefore = CompareLayout.currentArrangement()
