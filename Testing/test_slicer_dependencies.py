@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import subprocess
 import sys
 import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer_host
 
 slicer_host.require_scene()
 
 import slicer  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
 
 slicer_host.start()
 ROOT = Path(__file__).parent.parent
@@ -133,3 +136,30 @@ def test_slicers_own_installer_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path
     packaging.pip_ensure = decline
     with pytest.raises(Dependencies.DependenciesDeclined):
         Dependencies.ensureDependencies(str(path))
+
+
+def test_the_console_asks_too(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script that translates without the panel gets what it needs, or a clear error."""
+    from USToMRIModule.USToMRILogic import USToMRILogic
+
+    without_torch(monkeypatch)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: False)
+    slicer_host.new_scene()
+    node = volumes.add_volume("US", np.ones((1, 5, 6), np.float32))
+    for act in (USToMRILogic().translate, USToMRILogic().startTranslation):
+        with pytest.raises(Dependencies.DependenciesDeclined, match="were not installed"):
+            act(node)
+    slicer_host.close_scene()
+    assert asked == []
+
+
+def test_a_failed_installation_is_told(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words for the user; the command line is in the log."""
+
+    def fail(requirements: list[str]) -> None:
+        raise subprocess.CalledProcessError(1, ["pip", "install", *requirements])
+
+    without_torch(monkeypatch)
+    monkeypatch.setattr(slicer.util, "pip_install", fail)
+    with pytest.raises(RuntimeError, match=r"could not be installed; Slicer's log says why\.$"):
+        Dependencies.ensureDependencies(str(REQUIREMENTS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 
 import slicer
@@ -13,21 +14,28 @@ from slicer.i18n import tr as _
 TORCH_REQUIREMENT = ">=2.1"
 
 
+_REQUIREMENTS = Path(__file__).parent.parent / "Resources" / "requirements.txt"
+
+
 class DependenciesDeclined(RuntimeError):
     """The user does not want the packages installed now."""
 
 
-def ensureDependencies(requirementsPath: str) -> None:
+def ensureDependencies(requirementsPath: str = str(_REQUIREMENTS)) -> None:
     """Install the packages that are missing, after asking. Call on the main thread.
 
     :param requirementsPath: file with one requirement a line, PyTorch not among them.
     :raises DependenciesDeclined: the user said no.
-    :raises subprocess.CalledProcessError: an installation failed.
+    :raises RuntimeError: an installation failed.
     """
-    extra = _ensureTorch()
-    missing = missingRequirements(requirementsPath) + extra
-    if missing:
-        _install(missing)
+    try:
+        extra = _ensureTorch()
+        missing = missingRequirements(requirementsPath) + extra
+        if missing:
+            _install(missing)
+    except subprocess.CalledProcessError as error:
+        text = _("The Python packages could not be installed; Slicer's log says why.")
+        raise RuntimeError(text) from error
 
 
 def missingRequirements(requirementsPath: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
+from .Dependencies import ensureDependencies
 from .HeadCurve import showEllipse
 from .RegionVoxels import reasonNotUsable
 from .Task import Task
@@ -192,11 +193,14 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
     def _worker(self) -> WorkerClient:
         from .WorkerClient import defaultCommand, sharedWorker
 
+        if self._command is None:
+            ensureDependencies()
         return sharedWorker(self._command or defaultCommand())
 
     def _translation(self) -> Callable[..., Any]:
         if self._translateFunction:
             return self._translateFunction
+        ensureDependencies()
         from USToMRILib import translate
 
         return translate
