@@ -111,6 +111,7 @@ def translate(
     solver: str = DEFAULT_SOLVER,
     similarity: str = PEARSON,
     median_kernel: int = MEDIAN_KERNEL,
+    even_gain: bool = True,
     seed: int = 0,
     head: HeadHint = None,
     axis: str = "auto",
@@ -134,6 +135,8 @@ def translate(
         similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
         median_kernel: odd width in pixels of the median filter of "ddic", 5 as published; 1 for
             none, which leaves fewer dots where the ultrasound is dark.
+        even_gain: whether "ddic" and "ddib" raise dark parts of the head first
+            (:func:`USToMRILib.gain.even_gain`), which the papers do not.
         seed: of the random numbers; today's methods draw none.
         head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
             but the head in it, or None to look for it. Not used by "pix2pix3d".
@@ -156,19 +159,14 @@ def translate(
     settings = (
         OnePass()
         if method == CYCLEGAN
-        else BridgeSettings(method, steps, solver, similarity, median_kernel)
+        else BridgeSettings(method, steps, solver, similarity, median_kernel, even_gain)
     )
     tracker = Progress(progress, cancel)
 
     def compute(on: str) -> _Made:
         _seed(seed)
         if method == PIX2PIX3D:
-            with tracker.phase("load"):
-                bundle = load_bundle(PIX2PIX3D, on)
-            done = translate_volume(volume, bundle, tracker, memory_gib, uncertainty)
-            said = {"uncertainty": UNCERTAINTY} if uncertainty else {}
-            hashes = {PIX2PIX3D: bundle.sha256}
-            return _Made(done.array, hashes, said, bundle.cautions, done.spread)
+            return _translate_volume(volume, on, tracker, memory_gib, uncertainty)
         if volume.is_slice:
             return _translate_slice(volume, settings, on, head, tracker, residual)
         return _translate_stack(volume, settings, on, head, tracker, axis, residual)
@@ -251,6 +249,17 @@ def _translate_stack(
     said = {"residual": RESIDUAL} if residual else {}
     parameters = {**settings.parameters, **said, **done.parameters}
     return _Made(done.array, done.bundles, parameters, done.warnings, residual=done.residual)
+
+
+def _translate_volume(
+    volume: Volume, device: str, progress: Progress, memory_gib: float, uncertainty: bool
+) -> _Made:
+    with progress.phase("load"):
+        bundle = load_bundle(PIX2PIX3D, device)
+    done = translate_volume(volume, bundle, progress, memory_gib, uncertainty)
+    said = {"uncertainty": UNCERTAINTY} if uncertainty else {}
+    hashes = {PIX2PIX3D: bundle.sha256}
+    return _Made(done.array, hashes, said, bundle.cautions, done.spread)
 
 
 def _seed(seed: int) -> None:
