@@ -54,7 +54,7 @@ def fixture_told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         slicer.util,
         "loadVolume",
         lambda path, properties: (
-            load_picture(path, **properties)
+            load_picture(path, properties)
             if path.endswith(".png")
             else read_volume(path, properties)
         ),
@@ -72,11 +72,11 @@ def cached() -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def load_picture(path: str, name: str, singleFile: bool) -> Any:
+def load_picture(path: str, properties: dict[str, Any]) -> Any:
     """Load a picture as Slicer does; the wheel has no reader for it."""
-    assert singleFile  # else Slicer takes all pictures of the folder for one volume
+    assert properties["singleFile"]  # else Slicer takes all pictures of the folder for one volume
     with Image.open(path) as picture:
-        node = volumes.add_volume(name, np.asarray(picture.convert("L"))[None])
+        node = volumes.add_volume(properties["name"], np.asarray(picture.convert("L"))[None])
     node.AddDefaultStorageNode()
     node.GetStorageNode().SetFileName(path)
     return node

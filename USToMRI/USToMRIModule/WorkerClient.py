@@ -205,7 +205,7 @@ class WorkerClient:
 
 
 def _error(reply: dict[str, Any]) -> WorkerError:
-    if reply["kind"] == "input":
+    if reply["kind"] == "input":  # a sentence of the library, which speaks English
         return WorkerError(reply["error"])
     if reply["kind"] == "memory":
         return WorkerError(_("The memory did not suffice; close other programs or crop the image."))
