@@ -140,6 +140,21 @@ def test_the_median_filter_is_asked_for_and_recorded(tiny_models, head_slice):
     assert (made[1].volume.array != made[5].volume.array).any()
 
 
+def test_a_dark_head_is_raised_unless_it_is_to_stay_as_recorded(tiny_models, head_slice):
+    head = find_head(head_slice).ellipse
+    rows, columns = np.indices(head_slice.array.shape[1:])
+    x, y = columns * head_slice.grid.spacing[0], rows * head_slice.grid.spacing[1]
+    skull = (head.radius(x, y) > 0.9) & (head.radius(x, y) <= 1)
+    dark = head_slice.with_array(np.where(skull, 10_000, head_slice.array))
+    options = {"steps": 2, "device": "cpu", "head": head}
+    made = {even: translate(dark, even_gain=even, **options) for even in (True, False)}
+    assert (made[True].volume.array != made[False].volume.array).any()
+    for even, result in made.items():
+        assert result.provenance["parameters"]["even_gain"] is even
+        assert any("is a guess" in warning for warning in result.warnings)
+    assert not any("is a guess" in w for w in translate(head_slice, **options).warnings)
+
+
 def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_path):
     result = translate(head_slice, "ddic", steps=3, device="cpu", seed=5)
     record = json.loads(json.dumps(result.provenance))
@@ -151,6 +166,7 @@ def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_pat
     assert record["parameters"]["seed"] == 5
     assert record["parameters"]["lr"] == 3.0
     assert record["parameters"]["median_kernel"] == 5
+    assert record["parameters"]["even_gain"] is True
     assert set(record["bundles"]) == {"fetal_us_eps", "fetal_mri_eps", "fetal_head_seg"}
     assert record["device"] == "cpu"
     assert record["peak_memory_mib"] is None or 50 < record["peak_memory_mib"] < 50_000

@@ -64,6 +64,12 @@ def add_method(command: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="of ddic's median filter; default: %(default)d, as published; 1: none, fewer dots",
     )
+    command.add_argument(
+        "--recorded-gain",
+        dest="even_gain",
+        action="store_false",
+        help="ddic and ddib: leave dark parts of the head as dark as they are, as published",
+    )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "--axis",
@@ -89,6 +95,7 @@ def method_arguments(options: argparse.Namespace) -> dict[str, Any]:
         "solver",
         "similarity",
         "median_kernel",
+        "even_gain",
         "seed",
         "axis",
         "memory_gib",

@@ -13,6 +13,7 @@ from .ellipse import Ellipse
 from .errors import InputError
 from .fetal_bridge import BridgeSettings, load_pair, residual_frames, translate_frames
 from .frame import HeadFrame, normalise_head
+from .gain import DARK_WARNING, even_gain, is_dark
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, find_head
 from .progress import Progress
@@ -48,6 +49,8 @@ class FrameMethod:
             are no neighbours. A method without latents takes each frame alone.
         bundles: names of the bundles, with the SHA-256 of their weights.
         cautions: what the user of a result should be told.
+        prepare: an ultrasound frame [128, 128] in [-1, 1] and its mask to the frame that is
+            translated.
         residual: frames and what became of them to where they disagree, 0 .. 2, or None for a
             method that cannot go back.
     """
@@ -55,6 +58,7 @@ class FrameMethod:
     translate: Callable[[torch.Tensor, Progress, float], torch.Tensor]
     bundles: dict[str, str]
     cautions: tuple[str, ...]
+    prepare: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda seen, mask: seen
     residual: Optional[Callable[[torch.Tensor, torch.Tensor, Progress], torch.Tensor]] = None
 
 
@@ -112,7 +116,8 @@ def translate_slice(
     with progress.phase("head"):
         head = locate_head(volume, hint, device)
     frame = HeadFrame(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
-    x0 = torch.from_numpy(normalise_head(frame.to_frame(volume.array[0]), frame.mask))
+    seen = normalise_head(frame.to_frame(volume.array[0]), frame.mask)
+    x0 = torch.from_numpy(method.prepare(seen, frame.mask))
     y = method.translate(x0[None, None], progress, 0.0)
     bundles = method.bundles
     if hint is None:
@@ -122,7 +127,8 @@ def translate_slice(
     if residual and method.residual:
         inconsistent = method.residual(x0[None, None], y, progress)[0, 0].numpy() * 127.5
         differs = frame.to_source(np.where(frame.mask, inconsistent, 0))[None]
-    warnings = (*head.warnings, *method.cautions)
+    dark = (DARK_WARNING,) if is_dark(seen, frame.mask) else ()
+    warnings = (*head.warnings, *dark, *method.cautions)
     return SliceTranslation(array, head, bundles, warnings, differs)
 
 
@@ -145,6 +151,7 @@ def load_method(settings: Union[BridgeSettings, OnePass], device: str) -> FrameM
         lambda x0, progress, sigma: translate_frames(x0, pair, settings, progress, sigma),
         pair.bundles,
         pair.cautions,
+        even_gain if settings.even_gain else FrameMethod.prepare,
         lambda x0, y, progress: residual_frames(x0, y, pair, settings, progress),
     )
 

@@ -65,6 +65,8 @@ class BridgeSettings:
         solver: a key of :data:`USToMRILib.solvers.SOLVERS`.
         similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
         median_kernel: odd width in pixels of the median filter of "ddic"; 1 for none.
+        even_gain: whether dark parts of the head are raised before they are translated
+            (:func:`USToMRILib.gain.even_gain`).
     """
 
     method: str
@@ -72,6 +74,7 @@ class BridgeSettings:
     solver: str = DEFAULT_SOLVER
     similarity: str = PEARSON
     median_kernel: int = MEDIAN_KERNEL
+    even_gain: bool = True
 
     def check(self, schedule: Schedule) -> None:
         """Raise InputError for what cannot be run."""
@@ -80,7 +83,12 @@ class BridgeSettings:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Everything that changes a voxel, for the provenance and for the bridge."""
+        """Everything that changes a voxel, for the provenance."""
+        return {**self.crossing, "even_gain": self.even_gain}
+
+    @property
+    def crossing(self) -> dict[str, Any]:
+        """The arguments of the bridge."""
         walk = {"steps": self.steps_each_way, "solver": self.solver}
         imposed = asdict(self.imposed) if self.method == "ddic" else {}
         return {**walk, **imposed}
@@ -151,7 +159,7 @@ def translate_frames(
     translate = BRIDGES[settings.method]
 
     def cross(progress: Progress, part: torch.Tensor) -> torch.Tensor:
-        options = {**settings.parameters, "schedule": pair.schedule, "progress": progress}
+        options = {**settings.crossing, "schedule": pair.schedule, "progress": progress}
         return translate(part, pair.us.net, pair.mri.net, **options).clamp(-1, 1)
 
     return _in_parts((x0,), cross, pair.device, settings, progress)

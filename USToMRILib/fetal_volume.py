@@ -20,6 +20,7 @@ from .errors import InputError
 from .fetal import FrameMethod, HeadHint, OnePass, load_method, to_mri_values
 from .fetal_bridge import BridgeSettings
 from .frame import HeadFrame, head_limits, normalise_head
+from .gain import is_dark
 from .grid import Grid
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, check_mask, find_head
@@ -131,7 +132,8 @@ def translate_stack(
             "another axis with --axis, or give the head with --head-mask FILE."
         )
     sigma = 0.0 if isinstance(settings, OnePass) else latent_mm / stack.distance
-    array, differs = _translate_frames(stack, outline, method, sigma, progress, residual)
+    frames = Frames.of(stack, outline)
+    array, differs = _translate_frames(stack, frames, method, sigma, progress, residual)
     bundles = {**method.bundles, **hashes}
     parameters = {
         "axis": stack.axis,
@@ -139,13 +141,44 @@ def translate_stack(
         **({} if isinstance(settings, OnePass) else {"latent_sharing_mm": latent_mm}),
         "largest_circumference_mm": max(e.circumference_mm for e in outline.values()),
     }
-    warnings = (*_warnings(stack, outline), *method.cautions)
+    warnings = (*_warnings(stack, outline, frames.dark), *method.cautions)
     return StackTranslation(array, bundles, parameters, warnings, differs)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The slices of a stack that show a head, in their frames.
+
+    Attributes:
+        frames: of the slices, by their number.
+        masks: bool [n, 128, 128], inside the heads.
+        seen: float32 [n, 128, 128] in [-1, 1], ultrasound with slowly changing grey levels.
+    """
+
+    frames: dict[int, HeadFrame]
+    masks: np.ndarray
+    seen: np.ndarray
+
+    @classmethod
+    def of(cls, stack: Stack, outline: dict[int, Ellipse]) -> Frames:
+        """Lay a frame on every slice that has an ellipse."""
+        frames = {
+            n: HeadFrame(ellipse, stack.array.shape[1:], stack.spacing)
+            for n, ellipse in outline.items()
+        }
+        masks = np.stack([frame.mask for frame in frames.values()])
+        seen = np.stack([frame.to_frame(stack.array[n]) for n, frame in frames.items()])
+        return cls(frames, masks, _normalised(seen, masks, stack.distance))
+
+    @property
+    def dark(self) -> list[int]:
+        """The slices whose heads are dark in large part."""
+        return [n for n, *of in zip(self.frames, self.seen, self.masks) if is_dark(*of)]
 
 
 def _translate_frames(
     stack: Stack,
-    outline: dict[int, Ellipse],
+    frames: Frames,
     method: FrameMethod,
     sigma: float,
     progress: Progress,
@@ -154,13 +187,10 @@ def _translate_frames(
     """Return the pseudo-MRI [k, j, i], and the residual where it is wanted."""
     import torch
 
-    frames = {
-        n: HeadFrame(ellipse, stack.array.shape[1:], stack.spacing)
-        for n, ellipse in outline.items()
-    }
-    masks = np.stack([frame.mask for frame in frames.values()])
-    seen = np.stack([frame.to_frame(stack.array[n]) for n, frame in frames.items()])
-    x0 = torch.from_numpy(_normalised(seen, masks, stack.distance))[:, None]
+    masks = frames.masks
+    x0 = torch.from_numpy(np.stack([method.prepare(*of) for of in zip(frames.seen, masks)]))[
+        :, None
+    ]
     y = method.translate(x0, progress, sigma)
     if sigma:
         steady = steady_brightness(y[:, 0].numpy(), masks, _BRIGHTNESS_MM / stack.distance)
@@ -168,7 +198,7 @@ def _translate_frames(
 
     def back(made: np.ndarray) -> np.ndarray:
         slices = np.zeros(stack.array.shape, np.float32)
-        for (n, frame), pixels in zip(frames.items(), made):
+        for (n, frame), pixels in zip(frames.frames.items(), made):
             slices[n] = frame.to_source(pixels)
         return stack.volume_array(slices)
 
@@ -249,7 +279,7 @@ def _ellipse_found(image: Volume, device: str) -> Optional[Ellipse]:
         return None
 
 
-def _warnings(stack: Stack, outline: dict[int, Ellipse]) -> list[str]:
+def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> list[str]:
     """Return what to say of slices without a head, and of doubtful ones."""
     warnings = []
     without = sorted(set(range(len(stack))) - set(outline))
@@ -264,6 +294,11 @@ def _warnings(stack: Stack, outline: dict[int, Ellipse]) -> list[str]:
         warnings.append(
             f"In the slices {_ranges(doubtful)} along {stack.axis} the head reaches the border or "
             "is smaller or larger than the networks have seen: there the result is less certain."
+        )
+    if dark:
+        warnings.append(
+            f"In the slices {_ranges(dark)} along {stack.axis} a large part of the head is dark in "
+            "the ultrasound: what the pseudo-MRI shows there is a guess."
         )
     return warnings
 

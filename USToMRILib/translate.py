@@ -111,6 +111,7 @@ def translate(
     solver: str = DEFAULT_SOLVER,
     similarity: str = PEARSON,
     median_kernel: int = MEDIAN_KERNEL,
+    even_gain: bool = True,
     seed: int = 0,
     head: HeadHint = None,
     axis: str = "auto",
@@ -134,6 +135,8 @@ def translate(
         similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
         median_kernel: odd width in pixels of the median filter of "ddic", 5 as published; 1 for
             none, which leaves fewer dots where the ultrasound is dark.
+        even_gain: whether "ddic" and "ddib" raise dark parts of the head first
+            (:func:`USToMRILib.gain.even_gain`), which the papers do not.
         seed: of the random numbers; today's methods draw none.
         head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
             but the head in it, or None to look for it. Not used by "pix2pix3d".
@@ -156,7 +159,7 @@ def translate(
     settings = (
         OnePass()
         if method == CYCLEGAN
-        else BridgeSettings(method, steps, solver, similarity, median_kernel)
+        else BridgeSettings(method, steps, solver, similarity, median_kernel, even_gain)
     )
     tracker = Progress(progress, cancel)
 

@@ -144,9 +144,7 @@ def main() -> None:
     if options.only_published or published is None:
         return
     searched = [cross(heads.images, pair, settings) for settings in settings_searched()]
-    default = next(
-        c for c in searched if c.settings.parameters == BridgeSettings("ddic").parameters
-    )
+    default = next(c for c in searched if c.settings.crossing == BridgeSettings("ddic").crossing)
     results = {
         "run": {**run_record(0), "threads": options.threads, "device": options.device},
         "weights": pair.bundles,

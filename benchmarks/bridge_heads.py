@@ -13,6 +13,7 @@ from USToMRILib.cnr import contrast_to_noise
 from USToMRILib.evaluation.information import histogram
 from USToMRILib.fetal import to_mri_values
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
+from USToMRILib.gain import even_gain
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def read_heads(data: Path, count: int) -> Heads:
     for place in np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int):
         head = found[place]
         frame = HeadFrame(head.ellipse, head.mask.shape, (head.pixel_size_mm,) * 2)
-        images.append(normalise_head(frame.to_frame(head.pixels), frame.mask))
+        seen = normalise_head(frame.to_frame(head.pixels), frame.mask)
+        images.append(even_gain(seen, frame.mask))
         masks.append(frame.mask)
         boxes.append(_boxes(*(axis / FRAME_PIXEL_MM for axis in head.ellipse.semi_axes)))
     return Heads(torch.from_numpy(np.stack(images))[:, None], np.stack(masks), np.stack(boxes))

@@ -52,7 +52,7 @@ def busy_seconds(device: str) -> float:
 def cross(images: torch.Tensor, pair: EpsPair, settings: BridgeSettings) -> Candidate:
     """Translate all images, float32 [B, 1, 128, 128] in [-1, 1]."""
     nets = [Counted(bundle.net) for bundle in (pair.us, pair.mri)]
-    options: dict[str, Any] = {**settings.parameters, "schedule": pair.schedule}
+    options: dict[str, Any] = {**settings.crossing, "schedule": pair.schedule}
     gc.collect()
     start = busy_seconds(pair.device)
     made = [

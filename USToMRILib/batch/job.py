@@ -87,7 +87,7 @@ class Job:
             raise InputError(f"The method {self.method!r} is unknown; choose from {known}.")
         chosen = choose_device(device)
         if self.method in BRIDGES:
-            names = ("method", "steps", "solver", "similarity", "median_kernel")
+            names = ("method", "steps", "solver", "similarity", "median_kernel", "even_gain")
             settings = BridgeSettings(*(self.arguments[name] for name in names))
             settings.check(load_pair(chosen).schedule)
 
