@@ -191,6 +191,18 @@ class SequenceTest(SceneCase):
         self.assertEqual(sequence.node.GetNthIndexValue(2), "80")
         self.assertEqual(sequence.node.GetIndexUnit(), "ms")
 
+    def test_all_time_points_are_translated_again(self) -> None:
+        """Into the same output: its time points are overwritten, and no sequence is added."""
+        browser, node = add_sequence()
+        output = USToMRILogic(halved).translate(node, allFrames=True)
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        slicer.util.arrayFromVolume(sequenceOf(node).node.GetNthDataNode(2))[:] = 30
+        self.assertIs(USToMRILogic(halved).translate(node, output, allFrames=True), output)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+        for index, value in enumerate((0.0, 5.0, 15.0)):
+            show(browser, index)
+            self.assertTrue((slicer.util.arrayFromVolume(output) == value).all())
+
 
 class HeadTest(SceneCase):
     """The head's outline as a curve."""

@@ -42,19 +42,29 @@ def publishSequence(
     """
     current = max(sequence.browser.GetSelectedItemNumber(), 0)
     outputNode = publish(results[current], place, outputNode, method)
-    made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", outputNode.GetName())
+    browser = sequence.browser
+    with slicer.util.NodeModify(browser):  # else a volume of Slicer's own is made to show it
+        made = browser.GetSequenceNode(outputNode)  # of an earlier translation
+        isNew = made is None
+        if isNew:
+            made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", outputNode.GetName())
+        _fill(made, results, place, sequence, outputNode.GetName())
+        if isNew:
+            browser.AddSynchronizedSequenceNode(made)
+            browser.AddProxyNode(outputNode, made, False)
+            browser.SetOverwriteProxyName(made, False)
+            browser.SetSaveChanges(made, False)
+    return outputNode
+
+
+def _fill(made: Any, results: list[Result], place: Place, sequence: Sequence, name: str) -> None:
+    """Give a sequence node a volume for every time point, in the place of what it holds."""
+    made.RemoveAllDataNodes()
     made.SetIndexName(sequence.node.GetIndexName())
     made.SetIndexUnit(sequence.node.GetIndexUnit())
     made.SetIndexType(sequence.node.GetIndexType())
     for index, (result, frameNode) in enumerate(zip(results, sequence.frameNodes())):
         node = slicer.vtkMRMLScalarVolumeNode()
-        node.SetName(outputNode.GetName())
+        node.SetName(name)
         fillNode(node, result, Place(frameNode, place.start))
         made.SetDataNodeAtValue(node, sequence.node.GetNthIndexValue(index))
-    browser = sequence.browser
-    with slicer.util.NodeModify(browser):  # else a volume of Slicer's own is made to show it
-        browser.AddSynchronizedSequenceNode(made)
-        browser.AddProxyNode(outputNode, made, False)
-        browser.SetOverwriteProxyName(made, False)
-        browser.SetSaveChanges(made, False)
-    return outputNode
