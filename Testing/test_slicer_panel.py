@@ -284,5 +284,6 @@ def test_the_head_of_another_image_is_not_used(section: Any) -> None:
     moved = [list(curve.GetNthControlPointPosition(n)) for n in range(3)]
     section.ui.findHeadButton.click()
     wait_until(lambda: section.ui.headSelector.currentNode() is not curve)
+    assert section.ui.headSelector.currentNode().GetName() == "Head of US_1"
     assert [list(curve.GetNthControlPointPosition(n)) for n in range(3)] == moved
     assert section.ui.translateButton.enabled

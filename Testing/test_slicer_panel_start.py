@@ -127,3 +127,18 @@ def test_nothing_starts_after_the_user_has_gone(
         slicer.app.processEvents()
     assert started == []
     assert not section.ui.cancelButton.enabled
+
+
+def test_a_library_that_cannot_be_imported_is_a_message(
+    section: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the panel is ready again."""
+    from USToMRIModule import LibraryLoading
+
+    monkeypatch.setattr(LibraryLoading, "_PARTS", ("no_such_part",))
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    section.ui.translateButton.click()
+    slicer.app.processEvents()
+    assert section.ui.statusLabel.text == "No module named 'no_such_part'"
+    assert section.ui.translateButton.enabled
+    assert not section.ui.cancelButton.enabled

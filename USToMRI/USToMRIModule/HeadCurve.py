@@ -33,9 +33,9 @@ def showEllipse(
     :param curveNode: the curve to move there; a new one where it is None or of another image.
     """
     if curveNode is None or not isOf(curveNode, inputNode):
-        name = slicer.mrmlScene.GenerateUniqueName(_("Head of {name}"))
+        name = _("Head of {name}").format(name=inputNode.GetName())
         curveNode = slicer.mrmlScene.AddNewNodeByClass(
-            "vtkMRMLMarkupsClosedCurveNode", name.format(name=inputNode.GetName())
+            "vtkMRMLMarkupsClosedCurveNode", slicer.mrmlScene.GenerateUniqueName(name)
         )
         curveNode.CreateDefaultDisplayNodes()
         curveNode.GetDisplayNode().SetPropertiesLabelVisibility(False)
