@@ -211,10 +211,10 @@ def test_all_time_points_are_offered_for_a_sequence(section: Any) -> None:
     assert browser.GetSequenceNode(output).GetNumberOfDataNodes() == 2
 
 
-def test_the_median_filter_is_on_as_published_and_can_be_left_out(
+def test_median_filter_and_even_gain_are_on_and_can_be_left_out(
     section: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On, the library's own width holds; off, there is no filter."""
+    """On, the library's own width of the filter holds; off, there is none."""
     section.ui.inputSelector.setCurrentNode(add_ultrasound())
     asked: list[dict[str, Any]] = []
 
@@ -223,13 +223,18 @@ def test_the_median_filter_is_on_as_published_and_can_be_left_out(
         return SimpleNamespace(running=False)
 
     monkeypatch.setattr(section.logic, "startTranslation", start)
-    assert section.ui.medianCheckBox.checked
+    assert section.ui.medianCheckBox.checked and section.ui.evenGainCheckBox.checked
     section.ui.translateButton.click()
-    section.ui.medianCheckBox.checked = False
+    wait_until(lambda: len(asked) == 1)
+    section.ui.medianCheckBox.checked = section.ui.evenGainCheckBox.checked = False
     section.ui.translateButton.click()
+    wait_until(lambda: len(asked) == 2)
     assert [options.get("median_kernel") for options in asked] == [None, 1]
+    assert [options["even_gain"] for options in asked] == [True, False]
     section.ui.methodSelector.currentIndex = 1
-    assert not section.ui.medianCheckBox.enabled
+    assert not section.ui.medianCheckBox.enabled and section.ui.evenGainCheckBox.enabled
+    section.ui.methodSelector.currentIndex = section.ui.methodSelector.count - 1
+    assert not section.ui.evenGainCheckBox.enabled
 
 
 def test_choices_are_the_librarys(section: Any) -> None:

@@ -152,6 +152,7 @@ class TranslateSection(VTKObservationMixin):
             solver=chosen.solver.value,
             similarity=chosen.similarity.value,
             **({} if chosen.medianFilter else {"median_kernel": 1}),
+            even_gain=chosen.evenGain,
             axis=chosen.axis.value,
             residual=chosen.residual and chosen.method in (Method.DDIC, Method.DDIB),
             seed=chosen.seed,
@@ -243,7 +244,7 @@ class TranslateSection(VTKObservationMixin):
         inputNode, method = self._parameterNode.inputVolume, self._parameterNode.method
         isVolume = inputNode is not None and inputNode.GetImageData() and not isSlice(inputNode)
         crossesBridge = method in (Method.DDIC, Method.DDIB)
-        for name in ("stepsSpinBox", "solverSelector", "residualCheckBox"):
+        for name in ("stepsSpinBox", "solverSelector", "residualCheckBox", "evenGainCheckBox"):
             getattr(self.ui, name).enabled = crossesBridge
         for name in ("similaritySelector", "medianCheckBox"):
             getattr(self.ui, name).enabled = method is Method.DDIC

@@ -119,6 +119,7 @@ class USToMRIParameterNode:
     solver - of the diffusion's ODE
     similarity - that DDIC imposes
     medianFilter - DDIC compares median filtered images
+    evenGain - DDIC and DDIB raise dark parts of the head first
     axis - of a volume, along which its slices are translated one by one
     headCurve - outline of the head; None looks for the head
     pixelSize - in mm, of a single image that does not know its own; 0: the image's
@@ -142,6 +143,7 @@ class USToMRIParameterNode:
     solver: Solver = Solver.DPMPP_2M
     similarity: Similarity = Similarity.PEARSON
     medianFilter: bool = True
+    evenGain: bool = True
     axis: Axis = Axis.AUTO
     headCurve: vtkMRMLMarkupsClosedCurveNode
     pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
