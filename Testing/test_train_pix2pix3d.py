@@ -101,7 +101,8 @@ def test_it_learns_the_negative(pairs: list[Pair]) -> None:
     assert np.mean([x["l1"] for x in losses[-10:]]) < 0.5 * losses[0]["l1"]
     assert last["psnr"] > first["psnr"] + 4
     for loss in losses:
-        assert loss["total"] == pytest.approx(loss["gan"] + 100 * loss["l1"], rel=1e-4)
+        parts = loss["gan"] + 100 * loss["l1"] + 20 * loss["structure"]
+        assert loss["total"] == pytest.approx(parts, rel=1e-4)
 
 
 def test_patches_keep_pairs_together_and_empty_outside_the_cone(pairs: list[Pair]) -> None:

@@ -13,9 +13,9 @@ GIB = 2**30
 
 # Interpreter, torch, SimpleITK and the library; allocators' slack.
 _PROGRAM_BYTES = 0.6 * GIB
-# The generator at its default width, for each voxel of a window; a bundle's metadata may say
-# otherwise in `bytes_per_voxel`.
-WINDOW_BYTES = 90
+# A generator with so many channels in its first level, for each voxel of a window; a bundle's
+# metadata may say otherwise in `bytes_per_voxel`.
+WINDOW_BYTES, WINDOW_BYTES_WIDTH = 90, 16
 # While windows run: cone, the volume at the generator's spacing, result.
 _KEPT_BYTES = 10
 # Before and after: labels of the cone's outside, resampling, percentiles.

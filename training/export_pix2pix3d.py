@@ -23,12 +23,12 @@ from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.export import data_format, export_bundle, trace
 from training.pix2pix3d_metrics import held_out_metrics, translate_pairs, window_seams, worst
-from training.pix2pix3d_net import DEFAULT_WIDTH, DIVISORS, Generator
+from training.pix2pix3d_net import DIVISORS, Generator
 from training.runinfo import run_record
 from training.runlog import LOG_FILE
 from training.splits import PARTS, read_split
 from USToMRILib.evaluation.training_log import figure, read_training_log, tenths, tenths_table
-from USToMRILib.memory import WINDOW_BYTES
+from USToMRILib.memory import WINDOW_BYTES, WINDOW_BYTES_WIDTH
 from USToMRILib.pix2pix3d import BUNDLE
 
 SPACING_MM = (1.0, 1.0, 1.0)
@@ -143,7 +143,7 @@ def use_of(net: Generator, config: dict[str, Any]) -> dict[str, Any]:
         "divisors": list(DIVISORS),
         "window": config["patch"],
         "receptive_field": {"reach": reach(net), "unit": "voxels along (D, H, W), to each side"},
-        "bytes_per_voxel": round(WINDOW_BYTES * config["width"] / DEFAULT_WIDTH),
+        "bytes_per_voxel": round(WINDOW_BYTES * config["width"] / WINDOW_BYTES_WIDTH),
     }
 
 

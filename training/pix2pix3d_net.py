@@ -10,8 +10,6 @@ from torch import nn
 DIVISORS = (2, 16, 16)
 """What D, H and W of the generator's input must be multiples of."""
 
-DEFAULT_WIDTH = 16
-
 _SLICE = (1, 2, 2)
 _VOLUME = (2, 2, 2)
 
@@ -28,7 +26,7 @@ class Generator(nn.Module):
         width: channels of the first level.
     """
 
-    def __init__(self, width: int = DEFAULT_WIDTH) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         strides: list[tuple[int, int, int]] = [(1, 1, 1), _SLICE, _SLICE, _VOLUME]
         self.unet = DynUNet(

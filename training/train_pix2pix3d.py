@@ -43,10 +43,10 @@ class Pix2PixConfig:
     steps: int
     batch: int = 2
     patch: tuple[int, int, int] = (8, 128, 128)
-    width: int = 16
+    width: int = 32
     discriminator_width: int = 24
     l1_weight: float = 100.0
-    structure_weight: float = 0.0
+    structure_weight: float = 20.0
     learning_rate: float = 1e-3
     discriminator_rate: float = 2e-4
     warmup: int = 100
