@@ -1,8 +1,8 @@
 """The DDIC paper's comparison of CycleGAN, DDIB and DDIC, on held-out HC18 subjects.
 
 ``python -m benchmarks.quality --cases 20`` translates one image of each of 20 subjects of the test
-part, evaluates them as ``ustomri evaluate`` does, and writes ``benchmarks/quality.html``, ``.json``
-and ``.md``.
+part, evaluates them as ``ustomri evaluate`` does, and writes ``benchmarks/quality.html``,
+``.json``, ``.md`` and ``.png``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.image import imsave
+from skimage.util import montage
 
 from training.data import add_data_option
 from training.fetal_slices import fetal_slices
@@ -104,6 +106,18 @@ def translate_head(head: HeadImage, work: Path, methods: Sequence[str]) -> None:
         result.write(work / method / name)
 
 
+def picture(heads: Sequence[HeadImage], work: Path, methods: Sequence[str], path: Path) -> None:
+    """Draw every head, ten side by side: a row of ultrasound and one of each method below it."""
+    cut, across = slice(12, FRAME_SIZE - 12), 10  # the largest head fits
+    images = [
+        Volume.read(work / row / f"{head.name}.nrrd").array[0, cut, cut]
+        for start in range(0, len(heads), across)
+        for row in ("ultrasound", *methods)
+        for head in heads[start : start + across]
+    ]
+    imsave(path, montage(images, grid_shape=(-(-len(images) // across), across)), cmap="gray")
+
+
 def available() -> tuple[list[str], list[str]]:
     """The methods whose bundles are here, and a sentence for each that is absent."""
     absent = [] if cyclegan.BUNDLE in list_bundles() else ["CycleGAN"]
@@ -152,6 +166,11 @@ def markdown(evaluation: Evaluation, record: dict, notes: Sequence[str]) -> str:
         rule,
         *rows,
         "",
+        "Every head, from the smallest to the largest; from the top, ultrasound, "
+        f"{', '.join(m for m in METHODS if m in evaluation.folders.images)}:",
+        "",
+        "![Ultrasound and pseudo-MRI of every head](quality.png)",
+        "",
         *(f"- {note}" for note in notes),
         "",
     ]
@@ -184,6 +203,7 @@ def main() -> None:
         REGIONS,
         options.work / "mri",
     )
+    picture(heads, options.work, methods, options.output.with_suffix(".png"))
     evaluation = evaluate(folders, METRICS)
     run = run_record(seed=0)
     data = DATA.format(cases=len(heads), real=len(real))
