@@ -47,7 +47,7 @@ _SAMPLES = {
         member="training_set/702_HC.png",
         pixelSize=0.193766080416,
     ),
-    # RESECT, Xiao et al. 2017, doi:10.11582/2017.00004, CC BY 4.0, with the MD5 of the archive's
+    # RESECT, Xiao et al. 2017, doi:10.11582/2017.00004, with the MD5 of the archive's
     # table of contents: before the resection of a glioma.
     "RESECTCase4": _Sample(
         "https://s3.nird.sigma2.no/archive-ro/5686d8fa-2003-4837-8e66-8e887fabe21e/"
