@@ -223,7 +223,8 @@ def test_median_filter_and_even_gain_are_on_and_can_be_left_out(
         return SimpleNamespace(running=False)
 
     monkeypatch.setattr(section.logic, "startTranslation", start)
-    assert section.ui.medianCheckBox.checked and section.ui.evenGainCheckBox.checked
+    assert section.ui.medianCheckBox.checked
+    assert section.ui.evenGainCheckBox.checked
     section.ui.translateButton.click()
     wait_until(lambda: len(asked) == 1)
     section.ui.medianCheckBox.checked = section.ui.evenGainCheckBox.checked = False
@@ -232,7 +233,8 @@ def test_median_filter_and_even_gain_are_on_and_can_be_left_out(
     assert [options.get("median_kernel") for options in asked] == [None, 1]
     assert [options["even_gain"] for options in asked] == [True, False]
     section.ui.methodSelector.currentIndex = 1
-    assert not section.ui.medianCheckBox.enabled and section.ui.evenGainCheckBox.enabled
+    assert not section.ui.medianCheckBox.enabled
+    assert section.ui.evenGainCheckBox.enabled
     section.ui.methodSelector.currentIndex = section.ui.methodSelector.count - 1
     assert not section.ui.evenGainCheckBox.enabled
 

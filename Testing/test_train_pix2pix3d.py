@@ -20,11 +20,11 @@ from training.export_pix2pix3d import reach
 from training.image_metrics import perceptual_distances, similarity
 from training.pair_patches import PatchSampler
 from training.pix2pix3d_metrics import held_out_metrics, window_seams
-from training.pix2pix3d_net import DIVISORS, Generator
+from training.pix2pix3d_net import DIVISORS, Generator, folded
 from training.runinfo import append_record, run_record
 from training.train_pix2pix3d import Pix2PixConfig, Pix2PixTrainer, train
 from USToMRILib.bundle import load_bundle
-from USToMRILib.pix2pix3d import BUNDLE
+from USToMRILib.pix2pix3d import BUNDLE, load_generator, precision_of
 
 CONFIG = Pix2PixConfig(
     steps=6, batch=2, patch=(8, 32, 32), width=4, discriminator_width=4, warmup=2, seed=5
@@ -125,7 +125,8 @@ def test_trace_is_the_network_for_every_allowed_shape() -> None:
         if isinstance(module, torch.nn.BatchNorm3d):  # as after training
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
-    traced = trace(net, torch.zeros(1, 1, 8, 64, 64))
+    traced = trace(folded(net), torch.zeros(1, 1, 8, 64, 64))
+    assert not any("norm" in name for name in traced.state_dict())
     d, h, w = DIVISORS
     for shape in ((d, h, w), (4 * d, 3 * h, 5 * w), (3 * d, 8 * h, 2 * w)):
         x = torch.randn(2, 1, *shape).clamp(-1, 1)
@@ -157,7 +158,16 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
     assert bundle.metadata["metrics"]["volumes"] == len(pairs)
     x = torch.randn(1, 1, 6, 48, 32).clamp(-1, 1)
     torch.testing.assert_close(bundle.net(x), trainer.ema(x), atol=1e-5, rtol=0)
-    for file in ("docs/README.md", "docs/held_out.png", "docs/training_curves.png", "LICENSE"):
+    assert precision_of(bundle) == "float32"
+    monkeypatch.setattr("USToMRILib.pix2pix3d.has_matrix_unit", lambda device: True)
+    reduced = load_generator("cpu")
+    assert precision_of(reduced) == "bfloat16"
+    assert load_generator("cpu").net is reduced.net
+    answer = reduced.net(x.bfloat16())
+    assert answer.dtype == torch.float32
+    assert 0 < (answer - trainer.ema(x)).abs().mean() < 0.5 / 127.5  # of a grey level
+    files = ("README.md", "held_out.png", "failures.png", "training_curves.png")
+    for file in (*(f"docs/{name}" for name in files), "LICENSE"):
         assert (tmp_path / BUNDLE / file).stat().st_size > 500
     assert bundle.metadata["metrics"]["windows_largest_difference"] < 0.01
     card = (tmp_path / BUNDLE / "docs/README.md").read_text()

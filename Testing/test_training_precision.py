@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from training.precision import convolution_layout, has_matrix_unit, mixed_precision
+from training.precision import convolution_layout, mixed_precision
 from training.structural_loss import structural_loss
 from USToMRILib.evaluation.fidelity import ssim_map
+from USToMRILib.precision import has_matrix_unit
 
 CPU = torch.device("cpu")
 
@@ -24,8 +25,11 @@ def test_a_cpu_computes_in_bfloat16_where_it_has_a_matrix_unit(monkeypatch, amx)
     assert convolution_layout(CPU) == expected
 
 
-def test_a_gpu_has_a_matrix_unit():
-    assert has_matrix_unit(torch.device("cuda"))
+@pytest.mark.parametrize("new", [True, False])
+def test_a_gpu_has_a_matrix_unit_unless_it_is_old(monkeypatch, new):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: new)
+    assert has_matrix_unit(torch.device("cuda")) is new
+    assert not has_matrix_unit(torch.device("mps"))
     assert convolution_layout(torch.device("cuda"), 3) == torch.channels_last_3d
 
 

@@ -10,7 +10,6 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .bundle import load_bundle
 from .cyclegan import METHOD as CYCLEGAN
 from .device import choose_device
 from .errors import InputError
@@ -21,7 +20,7 @@ from .files import atomic
 from .imposed import MEDIAN_KERNEL
 from .peak_memory import peak_memory_mib
 from .pix2pix3d import BUNDLE as PIX2PIX3D
-from .pix2pix3d import DEFAULT_MEMORY_GIB, translate_volume
+from .pix2pix3d import DEFAULT_MEMORY_GIB, load_generator, precision_of, translate_volume
 from .progress import CancelToken, Progress, ProgressCallback
 from .provenance import header_fields, make_provenance, sidecar_path
 from .similarity import PEARSON
@@ -255,9 +254,12 @@ def _translate_volume(
     volume: Volume, device: str, progress: Progress, memory_gib: float, uncertainty: bool
 ) -> _Made:
     with progress.phase("load"):
-        bundle = load_bundle(PIX2PIX3D, device)
+        bundle = load_generator(device)
     done = translate_volume(volume, bundle, progress, memory_gib, uncertainty)
-    said = {"uncertainty": UNCERTAINTY} if uncertainty else {}
+    said = {
+        "precision": precision_of(bundle),
+        **({"uncertainty": UNCERTAINTY} if uncertainty else {}),
+    }
     hashes = {PIX2PIX3D: bundle.sha256}
     return _Made(done.array, hashes, said, bundle.cautions, done.spread)
 

@@ -23,7 +23,7 @@ from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.export import data_format, export_bundle, trace
 from training.pix2pix3d_metrics import held_out_metrics, translate_pairs, window_seams, worst
-from training.pix2pix3d_net import DIVISORS, Generator
+from training.pix2pix3d_net import DIVISORS, Generator, folded
 from training.runinfo import run_record
 from training.runlog import LOG_FILE
 from training.splits import PARTS, read_split
@@ -60,8 +60,10 @@ An ultrasound volume with the probe at the top: j points away from the probe, i 
 the direction of the sweep. Other orientations run, but were not trained. The generator works at
 1 mm; the library resamples volumes with other voxels, and back. Intensities: the least value, the
 background, becomes -1 and the 99.5th percentile of the rest 1. Output -1..1 stands for 0..255 in
-arbitrary units. Normalisation layers are batch normalisation with fixed statistics and there is no
-dropout: at inference a voxel depends on nothing beyond the receptive field, so that windows join.
+arbitrary units. Normalisation layers are batch normalisation with fixed statistics, folded into the
+convolutions, and there is no dropout: at inference a voxel depends on nothing beyond the receptive
+field, so that windows join. On hardware that multiplies bfloat16 the library runs the network in
+it.
 """
 
 LIMITS = """
@@ -190,7 +192,8 @@ def make_metadata(
         subjects={part: read_split("adult")[part] for part in PARTS},
         orientation="probe at the top: j away from it, i lateral, k the sweep",
         **use,
-        normalisation="batch normalisation with fixed statistics, no dropout",
+        normalisation="batch normalisation with fixed statistics, folded; no dropout",
+        bfloat16=True,
     )
 
 
@@ -234,10 +237,10 @@ def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
 
 
 def load_generator(state: dict[str, Any]) -> Generator:
-    """Return the averaged generator of a checkpoint, ready to run."""
+    """Return the averaged generator of a checkpoint, its normalisations folded, ready to run."""
     net = Generator(state["config"]["width"]).requires_grad_(False).eval()
     net.load_state_dict(state["ema"])
-    return net
+    return folded(net)
 
 
 def main() -> None:

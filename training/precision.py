@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-
-def has_matrix_unit(device: torch.device) -> bool:
-    """Whether ``device`` multiplies matrices of bfloat16 in hardware: GPUs, and CPUs with AMX.
-
-    A CPU that only has vector instructions for bfloat16 gains nothing by it.
-    """
-    if device.type != "cpu":
-        return device.type == "cuda"
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16", False))
+from USToMRILib.precision import has_matrix_unit
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
