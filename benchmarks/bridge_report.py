@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import processor
 from benchmarks.markdown import table
 
 MARKERS = {"dpm++2m": ("o", "#1f6fb4"), "heun": ("s", "#d9731a"), "ddim": ("^", "#5b5b5b")}
@@ -52,7 +52,7 @@ def _text(results: dict[str, Any]) -> str:
 
 `{run["command"]}` at commit `{run["commit"]}`, {run["date"]}; {results["heads"]} heads of the
 validation part of `training/splits/hc18.json` (real ultrasound, heads by their annotated ellipse),
-{run["device"]} ({_machine()}), {run["threads"]} thread, fp32. Weights: {weights}.
+{run["device"]} ({processor()}), {run["threads"]} thread, fp32. Weights: {weights}.
 
 ![Passes against the distance to the published picture](bridge.png)
 
@@ -155,15 +155,6 @@ def _passes(parts: dict[str, Any]) -> Iterable[tuple[str, ...]]:
 def _slices(parts: dict[str, Any]) -> Iterable[tuple[str, ...]]:
     for count, seconds in parts["slices"].items():
         yield str(count), f"{seconds:.2f}", f"{seconds / count:.2f}"
-
-
-def _machine() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _plot(candidates: list[dict[str, Any]], path: Path, pictures: np.ndarray) -> None:

@@ -7,9 +7,10 @@ minutes of one core. Times are the process's own on one thread.
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -20,6 +21,7 @@ import torch
 from matplotlib.figure import Figure
 from monai.inferers import SlidingWindowInferer
 
+from benchmarks.machine import processor
 from training.adult_anatomy import T1Priors, read_head
 from training.adult_pairs import make_pair
 from training.data import add_data_option
@@ -33,6 +35,8 @@ from USToMRILib.memory import GIB
 from USToMRILib.pix2pix3d import (
     BUNDLE,
     DEFAULT_MEMORY_GIB,
+    load_generator,
+    precision_of,
     translate_volume,
     ultrasound_cone,
     ultrasound_range,
@@ -97,18 +101,25 @@ def timed(name: str, net: Counted, voxels: int, run: Callable[[], np.ndarray]) -
     return Row(name, mri, seconds, net.voxels / voxels, len(net.shapes))
 
 
-def compare(ultrasound: np.ndarray, bundle: Bundle, net: Counted) -> list[Row]:
-    """One pass over everything, our windows, and MONAI's, on one volume."""
+def compare(ultrasound: np.ndarray, bundle: Bundle, fastest: Bundle) -> list[Row]:
+    """One pass over everything, our windows, and MONAI's, on one volume.
+
+    Args:
+        ultrasound: [k, j, i].
+        bundle: with the network in float32, for the pass, MONAI and us.
+        fastest: the same as the library runs it here.
+    """
     scaled = torch.from_numpy(rescale(ultrasound, *ultrasound_range(ultrasound)))[None, None]
-    counted = Bundle(bundle.name, bundle.metadata, bundle.sha256, net)
+    net = Counted(bundle.net)
+    nets = {precision_of(fastest): Counted(fastest.net), precision_of(bundle): net}
     volume = Volume(ultrasound, Grid(ultrasound.shape[::-1]))
     window = bundle.metadata["window"]
 
     def as_mri(answer: torch.Tensor) -> np.ndarray:
         return ((answer[0, 0] + 1) * 127.5).clamp(0, 255).numpy()
 
-    def ours(memory_gib: float) -> np.ndarray:
-        return translate_volume(volume, counted, Progress(), memory_gib).array
+    def ours(net: Counted, memory_gib: float) -> np.ndarray:
+        return translate_volume(volume, replace(bundle, net=net), Progress(), memory_gib).array
 
     def monai(batch: int) -> np.ndarray:
         answer = SlidingWindowInferer(window, batch, overlap=0.5, mode="gaussian")(scaled, net)
@@ -118,9 +129,9 @@ def compare(ultrasound: np.ndarray, bundle: Bundle, net: Counted) -> list[Row]:
     with torch.no_grad():
         net(scaled[..., : window[0], : window[1], : window[2]])  # the first call prepares
         rows = [timed("one pass", net, ultrasound.size, lambda: as_mri(net(scaled)))]
-        for memory in MEMORIES_GIB:
-            name = f"USToMRI, {memory:g} GiB"
-            rows.append(timed(name, net, ultrasound.size, partial(ours, memory)))
+        for (precision, own), memory in itertools.product(nets.items(), MEMORIES_GIB):
+            name = f"USToMRI, {precision}, {memory:g} GiB"
+            rows.append(timed(name, own, ultrasound.size, partial(ours, own, memory)))
         for batch in (1, 4):
             name = f"MONAI, batch of {batch}"
             rows.append(timed(name, net, ultrasound.size, partial(monai, batch)))
@@ -158,9 +169,9 @@ def grow(shape: tuple[int, int, int], memory_gib: float) -> dict[str, float]:
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     speckle = rng.integers(1, 256, shape, dtype=np.uint8)
-    loaded = load_bundle(BUNDLE)
+    loaded = load_generator("cpu")
     net = Counted(loaded.net)
-    bundle = Bundle(BUNDLE, loaded.metadata, loaded.sha256, net)
+    bundle = replace(loaded, net=net)
     start = time.process_time()
     translate_volume(Volume(speckle, Grid(shape[::-1])), bundle, Progress(), memory_gib)
     seconds = time.process_time() - start
@@ -240,7 +251,8 @@ def main() -> None:
     torch.set_num_threads(1)
     bundle = load_bundle(BUNDLE)
     ultrasound = simulated_ultrasound(options.data)
-    rows = compare(ultrasound, bundle, Counted(bundle.net))
+    fastest = load_generator("cpu")
+    rows = compare(ultrasound, bundle, fastest)
     cone, at = ultrasound_cone(ultrasound), borders(bundle, ultrasound)
     found = {shape: grown(shape) for shape in GROWTH}
     bounded = {gib: grown(GROWTH[2], gib) for gib in (1.5, 2.0, 8.0)}
@@ -254,14 +266,16 @@ def main() -> None:
     lines = [
         "# Windows of pix2pix3d",
         "",
-        f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; CPU, one thread, "
-        f"fp32; the process's own seconds. Weights: {BUNDLE} {bundle.sha256[:12]}.",
+        f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; {processor()}, "
+        f"one thread; the process's own seconds. Weights: {BUNDLE} {bundle.sha256[:12]}. Here the "
+        f"library runs them in {precision_of(fastest)}.",
         "",
         "## Against overlapping windows",
         "",
         f'A simulated ultrasound volume of a head in no training, {size} voxels of 1 mm. "One '
-        'pass" is the bare network over the whole volume at once. MONAI is `SlidingWindowInferer` '
-        f"with windows of {' x '.join(map(str, bundle.metadata['window'][::-1]))}, the size in "
+        'pass" is the bare network, in float32, over the whole volume at once. MONAI is '
+        "`SlidingWindowInferer` with the same network, "
+        f"windows of {' x '.join(map(str, bundle.metadata['window'][::-1]))}, the size in "
         "training, overlap 0.5, gaussian. The rows of USToMRI include finding the cone. "
         "Differences are in units of 0..255 inside the cone. The jump is the mean difference of "
         f"neighbouring slices, where the {len(at)} borders of the smaller windows are, over that "
