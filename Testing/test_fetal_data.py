@@ -8,9 +8,11 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import HEAD
+from conftest import HEAD, BrightIsHead
+from matplotlib.image import imread
 
 from training import inspect_data
+from training.export_head_seg import find_heads, measure, picture_of_the_worst
 from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri, transthalamic_plane
 from training.fetal_slices import contact_sheet, fetal_slices
 from training.fetal_volumes import find_feta
@@ -93,6 +95,21 @@ def test_the_annotated_ellipse_has_the_tables_circumference(data_dir):
     heads = list(read_hc18(data_dir / "hc18", "validation"))[::6]
     errors = [head.ellipse.circumference_mm - head.circumference_mm for head in heads]
     assert np.abs(errors).max() < 0.5
+
+
+def test_what_the_library_finds_is_measured_and_its_greatest_errors_are_drawn(tmp_path):
+    write_published_hc18(tmp_path, read_split("hc18")["test"][0])
+    (head,) = read_hc18(tmp_path, "test")
+    cases, refused = find_heads(BrightIsHead().eval(), [head])
+    metrics = measure(cases, refused)
+    assert (metrics["images"], metrics["refused"]) == (1, [])
+    assert metrics["dice_mean"] > 0.97
+    error = cases[0].found.circumference_mm - HEAD.circumference_mm
+    assert metrics["hc_mean_absolute_error_mm"] == pytest.approx(abs(error), abs=0.01)
+    picture_of_the_worst(cases, tmp_path / "failures.png")
+    red, green, _ = imread(tmp_path / "failures.png")[..., :3].transpose(2, 0, 1)
+    assert ((green > 0.3) & (red < 0.2)).any()
+    assert ((red > 0.6) & (green < 0.2)).any()
 
 
 def write_brain(folder, subject):

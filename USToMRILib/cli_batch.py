@@ -26,7 +26,7 @@ from .cli_options import (
     reporter,
 )
 from .errors import InputError
-from .files import check_creatable
+from .files import check_creatable, expanded
 from .progress import ProgressEvent
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def run_options(options: argparse.Namespace, source: Source, runner: Runner, dev
         options.device,
         options.pixel_size,
         options.frame,
-        options.head_mask,
+        _head_mask(options),
         options.resume,
     )
     job.check(device)
@@ -119,10 +119,16 @@ def _runner(options: argparse.Namespace) -> Runner:
     return here()
 
 
+def _head_mask(options: argparse.Namespace) -> str | None:
+    """What is known about the head, as a path that holds for workers that run elsewhere."""
+    mask: str | None = options.head_mask
+    return mask if mask in (None, "none") else str(expanded(str(mask)).absolute())
+
+
 def _output_folder(options: argparse.Namespace) -> Path:
     """The folder of the results, created if needed."""
-    output = Path(options.output).expanduser().resolve()
-    if Path(options.input).expanduser().resolve() == output:
+    output = expanded(options.output).resolve()
+    if expanded(options.input).resolve() == output:
         raise InputError(f"{output} is the input itself; choose another output folder.")
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,19 @@ from pathlib import Path
 from .errors import InputError
 
 
+def expanded(path: str | Path) -> Path:
+    """Return the path with a ``~`` for the home folder, or as it is where nobody is called so."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # such as "~scan.nrrd", a file's own name
+        return Path(path)
+
+
+def printable(text: str) -> str:
+    """Return the text with what is not valid in UTF-8, as in file names of old, escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def check_readable(path: Path) -> None:
     """Raise InputError unless the path is a file that can be opened and is not of zero bytes."""
     if path.is_dir():

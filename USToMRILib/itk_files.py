@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
-from .files import quiet_libraries
+from .files import printable, quiet_libraries
 from .grid import Grid
 from .reading import RawImage, check_bytes, choose_frame, luma, needless_pixel_size
 
@@ -58,8 +58,11 @@ def open_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     """Return a SimpleITK reader that has read the header, not the voxels.
 
     Raises:
-        InputError: the file is not an image that SimpleITK (or its ``image_io``) knows.
+        InputError: the file is not an image that SimpleITK (or its ``image_io``) knows, or its
+            name is not valid in UTF-8.
     """
+    if printable(str(path)) != str(path):
+        raise InputError(f"The name of {path} is not valid in UTF-8; rename file or folder.")
     reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))

@@ -100,7 +100,7 @@ class Volume:
             InputError: missing, unreadable, damaged or of an unknown format; empty, 4D, vectors,
                 more than 4 GiB, NaN or infinity, sheared axes; a pixel size missing or needless.
         """
-        source = Path(path).expanduser()
+        source = files.expanded(path)
         check_pixel_size(pixel_size)
         try:
             volume = cls(*_read_raw(source, pixel_size, frame))
@@ -125,7 +125,7 @@ class Volume:
         Raises:
             InputError: as ``check_writable``; a dtype that a picture cannot hold; a full disk.
         """
-        target = Path(path).expanduser()
+        target = files.expanded(path)
         check_writable(target, self.grid)
         fields = dict(metadata or {})  # before the volume's own: NIfTI keeps only the beginning
         for key, value in self.metadata.items():
@@ -143,7 +143,7 @@ def check_writable(path: PathLike, grid: Grid | None = None) -> None:
     Looks at the suffix, the folder and its permissions and, if the grid is given, at whether a
     picture format could hold it.
     """
-    target = Path(path).expanduser()
+    target = files.expanded(path)
     is_picture = _has_suffix(target, picture_files.SUFFIXES)
     if _has_suffix(target, (".mhd", ".nhdr")):
         raise InputError(

@@ -57,11 +57,12 @@ class SceneSource:
         :raises USToMRILib.InputError: there are none.
         """
         from USToMRILib.batch.cases import DICOM_PREFIX, Case, check_unique, find_cases
+        from USToMRILib.files import expanded
 
         if source.startswith(DICOM_PREFIX):
             cases = [Case(source.replace(":", "/"), source)]
         else:
-            cases = find_cases(Path(source).expanduser(), output, also=SceneFiles.isImage)
+            cases = find_cases(expanded(source), output, also=SceneFiles.isImage)
         every = [part for case in cases for part in self._parts(case)]
         check_unique(every)
         return every

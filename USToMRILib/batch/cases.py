@@ -13,7 +13,7 @@ from typing import Callable, Optional, TypeVar
 
 from .. import dicom, itk_files, picture_files
 from ..errors import InputError
-from ..files import check_readable
+from ..files import check_readable, expanded, printable
 
 # In the name of every output, so that no pseudo-MRI passes for a scan or for an input.
 SYNTHETIC_MARK = "_SYNTHETIC_MRI"
@@ -34,7 +34,8 @@ class Case:
 
     Attributes:
         name: unique in a run, with "/" between folders; the output's name is made of it.
-        input: path of a file, or of the folder of a DICOM series; a Slicer source knows more.
+        input: absolute path of a file, or of the folder of a DICOM series, for workers that run
+            elsewhere; a Slicer source knows more.
         pixel_size: mm, for an image that does not state it; None: the run's.
         frame: of a cine or 4D image; None: the run's.
         head_mask: path of a mask, or "none"; None: the run's.
@@ -69,20 +70,22 @@ def find_cases(
 
     Args:
         source: in a folder, every image file is a case, and so is a folder of positioned DICOM
-            slices. Hidden files, outputs of ours and what is no image are passed over.
+            slices, and one that may not be looked into, which fails with that reason. Hidden
+            files, outputs of ours and what is no image are passed over.
         output: folder of the results, passed over too.
         also: whether a file of a format that the library does not know is a case too.
 
     Raises:
         InputError: there is no case, or the CSV cannot be used.
     """
+    source = Path(os.path.abspath(source))
     if source.is_dir():
         cases = [Case(_name(path, source), str(path)) for path in _images(source, output, also)]
     elif source.suffix.lower() == ".csv":
         cases = list(_read_csv(source))
     else:
         check_readable(source)
-        cases = [Case(source.name, str(source))]
+        cases = [Case(_name(source, source.parent), str(source))]
     if not cases:
         raise InputError(f"{source} holds no image; give a folder or a CSV file that names some.")
     check_unique(cases)
@@ -100,17 +103,17 @@ def check_unique(cases: Iterable[Case]) -> None:
 
 def _name(path: Path, root: Path) -> str:
     """The path relative to the folder, or the folder's own name for the folder itself."""
-    return root.resolve().name if path == root else path.relative_to(root).as_posix()
+    name = root.resolve().name if path == root else path.relative_to(root).as_posix()
+    return printable(name)
 
 
 def _images(root: Path, output: Path, also: Callable[[Path], bool]) -> Iterator[Path]:
     """Every image file and every DICOM stack's folder, folder by folder, sorted by name."""
-    excluded = output.resolve()
-    for place, folders, names in os.walk(root):
+    closed: list[OSError] = []
+    entered = {root.resolve(), output.resolve()}
+    for place, folders, names in os.walk(root, onerror=closed.append, followlinks=True):
         folder = Path(place)
-        folders[:] = sorted(
-            f for f in folders if not f.startswith(".") and (folder / f).resolve() != excluded
-        )
+        folders[:] = sorted(f for f in folders if _is_to_be_entered(folder / f, root, entered))
         files = [folder / n for n in sorted(names) if n[0] != "." and SYNTHETIC_MARK not in n]
         kinds: dict[str, list[Path]] = {"image": [], "dicom": [], "other": []}
         for file in files:
@@ -118,6 +121,21 @@ def _images(root: Path, output: Path, also: Callable[[Path], bool]) -> Iterator[
         single, stacked = dicom.split_stack(kinds["dicom"])
         yield from ([folder] if stacked else [])
         yield from sorted([*kinds["image"], *single, *filter(also, kinds["other"])])
+    yield from (Path(error.filename) for error in closed)
+
+
+def _is_to_be_entered(folder: Path, root: Path, entered: set[Path]) -> bool:
+    """Whether a folder is looked into: once, and not through a link that leads back into the tree.
+
+    Args:
+        entered: where the walk was, or must not go, without links; grows.
+    """
+    real = folder.resolve()
+    leads_back = folder.is_symlink() and real.is_relative_to(root.resolve())
+    if folder.name.startswith(".") or leads_back or real in entered:
+        return False
+    entered.add(real)
+    return True
 
 
 def kind_of(file: Path) -> str:
@@ -151,7 +169,10 @@ def _check_columns(path: Path, found: Iterable[str]) -> None:
     unknown = [name for name in found if name not in COLUMNS]
     if unknown or "input" not in found:
         wrong = f"has the unknown column {unknown[0]!r}" if unknown else "has no column 'input'"
-        raise InputError(f"{path} {wrong}; its first line names columns of: {', '.join(COLUMNS)}.")
+        raise InputError(
+            f"{path} {wrong}; its first line names columns of: {', '.join(COLUMNS)}, with commas "
+            "between them."
+        )
 
 
 def _case_of_row(table: Path, row: dict[str, str], line: str) -> Case:
@@ -182,13 +203,14 @@ def _image(cell: str, table: Path) -> tuple[str, str]:
     image = _path(cell, table)
     whole = Path(os.path.abspath(image))
     try:
-        return image, whole.relative_to(table.resolve().parent).as_posix()
+        name = whole.relative_to(table.resolve().parent)
     except ValueError:  # it lies elsewhere: all of its path, without the drive
-        return image, Path(*whole.parts[1:]).as_posix()
+        name = Path(*whole.parts[1:])
+    return image, printable(name.as_posix())
 
 
 def _path(cell: str, table: Path) -> str:
-    return str(table.resolve().parent / Path(cell).expanduser()) if cell else ""
+    return str(table.resolve().parent / expanded(cell)) if cell else ""
 
 
 def _length(text: str) -> float:

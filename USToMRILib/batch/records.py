@@ -10,7 +10,7 @@ from typing import Any
 
 from ..bundle import verify_bundle
 from ..errors import InputError
-from ..files import atomic
+from ..files import atomic, printable
 from ..provenance import sidecar_path
 from .cases import Case
 from .job import Job
@@ -54,6 +54,10 @@ class Outcome:
     provenance: dict[str, Any] = field(default_factory=dict)
     output_sha256: str = ""
     thumbnail: str = ""
+
+    def __post_init__(self) -> None:
+        """Let what goes into tables and logs be text that any of them can hold."""
+        self.input, self.reason = printable(self.input), printable(self.reason)
 
 
 class Records:

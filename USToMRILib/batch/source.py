@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from ..files import expanded
 from ..reading import NeedlessPixelSizeError
 from ..translate import Result
 from ..volume import Volume
@@ -38,7 +39,7 @@ class FileSource:
 
     def find(self, source: str, output: Path) -> list[Case]:
         """As :func:`.cases.find_cases`."""
-        return find_cases(Path(source).expanduser(), output)
+        return find_cases(expanded(source), output)
 
     def read(self, case: Case, job: Job) -> Volume:
         """Read the file; the run's pixel size is for the files that do not state one."""
