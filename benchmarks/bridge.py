@@ -24,7 +24,7 @@ from benchmarks.crossing import Candidate, busy_seconds, cross
 from benchmarks.published_pictures import published_pictures
 from training.data import add_data_option
 from training.runinfo import run_record
-from USToMRILib import schedule
+from USToMRILib import imposed, schedule
 from USToMRILib.bridge import residual
 from USToMRILib.fetal_bridge import (
     BRIDGES,
@@ -46,7 +46,18 @@ SEARCHED = {
 }
 
 # Of lambda, between which the levels of the second order solvers are spread.
-RANGES = ((-4.0, 3.0), (-3.2, 3.5), (-2.6, 3.5), (-2.6, 4.0), (-2.0, 3.5), (-2.0, 4.0), (-2.0, 4.5))
+RANGES = (
+    (-4.0, 3.0),
+    (-2.6, 4.0),
+    (-2.0, 4.0),
+    (-1.75, 3.5),
+    (-1.75, 4.0),
+    (-1.75, 4.5),
+    (-1.5, 4.0),
+)
+
+# Published steps whose pull is taken at once; the last is more than any step stands for.
+AT_ONCE = (8, 16, 32, 1000)
 
 
 def settings_searched() -> Iterator[BridgeSettings]:
@@ -105,6 +116,15 @@ def ranges_searched(heads: Heads, pair: EpsPair, published: Candidate) -> Iterat
         yield {"log_snr_range": ends, **heads.compare(done.pictures, published.pictures)}
 
 
+def parts_searched(heads: Heads, pair: EpsPair, published: Candidate) -> Iterator[dict[str, Any]]:
+    """The default mode with its pull taken in other parts."""
+    for at_once in AT_ONCE:
+        with mock.patch.object(imposed, "PULLED_AT_ONCE", at_once):
+            done = cross(heads.images, pair, BridgeSettings("ddic"))
+        compared = heads.compare(done.pictures, published.pictures)
+        yield {"at_once": at_once, "seconds": done.seconds, **compared}
+
+
 def _part(text: str) -> tuple[int, int]:
     part, parts = map(int, text.split("/"))
     return part, parts
@@ -151,6 +171,7 @@ def main() -> None:
         "heads": len(heads.images),
         "candidates": [quality(done, published, heads) for done in (published, *searched)],
         "ranges": list(ranges_searched(heads, pair, published)),
+        "pulls": list(parts_searched(heads, pair, published)),
         "reference": reference_time(heads.images[:1], pair, options.steps_timed, busy_seconds),
         "parts": cost_of_parts(heads.images, pair, busy_seconds),
         "memory_mib": peak_memory(options.device),

@@ -67,6 +67,10 @@ over noise; beyond each end one step is left:
 
 {table(("lambda", *COMPARED), _ranges(results["ranges"]))}
 
+The default mode with its pull taken in other parts, of so many published steps at most:
+
+{table(("published steps at once", "s", *COMPARED), _pulls(results["pulls"]))}
+
 ## The exact mode against the line-by-line reference
 
 The reference (`Testing/reference_bridge.py`) has networks as PyTorch makes them, whose parameters
@@ -134,6 +138,11 @@ def _ranges(ranges: list[dict[str, Any]]) -> Iterable[tuple[str, ...]]:
     for c in ranges:
         low, high = c["log_snr_range"]
         yield f"{low:g} to {high:g}", *_compared(c)
+
+
+def _pulls(pulls: list[dict[str, Any]]) -> Iterable[tuple[str, ...]]:
+    for c in pulls:
+        yield str(c["at_once"]), f"{c['seconds']:.2f}", *_compared(c)
 
 
 def _reference(reference: dict[str, float]) -> list[tuple[str, str]]:
