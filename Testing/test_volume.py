@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_grid import grids
 
-from USToMRILib import files, itk_files
+from USToMRILib import itk_files
 from USToMRILib.errors import InputError
 from USToMRILib.grid import Grid
 from USToMRILib.reading import luma
@@ -410,6 +410,7 @@ def test_a_sheared_nifti_says_so(tmp_path: Path) -> None:
         ("a", "suffix"),
         ("a.png", "one slice"),
         ("folder.nrrd", "is a folder"),
+        (f"{'long' * 60}.nrrd", "name too long"),
     ],
 )
 def test_paths_that_cannot_be_written(tmp_path: Path, name: str, words: str) -> None:
@@ -424,10 +425,10 @@ def test_paths_that_cannot_be_written(tmp_path: Path, name: str, words: str) -> 
 
 
 def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(dir: Path) -> None:
-        raise PermissionError(13, "Permission denied", str(dir))
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(files.tempfile, "TemporaryFile", refuse)  # tests may run as root
+    monkeypatch.setattr(Path, "touch", refuse)  # tests may run as root
     with pytest.raises(InputError, match="Permission denied"):
         check_writable(tmp_path / "a.nrrd")
 

@@ -44,6 +44,12 @@ LATENT_MM = 0.7
 _BRIGHTNESS_MM = 1.0
 
 
+def check_axis(axis: str) -> None:
+    """Raise InputError unless the axis is one of :data:`AXES`."""
+    if axis not in AXES:
+        raise InputError(f"The axis {axis!r} is unknown; choose from {', '.join(AXES)}.")
+
+
 @dataclass(frozen=True)
 class StackTranslation:
     """What became of a volume.
@@ -107,7 +113,7 @@ def translate_stack(
         hint: about the head: a mask on the volume's grid, an ellipse in the plane of every slice,
             "none", or nothing.
         progress: phases "load" and "head", then those of :func:`.fetal.translate_slice`.
-        axis: across the slices, one of :data:`AXES`; "auto" takes the one whose slices are
+        axis: across the slices, one of :data:`AXES`, checked; "auto" takes the one whose slices are
             clearly thickest, else the one along which most heads are found.
         residual: whether to compute it too.
         latent_mm: how far neighbours share latents, as the sigma of a Gaussian in mm; with 0
@@ -115,11 +121,9 @@ def translate_stack(
             flicker.
 
     Raises:
-        InputError: if the axis is unknown, no slice shows a head, or as for one slice.
+        InputError: if no slice shows a head, or as for one slice.
         Cancelled: when the progress' token is set.
     """
-    if axis not in AXES:
-        raise InputError(f"The axis {axis!r} is unknown; choose from {', '.join(AXES)}.")
     with progress.phase("load"):
         method = load_method(settings, device)
         hashes = {} if hint is not None else {HEAD_BUNDLE: load_bundle(HEAD_BUNDLE, device).sha256}

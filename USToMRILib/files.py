@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -48,18 +47,19 @@ def check_creatable(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"The output folder {folder} does not exist; create it first.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of an output file.")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise InputError(f"{path} exists and is write-protected; choose another output name.")
+    temporary = _beside(path)
     try:
-        # os.access() does not know about Windows folder rights or read-only mounts: try it.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        # os.access() does not know about Windows folder rights or read-only mounts, and nobody
+        # how long a name may be: try it.
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; give the name of an output file.")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise InputError(f"{path} exists and is write-protected; choose another output name.")
     except OSError as error:
         raise InputError(
-            f"The output folder {folder} cannot be written to ({error.strerror}); "
-            "choose another one."
+            f"{path} cannot be created ({error.strerror}); choose another name or folder."
         ) from error
 
 
@@ -70,12 +70,16 @@ def atomic(path: Path) -> Iterator[Path]:
     The temporary name ends like ``path``, so that writers that go by the suffix work. When the
     block raises, nothing is left behind and an existing file stays as it was.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    temporary = _beside(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{uuid.uuid4().hex}.{path.name}")
 
 
 # Two threads in quiet_libraries() would restore each other's redirection.

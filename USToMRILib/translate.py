@@ -15,7 +15,7 @@ from .device import choose_device
 from .errors import InputError
 from .fetal import HeadHint, OnePass, translate_slice
 from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
-from .fetal_volume import translate_stack
+from .fetal_volume import check_axis, translate_stack
 from .files import atomic
 from .imposed import MEDIAN_KERNEL
 from .peak_memory import peak_memory_mib
@@ -75,6 +75,22 @@ class Result:
         Raises:
             InputError: as :meth:`Volume.write`; or a map is to be written that was not computed.
         """
+        try:
+            self._write(output, provenance_path, compress, uncertainty_path, residual_path)
+        except OSError as error:
+            raise InputError(
+                f"{output} could not be written ({error.strerror}); free some space there or "
+                "choose another folder."
+            ) from error
+
+    def _write(
+        self,
+        output: Path,
+        provenance_path: Path | None,
+        compress: bool,
+        uncertainty_path: Path | None,
+        residual_path: Path | None,
+    ) -> None:
         maps = (
             ("uncertainty", self.uncertainty, uncertainty_path),
             ("residual", self.residual, residual_path),
@@ -153,6 +169,7 @@ def translate(
         Cancelled: when the token was set.
     """
     _check_asked(method, uncertainty, residual)
+    check_axis(axis)
     check_usable(volume)
     chosen = choose_device(device)
     settings = (

@@ -17,7 +17,7 @@ from USToMRILib.progress import Progress, ProgressEvent
 from USToMRILib.volume import Volume
 
 # Hardly more than the program itself takes: a pair is then cut into many windows.
-LITTLE_MEMORY_GIB = 0.65
+LITTLE_MEMORY_GIB = 0.7
 
 
 def translate_pairs(

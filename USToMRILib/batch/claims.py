@@ -44,10 +44,17 @@ class Worker:
         since: what was done to a case after this time need not be done again.
 
     Raises:
-        InputError: a process at work in the same folder was asked for something else.
+        InputError: a process at work in the same folder was asked for something else, or the
+            state cannot be written.
     """
 
     def __init__(self, state: Path, request: str, since: int | None = None) -> None:
+        try:
+            self._begin(state, request, since)
+        except OSError as error:
+            raise state_error(state, error) from error
+
+    def _begin(self, state: Path, request: str, since: int | None) -> None:
         self._claims, self._workers = state / "claims", state / "workers"
         for folder in (self._claims, self._workers):
             folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +162,7 @@ class Worker:
             about = json.loads(file.read_text(encoding="utf-8"))
             same_machine = about["host"] == _host() and os.name != "nt"
             return (not same_machine or _exists(about["pid"])) and self._is_recent(file)
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # ended, or its machine did before the disk had it
             return False
 
     def _is_recent(self, file: Path) -> bool:
@@ -198,6 +205,14 @@ class Claim:
     def release(self) -> None:
         """Give the case back."""
         self.worker.release(self)
+
+
+def state_error(state: Path, error: OSError) -> InputError:
+    """The error for a run that cannot keep what every process of it must know."""
+    return InputError(
+        f"The state of the run in {state} cannot be kept ({error.strerror}); see to space and "
+        "rights there, then go on with --resume."
+    )
 
 
 def _exists(pid: int) -> bool:

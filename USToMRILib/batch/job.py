@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .. import __version__
+from ..bundle import verify_bundle
+from ..cyclegan import BUNDLE as CYCLEGAN_BUNDLE
 from ..device import choose_device
 from ..errors import InputError
 from ..fetal_bridge import BRIDGES, BridgeSettings, load_pair
+from ..fetal_volume import AXES, check_axis
+from ..pix2pix3d import BUNDLE as PIX2PIX3D
+from ..pix2pix3d import DEFAULT_MEMORY_GIB
 from ..translate import METHODS
 from .cases import Case
 
@@ -30,6 +35,7 @@ class Job:
         pixel_size, frame, head_mask: for the cases that do not say; the pixel size only where
             the image does not state it.
         resume: whether a case that is complete from an earlier run is left as it is.
+        processes: that share this machine's memory.
         since: nanoseconds on the output disk's clock; what was done later is of this run.
         run: id of the run.
     """
@@ -41,6 +47,7 @@ class Job:
     frame: Optional[int] = None
     head_mask: Optional[str] = None
     resume: bool = False
+    processes: int = 1
     since: int = 0
     run: str = ""
 
@@ -48,6 +55,12 @@ class Job:
     def method(self) -> str:
         """The method of translation."""
         return str(self.arguments["method"])
+
+    @property
+    def share(self) -> dict[str, Any]:
+        """The arguments for one of the processes, with its part of the memory."""
+        memory = self.arguments.get("memory_gib", DEFAULT_MEMORY_GIB)
+        return {**self.arguments, "memory_gib": memory / self.processes}
 
     @property
     def state(self) -> Path:
@@ -85,11 +98,14 @@ class Job:
         if self.method not in METHODS:
             known = ", ".join(METHODS)
             raise InputError(f"The method {self.method!r} is unknown; choose from {known}.")
+        check_axis(self.arguments.get("axis", AXES[0]))
         chosen = choose_device(device)
         if self.method in BRIDGES:
             names = ("method", "steps", "solver", "similarity", "median_kernel", "even_gain")
             settings = BridgeSettings(*(self.arguments[name] for name in names))
             settings.check(load_pair(chosen).schedule)
+        else:
+            verify_bundle(PIX2PIX3D if self.method == PIX2PIX3D else CYCLEGAN_BUNDLE)
 
 
 def _file_sha256(path: Path) -> str:

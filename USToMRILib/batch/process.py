@@ -17,13 +17,14 @@ import numpy as np
 from ..cnr import contrast_to_noise
 from ..errors import Cancelled, InputError
 from ..fetal import read_head_hint
+from ..files import check_creatable, printable
 from ..progress import CancelToken
-from ..provenance import describe_input
+from ..provenance import describe_input, sidecar_path
 from ..regions import read_region
 from ..translate import translate
-from ..volume import Volume
+from ..volume import Volume, check_writable
 from .cases import Case
-from .claims import Claim, Worker
+from .claims import Claim, Worker, state_error
 from .job import Job
 from .records import DONE, FAILED, Outcome, Records, file_sha256
 from .source import Source
@@ -47,8 +48,18 @@ def process_case(
 
     Raises:
         Cancelled: the token was set.
+        InputError: what every process must know cannot be written, on a full disk for example.
     """
     cancel.raise_if_cancelled()
+    try:
+        return _process_case(case, job, worker, source, cancel)
+    except OSError as error:
+        raise state_error(job.state, error) from error
+
+
+def _process_case(
+    case: Case, job: Job, worker: Worker, source: Source, cancel: CancelToken
+) -> Outcome | None:
     records = Records(job)
     try:
         request = job.request(case)
@@ -108,18 +119,18 @@ def _translated(
     volume = source.read(case, job)
     regions = _regions(case, volume)
     output = job.output_path(case)
+    _prepare(output, volume)
     earlier = None
     if job.resume:
         earlier = Records(job).complete(case, request, describe_input(volume))
     if earlier:
-        earlier.resumed = True
+        earlier.resumed, earlier.input = True, printable(case.input)
         earlier.cnr = _cnr(volume, Volume.read(output), regions) if regions else {}
         return earlier
     head = read_head_hint(job.head_mask_of(case), volume)
-    result = translate(volume, **job.arguments, device=job.device, head=head, cancel=cancel)
+    result = translate(volume, **job.share, device=job.device, head=head, cancel=cancel)
     if not claim.holds():
         raise _TakenOver
-    output.parent.mkdir(parents=True, exist_ok=True)
     source.keep(case, result, output)
     result.write(output)
     provenance = result.provenance
@@ -135,6 +146,19 @@ def _translated(
         output_sha256=file_sha256(output),
         thumbnail=thumbnail(volume, result.volume),
     )
+
+
+def _prepare(output: Path, volume: Volume) -> None:
+    """Make the folder of an output, and see before the long work that it can be written."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {output.parent} cannot be created ({error.strerror}); choose another "
+            "output folder."
+        ) from error
+    check_writable(output, volume.grid)
+    check_creatable(sidecar_path(output))
 
 
 def _regions(case: Case, volume: Volume) -> tuple[np.ndarray, np.ndarray] | None:

@@ -8,12 +8,13 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Optional
 
-from ..errors import Cancelled
+from ..errors import Cancelled, InputError
 from ..progress import CancelToken
 from .cases import Case
 from .claims import Worker
@@ -31,7 +32,7 @@ _READY = "ready"
 
 
 def in_processes(number: int) -> Runner:
-    """The runner with so many processes, each with its share of the machine's threads.
+    """The runner with so many processes, each with its share of the threads and of the memory.
 
     A process that dies takes nothing with it: another one begins, and its case is tried again.
     """
@@ -39,7 +40,8 @@ def in_processes(number: int) -> Runner:
     def run(
         cases: Sequence[Case], job: Job, worker: Worker, cancel: CancelToken
     ) -> Iterator[Outcome]:
-        crew = _Crew(min(number, len(cases)), job)
+        hired = min(number, len(cases))
+        crew = _Crew(hired, replace(job, processes=hired))
         try:
             yield from crew.work(cases, cancel)
         except Cancelled:
@@ -67,7 +69,7 @@ class _Crew:
 
     def __init__(self, number: int, job: Job) -> None:
         self._job = job
-        self._threads = max(1, (os.cpu_count() or 1) // number)
+        self._threads = max(1, (os.cpu_count() or 1) // job.processes)
         self._waiting: deque[Case] = deque()
         self._members = [self._hired() for _ in range(number)]
 
@@ -108,7 +110,8 @@ class _Crew:
         process = context.Process(
             target=_work, args=(theirs, self._job, self._threads), daemon=True
         )
-        process.start()
+        with _signals_held():
+            process.start()
         theirs.close()
         return _Member(process, ours)
 
@@ -128,6 +131,8 @@ class _Crew:
             except (EOFError, OSError):
                 self._replace(member)
                 continue
+            if isinstance(answer, InputError):
+                raise answer
             if answer == _READY:
                 member.ready = True
                 continue
@@ -155,24 +160,47 @@ def _work(pipe: Connection, job: Job, threads: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the run is told, and tells by its stop file
         signal.signal(number, signal.SIG_IGN)
     limit_threads(threads)
-    worker = Worker(job.state, job.digest, job.since)
-    source, token = FileSource(), StopFileToken(job)
     try:
-        pipe.send(_READY)
-        while True:
-            case = pipe.recv()
-            outcome = None
-            try:
-                outcome = process_case(case, job, worker, source, token)
-                if outcome is None:  # another run is at it
-                    time.sleep(POLL_S)
-            except Cancelled:
-                pass
-            pipe.send(outcome)
+        worker = Worker(job.state, job.digest, job.since)
+        try:
+            _serve(pipe, job, worker)
+        finally:
+            worker.close()
+    except InputError as error:  # the run cannot go on
+        pipe.send(error)
     except (EOFError, OSError):
         pass
+
+
+def _serve(pipe: Connection, job: Job, worker: Worker) -> None:
+    source, token = FileSource(), StopFileToken(job)
+    pipe.send(_READY)
+    while True:
+        case = pipe.recv()
+        outcome = None
+        try:
+            outcome = process_case(case, job, worker, source, token)
+            if outcome is None:  # another run is at it
+                time.sleep(POLL_S)
+        except Cancelled:
+            pass
+        pipe.send(outcome)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let a process that begins here get no signal of the terminal or of a scheduler of jobs.
+
+    Such signals go to all processes at once, and would end it before it can ignore them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has none to hold
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
     finally:
-        worker.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def limit_threads(number: int) -> None:

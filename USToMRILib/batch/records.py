@@ -101,7 +101,7 @@ class Records:
         same = (
             outcome.provenance["input"] == json.loads(json.dumps(image))
             and _bundles_unchanged(outcome.provenance["bundles"])
-            and sidecar_path(output).is_file()
+            and _provenance_beside(output) == outcome.provenance
             and output.is_file()
             and file_sha256(output) == outcome.output_sha256
         )
@@ -123,6 +123,15 @@ def file_sha256(path: Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _provenance_beside(output: Path) -> dict[str, Any] | None:
+    """Input and bundles in the record beside an output; None where it is gone or damaged."""
+    try:
+        record = json.loads(sidecar_path(output).read_text(encoding="utf-8"))
+        return {name: record[name] for name in ("input", "bundles")}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _bundles_unchanged(bundles: dict[str, str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
-from ..errors import Cancelled
+from ..errors import Cancelled, InputError
 from ..progress import CancelToken
 from .cases import Case
 from .claims import Worker
@@ -67,10 +67,10 @@ def run_batch(
         on_outcome: called with the outcome, how many cases have ended, and how many there are.
 
     Raises:
-        InputError: a run with other options is at work in the output folder.
+        InputError: a run with other options is at work in the output folder, or it cannot be
+            written to any more.
     """
     start = time.perf_counter()
-    job.state.mkdir(parents=True, exist_ok=True)
     worker = Worker(job.state, job.digest)
     job = replace(job, since=worker.since, run=worker.id)
     ended: dict[str, Outcome] = {}
@@ -87,7 +87,13 @@ def run_batch(
         worker.close()
     outcomes = [ended.get(c.name) or Outcome(c.name, c.input, NOT_RUN) for c in cases]
     report = Report(outcomes, cancelled, time.perf_counter() - start)
-    write_summary(cases, report.outcomes, job, report.seconds)
+    try:
+        write_summary(cases, report.outcomes, job, report.seconds)
+    except OSError as error:
+        raise InputError(
+            f"The summary in {job.output} could not be written ({error.strerror}); close the "
+            "programs that show it or free some space, then run again with --resume."
+        ) from error
     return report
 
 
