@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -111,3 +112,22 @@ def test_weights_of_another_run_get_the_next_version(tmp_path):
         "version": "0.2.0",
         "changelog": {"0.1.0": "first weights", "0.2.0": "weights of 2026-11-26: train --seed 1"},
     }
+
+
+SAID = {
+    "fetal_head_seg": "Dice {dice_mean:.3f}, error of the head circumference "
+    "{hc_mean_absolute_error_mm:.1f} mm (mean), {hc_median_absolute_error_mm:.1f} mm (median); "
+    "{images} images",
+    "fetal_us_eps": "velocity loss {velocity_loss_test:.3f}",
+    "fetal_mri_eps": "velocity loss {velocity_loss_test:.3f}",
+    "cyclegan_fetal": "correlation with the ultrasound inside the head {correlation_with_ultrasound:.2f}",
+    "pix2pix3d": "inside the cone SSIM {ssim_mean:.3f}, PSNR {psnr_mean:.1f} dB; {volumes} "
+    "simulated volumes",
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_the_readme_says_what_the_bundles_reach(name):
+    lines = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| `{name}` |"))
+    assert SAID[name].format(**read_metadata(name)["metrics"]) in row
