@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from USToMRILib.bundle import Bundle, list_bundles, load_bundle
+from USToMRILib.cone import ultrasound_cone
 from USToMRILib.errors import Cancelled, InputError
 from USToMRILib.grid import Grid
 from USToMRILib.intensity import rescale
@@ -22,7 +23,6 @@ from USToMRILib.pix2pix3d import (
     DEFAULT_MEMORY_GIB,
     model_grid,
     translate_volume,
-    ultrasound_cone,
     ultrasound_range,
 )
 from USToMRILib.progress import CancelToken, Progress, ProgressEvent
@@ -191,6 +191,26 @@ def test_outside_the_cone_is_zero_and_fluid_inside_is_not() -> None:
     found = translate_volume(volume_of(array), bundle_of(Net(torch.ones_like)), Progress()).array
     np.testing.assert_allclose(found[cone], 255, atol=1e-3)
     assert not found[~cone].any()
+
+
+def test_a_shadow_open_to_the_edge_is_inside_and_letters_apart_are_not_joined() -> None:
+    k, j, i = np.ogrid[:24, :48, :48]
+    cone = (np.abs(i - 24) <= j / 2) & (np.abs(k - 12) <= 8) & (j < 44)
+    array = np.where(cone, textured((24, 48, 48)) // 2 + 60, 0).astype(np.uint8)
+    shadow = cone & (i - 24 > j / 4) & (j > 16) & (j < 36)
+    array[shadow] = 0
+    letters = np.zeros_like(cone)
+    letters[4:20, 2:6, 2:6] = True
+    array[letters] = 200
+    assert (ultrasound_cone(array) == cone | letters).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 9), (1, 9, 1), (5, 7, 1), (1, 6, 6)])
+def test_a_cone_is_found_in_flat_volumes_too(shape: tuple[int, int, int]) -> None:
+    assert ultrasound_cone(np.zeros(shape, np.uint8)).shape == shape
+    array = np.ones(shape, np.uint8)
+    array.flat[0] = 0
+    assert ultrasound_cone(array)[array > 0].all()
 
 
 def test_empty_windows_are_not_computed() -> None:

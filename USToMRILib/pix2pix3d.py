@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .bundle import Bundle, load_bundle
+from .cone import ultrasound_cone
 from .device import list_devices
 from .grid import Grid
 from .intensity import rescale
@@ -52,28 +53,6 @@ def ultrasound_range(array: np.ndarray) -> tuple[float, float]:
     above = array[array > low]
     high = float(np.percentile(above, _HIGH_PERCENTILE)) if above.size else low
     return low, high
-
-
-def ultrasound_cone(array: np.ndarray) -> np.ndarray:
-    """Return the voxels that the ultrasound reaches, bool [k, j, i].
-
-    Outside are the voxels of the smallest value in regions, at least 3 voxels wide, that reach a
-    corner of the volume. Fluid or shadow as dark as the outside counts as inside, unless it lies
-    open to it at the edge of the cone.
-    """
-    from scipy import ndimage
-
-    empty = array == array.min()
-    box = np.ones((3, 3, 3))
-    rim = 2  # with the faces repeated, a sliver along a face is wide enough to count
-    regions, _ = ndimage.label(ndimage.binary_opening(np.pad(empty, rim, mode="edge"), box))
-    at_corner = np.zeros(int(regions.max()) + 1, bool)
-    at_corner[regions[np.ix_(*[(0, -1)] * 3)]] = True
-    at_corner[0] = False
-    outside = at_corner[regions[rim:-rim, rim:-rim, rim:-rim]]
-    if outside.any():  # what the opening cut off at the edge of the cone
-        outside = ndimage.binary_dilation(outside, box, iterations=rim, mask=empty)
-    return ~outside
 
 
 def load_generator(device: str) -> Bundle:

@@ -29,6 +29,7 @@ from training.runinfo import run_record
 from training.splits import read_split
 from USToMRILib import pix2pix3d
 from USToMRILib.bundle import Bundle, load_bundle
+from USToMRILib.cone import ultrasound_cone
 from USToMRILib.grid import Grid
 from USToMRILib.intensity import rescale
 from USToMRILib.memory import GIB
@@ -38,7 +39,6 @@ from USToMRILib.pix2pix3d import (
     load_generator,
     precision_of,
     translate_volume,
-    ultrasound_cone,
     ultrasound_range,
 )
 from USToMRILib.progress import Progress

@@ -75,7 +75,8 @@ LIMITS = """
   shadows and at depth, where only noise is left, the anatomy is invented.
 - Vessels, bone and what lies outside the brain are unreliable.
 - Fluid and shadow that are exactly as dark as the background and reach it at the edge of the cone
-  are taken for background: there the pseudo-MRI is 0, with a ragged border.
+  are taken for background beyond the convex hull of what echoes in each slice of the sweep; in
+  shadows the anatomy is invented.
 """
 
 FAILURES = """

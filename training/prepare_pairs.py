@@ -26,7 +26,7 @@ from training.splits import PARTS, check_split
 from training.volume_pairs import CONTRASTS, FINDERS, PairFiles
 from training.volumes import read_volume
 from USToMRILib import Grid, InputError, Volume
-from USToMRILib.pix2pix3d import ultrasound_cone
+from USToMRILib.cone import ultrasound_cone
 
 TABLE = "pairs.json"
 PATCH = (8, 128, 128)
