@@ -13,8 +13,8 @@ import numpy as np
 
 from .frame import BACKGROUND, FRAME_PIXEL_MM
 
-# Chosen on 14 heads of the validation part of HC18, by how much of the head the pseudo-MRI fills
-# and by looking: of the two large ones a third and a half without, 86 and 94 per cent with it.
+# Chosen on heads of the validation part of HC18, by how much of the head the pseudo-MRI fills
+# (`python -m benchmarks.bridge`) and by looking.
 MEAN = 0.2
 GREATEST = 4.0
 _SIGMA_MM = 17.5

@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from benchmarks.bridge_heads import Heads, read_heads
+from benchmarks.bridge_heads import Heads, filled, read_heads
 from benchmarks.bridge_report import write_report
 from benchmarks.bridge_speed import cost_of_parts, peak_memory, reference_time
 from benchmarks.crossing import Candidate, busy_seconds, cross
@@ -125,6 +125,16 @@ def parts_searched(heads: Heads, pair: EpsPair, published: Candidate) -> Iterato
         yield {"at_once": at_once, "seconds": done.seconds, **compared}
 
 
+def gains_compared(data: Path, count: int, pair: EpsPair) -> dict[str, list[float]]:
+    """How much of every head the default mode fills, from the smallest part on."""
+    found = {}
+    for name, even in (("as recorded", False), ("even", True)):
+        heads = read_heads(data, count, even)
+        done = cross(heads.images, pair, BridgeSettings("ddic"))
+        found[name] = sorted(filled(done.pictures, heads.masks))
+    return found
+
+
 def _part(text: str) -> tuple[int, int]:
     part, parts = map(int, text.split("/"))
     return part, parts
@@ -172,6 +182,7 @@ def main() -> None:
         "candidates": [quality(done, published, heads) for done in (published, *searched)],
         "ranges": list(ranges_searched(heads, pair, published)),
         "pulls": list(parts_searched(heads, pair, published)),
+        "gains": gains_compared(options.data, options.heads, pair),
         "reference": reference_time(heads.images[:1], pair, options.steps_timed, busy_seconds),
         "parts": cost_of_parts(heads.images, pair, busy_seconds),
         "memory_mib": peak_memory(options.device),

@@ -69,19 +69,31 @@ class Heads:
         }
 
 
+def filled(pictures: torch.Tensor, masks: np.ndarray) -> list[float]:
+    """The part of every head where its picture, [B, 1, 128, 128] in [-1, 1], is not black."""
+    black = -0.8  # a tenth of the range
+    return [float((p[0].numpy() > black)[mask].mean()) for p, mask in zip(pictures, masks)]
+
+
 def _cnr(image: np.ndarray, boxes: np.ndarray) -> float:
     return contrast_to_noise(image, *boxes).cnr
 
 
-def read_heads(data: Path, count: int) -> Heads:
-    """``count`` heads of HC18's validation part, spread over its table, by annotated ellipse."""
+def read_heads(data: Path, count: int, even: bool = True) -> Heads:
+    """``count`` heads of HC18's validation part, spread over its table, by annotated ellipse.
+
+    Args:
+        data: folder of the data.
+        count: of heads.
+        even: whether their gain is evened, as the library does by default.
+    """
     found = list(read_hc18(data / "hc18", "validation"))
     images, masks, boxes = [], [], []
     for place in np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int):
         head = found[place]
         frame = HeadFrame(head.ellipse, head.mask.shape, (head.pixel_size_mm,) * 2)
         seen = normalise_head(frame.to_frame(head.pixels), frame.mask)
-        images.append(even_gain(seen, frame.mask))
+        images.append(even_gain(seen, frame.mask) if even else seen)
         masks.append(frame.mask)
         boxes.append(_boxes(*(axis / FRAME_PIXEL_MM for axis in head.ellipse.semi_axes)))
     return Heads(torch.from_numpy(np.stack(images))[:, None], np.stack(masks), np.stack(boxes))

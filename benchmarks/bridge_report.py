@@ -71,6 +71,11 @@ The default mode with its pull taken in other parts, of so many published steps 
 
 {table(("published steps at once", "s", *COMPARED), _pulls(results["pulls"]))}
 
+Heads have even gain here (`USToMRILib/gain.py`). How much of a head the default mode fills, the part
+of its pixels above a tenth of the range, with the gain as recorded and even:
+
+{table(("gain", "of each head"), _gains(results["gains"]))}
+
 ## The exact mode against the line-by-line reference
 
 The reference (`Testing/reference_bridge.py`) has networks as PyTorch makes them, whose parameters
@@ -143,6 +148,11 @@ def _ranges(ranges: list[dict[str, Any]]) -> Iterable[tuple[str, ...]]:
 def _pulls(pulls: list[dict[str, Any]]) -> Iterable[tuple[str, ...]]:
     for c in pulls:
         yield str(c["at_once"]), f"{c['seconds']:.2f}", *_compared(c)
+
+
+def _gains(gains: dict[str, list[float]]) -> Iterable[tuple[str, ...]]:
+    for name, parts in gains.items():
+        yield name, ", ".join(f"{part:.0%}" for part in parts)
 
 
 def _reference(reference: dict[str, float]) -> list[tuple[str, str]]:
