@@ -71,8 +71,8 @@ The default mode with its pull taken in other parts, of so many published steps 
 
 {table(("published steps at once", "s", *COMPARED), _pulls(results["pulls"]))}
 
-Heads have even gain here (`USToMRILib/gain.py`). How much of a head the default mode fills, the part
-of its pixels above a tenth of the range, with the gain as recorded and even:
+Heads have even gain here (`USToMRILib/gain.py`). How much of a head the default mode fills, the
+part of its pixels above a tenth of the range, with the gain as recorded and even:
 
 {table(("gain", "of each head"), _gains(results["gains"]))}
 
