@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,6 +88,8 @@ def read_file(path: Path, pixel_size: float | None, frame: int | None) -> RawIma
 def read_folder(path: Path, pixel_size: float | None, frame: int | None) -> RawImage:
     """Read the one DICOM series in a folder, its slices sorted by position; not its subfolders.
 
+    Reports and the like, which hold no image, may lie beside it.
+
     Raises:
         InputError: no DICOM image, several series, slices that are not an evenly spaced stack,
             and all that ``read_file`` refuses.
@@ -117,13 +120,14 @@ def split_stack(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Part the DICOM files of a folder into images by themselves and the slices of a stack.
 
     A stack is made of two or more positioned images of one frame each, which ``read_folder``
-    reads as one. Everything else, damaged files too, is to be read by itself.
+    reads as one. Everything else, damaged files too, is to be read by itself, but for what is no
+    image (reports, presentation states): that is in neither.
     """
-    single: list[Path] = []
-    stacked: list[Path] = []
-    for file in files:
-        (stacked if _is_positioned_slice(file) else single).append(file)
-    return (single, stacked) if len(stacked) > 1 else (list(files), [])
+    files = list(filterfalse(_is_report, files))
+    stacked = [file for file in files if _is_positioned_slice(file)]
+    if len(stacked) < 2:
+        return files, []
+    return [file for file in files if file not in set(stacked)], stacked
 
 
 def _is_positioned_slice(path: Path) -> bool:
@@ -132,6 +136,22 @@ def _is_positioned_slice(path: Path) -> bool:
     except InputError:
         return False
     return _frame_count(header) == 1 and bool(_placement(header, 0)[0])
+
+
+def _is_report(path: Path) -> bool:
+    """Whether a file is an undamaged DICOM object of a kind that holds no image."""
+    import pydicom
+    from pydicom.uid import UID_dictionary
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = pydicom.dcmread(path, specific_tags=["SOPClassUID", "Rows"])
+            kind = UID_dictionary.get(header.get("SOPClassUID"), ("",))[0]
+            is_image = any(word in kind for word in ("Image", "Volume Storage"))
+            return "Rows" not in header and bool(kind) and not is_image
+    except Exception:  # the reader will say what is wrong with a damaged file
+        return False
 
 
 def _read_header(path: Path) -> Dataset:
@@ -168,7 +188,7 @@ def _find_series(path: Path) -> list[tuple[Path, Dataset]]:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); check its permissions."
         ) from error
-    for file in candidates:
+    for file in filterfalse(_is_report, candidates):
         header = _read_header(file)
         series.setdefault(str(header.get("SeriesInstanceUID")), []).append((file, header))
     if not series:
