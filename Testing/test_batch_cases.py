@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +62,68 @@ def test_a_single_slice_with_a_position_and_a_damaged_one_are_cases_by_themselve
     assert found == ["a.png", "b/a.nii.gz", "b/stack/slice0", "b/stack/slice2"]
 
 
+def test_a_report_beside_the_slices_of_a_stack_is_no_case(tree, tmp_path):
+    shutil.copy(get_testdata_file("test-SR.dcm"), tree / "b" / "stack" / "report.dcm")
+    cases = find_cases(tree, tmp_path / "out")
+    assert names(cases) == ["a.png", "b/a.nii.gz", "b/stack"]
+    assert FileSource().read(cases[2], Job(tmp_path)).grid.size == (128, 128, 3)
+
+
 def test_outputs_of_equal_stems_do_not_meet():
     outputs = {Case(name, name).output_name("ddic") for name in ("a.png", "a.nii.gz", "a/png")}
     assert len(outputs) == 3
     assert all("SYNTHETIC" in output for output in outputs)
+
+
+def test_linked_folders_are_cases_and_links_back_into_the_tree_are_not(tree, tmp_path):
+    elsewhere = tmp_path / "else"
+    (elsewhere / "deep").mkdir(parents=True)
+    (tree / "a.png").rename(elsewhere / "deep" / "a.png")
+    (elsewhere / "back").symlink_to(tree)
+    (elsewhere / "up").symlink_to(tmp_path)
+    (tree / "linked").symlink_to(elsewhere)
+    (tree / "b" / "loop").symlink_to(tree / "b")
+    assert names(find_cases(tree, tmp_path / "out")) == [
+        "b/a.nii.gz",
+        "b/stack",
+        "linked/deep/a.png",
+    ]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_a_case_that_fails(tree, tmp_path, monkeypatch):
+    closed, scan, look = str(tree / "b"), os.scandir, os.listdir
+
+    def refuse(of):
+        def call(path="."):
+            if str(path) == closed:
+                raise PermissionError(13, "Permission denied", closed)
+            return of(path)
+
+        return call
+
+    for name, of in (("scandir", scan), ("listdir", look)):  # tests may run as root
+        monkeypatch.setattr(os, name, refuse(of))
+    cases = find_cases(tree, tmp_path / "out")
+    assert names(cases) == ["a.png", "b"]
+    with pytest.raises(InputError, match="cannot be read"):
+        FileSource().read(cases[1], Job(tmp_path))
+
+
+def test_names_that_no_table_could_hold_are_escaped(tree, tmp_path):
+    os.rename(bytes(tree / "a.png"), bytes(tree) + b"/M\xfcller.png")
+    case = find_cases(tree, tmp_path / "out")[0]
+    assert case.name == "M\\udcfcller.png"
+    assert FileSource().read(case, Job(tmp_path, pixel_size=0.3)).grid.size == (8, 6, 1)
+
+
+def test_inputs_are_found_from_any_folder(tree, tmp_path, monkeypatch):
+    monkeypatch.chdir(tree)
+    (tree / "a.png").rename("~a.png")
+    for source in (".", "~a.png"):
+        case = FileSource().find(source, tmp_path / "out")[0]
+        assert (case.name, case.input) == ("~a.png", str(tree / "~a.png"))
+    cases = find_cases(csv_file(tree, "input", "~a.png"), tmp_path / "out")
+    assert cases[0].input == str(tree / "~a.png")
 
 
 def test_an_empty_folder_is_refused(tmp_path):
@@ -109,6 +169,7 @@ def test_a_csv_names_cases_with_what_is_known_about_them(tree, tmp_path):
     [
         (["input,size", "a.png,1"], "unknown column 'size'"),
         (["pixel_size", "1"], "no column 'input'"),
+        (["input;pixel_size", "a.png;1"], "with commas between them"),
         (["input,pixel_size", "a.png,wide"], "line 2: pixel_size cannot be 'wide'"),
         (["input,pixel_size", "a.png,-1"], "line 2: pixel_size"),
         (["input,frame", "a.png,1.5"], "line 2: frame"),

@@ -107,6 +107,8 @@ def test_check_usable(bad: float, words: str) -> None:
     array[1, 2, 3] = bad
     with pytest.raises(InputError, match=words):
         check_usable(volume.with_array(array))
+    with pytest.raises(InputError, match="is a mask"):
+        check_usable(volume.with_array(array > 3))
 
 
 # Geometry and values through files

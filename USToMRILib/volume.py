@@ -161,8 +161,10 @@ def check_writable(path: PathLike, grid: Grid | None = None) -> None:
 
 
 def check_usable(volume: Volume) -> None:
-    """Raise InputError if there is nothing to translate: NaN, infinity or a single value."""
+    """Raise InputError if there is nothing to translate: NaN, infinity, a mask, one value."""
     _check_finite(volume.array)
+    if volume.array.dtype == bool:
+        raise InputError("The image is a mask, true or false in every voxel; give an ultrasound.")
     if volume.array.min() == volume.array.max():
         raise InputError(
             f"The image is constant (every voxel is {volume.array.flat[0]}); give one that shows "

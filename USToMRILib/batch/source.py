@@ -33,6 +33,9 @@ class Source(Protocol):
     def keep(self, case: Case, result: Result, output: Path) -> None:
         """Write more than the pseudo-MRI and its record, if there is more to write."""
 
+    def kept(self, output: Path) -> bool:
+        """Whether an earlier run wrote all of that."""
+
 
 class FileSource:
     """Image files, as :meth:`USToMRILib.Volume.read` reads them."""
@@ -53,3 +56,7 @@ class FileSource:
 
     def keep(self, case: Case, result: Result, output: Path) -> None:
         """Nothing more."""
+
+    def kept(self, output: Path) -> bool:
+        """There is nothing more."""
+        return True
