@@ -7,10 +7,12 @@ every case is done once.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, InputError
@@ -36,7 +38,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 def on_cluster(scheduler: str) -> Runner:
-    """The runner with the workers of a Dask scheduler, "host:port" or a file written by it."""
+    """The runner with the workers of the Dask scheduler at "host:port"."""
 
     def run(
         cases: Sequence[Case], job: Job, worker: Worker, cancel: CancelToken
@@ -56,12 +58,16 @@ def on_cluster(scheduler: str) -> Runner:
 def _connected(scheduler: str) -> Client:
     try:
         from distributed import Client
+        from distributed.comm.addressing import parse_address, parse_host_port
     except ImportError:
         raise InputError(
             "--dask needs the package dask.distributed; install it with: "
             "pip install '.[cluster]' in the folder of USToMRI's source."
         ) from None
     try:
+        parse_host_port(parse_address(scheduler)[1])  # a client with a wrong one hangs at its end
+        # What it tells in pages when a scheduler goes away is said in a sentence.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         return Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
@@ -107,12 +113,20 @@ class _Tasks:
         except queue.Empty:
             return
         case = self._cases.pop(future)
-        error = future.exception() if future.status != "finished" else None
-        if error is None:
-            yield case, future.result()
-        else:
+        outcome: Outcome | None
+        try:
+            outcome = future.result()
+        except InputError:  # the run cannot go on
+            raise
+        except CancelledError as error:
+            raise InputError(
+                "The connection to the Dask scheduler was lost; start it, or give another one, and "
+                "go on with --resume."
+            ) from error
+        except Exception as error:
             reason = f"Unexpected failure on the cluster, {type(error).__name__}: {error}"
-            yield case, Outcome(case.name, case.input, FAILED, reason)
+            outcome = Outcome(case.name, case.input, FAILED, reason)
+        yield case, outcome
 
 
 def _do(case: Case, job: Job) -> Outcome | None:
