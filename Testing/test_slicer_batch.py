@@ -162,6 +162,26 @@ def test_a_file_of_the_library_is_saved_with_its_image(run, tmp_path):
     assert len(nodes) == 2
 
 
+def test_resume_makes_the_scenes_that_are_missing(run, tmp_path):
+    add_image(tmp_path / "in" / "a.nrrd", 3)
+    output = tmp_path / "out"
+    assert run(tmp_path / "in", output, *FAST) == 0
+    assert run(tmp_path / "in", output, *FAST, "--resume", "--mrb") == 0
+    assert len(list(output.glob("*.mrb"))) == 1
+    assert run(tmp_path / "in", output, *FAST, "--resume", "--mrb") == 0
+    assert [row["resumed"] for row in table(output).values()] == ["yes"]
+
+
+def test_a_file_may_be_named_like_a_part_of_a_scene(run, tmp_path):
+    import pydicom
+    from pydicom.data import get_testdata_file
+
+    scan = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    (tmp_path / "in").mkdir()
+    scan.save_as(tmp_path / "in" / "scan#1")
+    assert run(tmp_path / "in", tmp_path / "out", *FAST) == 0
+
+
 def test_a_frame_of_a_sequence(run, tmp_path):
     (tmp_path / "in").mkdir()
     frames = add_sequence(tmp_path / "in" / "cine.seq.nrrd")
@@ -239,6 +259,20 @@ def test_without_pytorch_slicer_ends_with_a_sentence(run, tmp_path, monkeypatch,
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert run(tmp_path / "in", tmp_path / "out") == 2
     assert "has no PyTorch" in capsys.readouterr().out
+
+
+def test_a_failure_of_ours_and_a_second_ctrl_c_end_slicer_too(run, tmp_path, monkeypatch, capsys):
+    add_image(tmp_path / "in" / "a.nrrd")
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("USToMRILib.cli_batch.run_options", interrupt)
+    assert run(tmp_path / "in", tmp_path / "out") == 130
+    assert "go on with --resume" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "USToMRILib", None)  # as where a library of it is missing
+    with pytest.raises(ImportError):
+        run(tmp_path / "in", tmp_path / "out")
 
 
 def test_slicer_takes_the_file_for_a_hidden_module():

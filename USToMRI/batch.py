@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     from USToMRILib import InputError
-    from USToMRILib.cli_options import UNUSABLE
+    from USToMRILib.cli_options import CANCELLED, UNUSABLE
 
     try:
         options = _options(words)
@@ -75,6 +75,9 @@ def _run(words: Sequence[str]) -> int:
         return UNUSABLE
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else UNUSABLE
+    except KeyboardInterrupt:  # the second Ctrl-C; the first one ends a run cleanly
+        print("ustomri: cancelled; what is complete stays, go on with --resume.", flush=True)
+        return CANCELLED
     except Exception:
         import traceback
 
@@ -121,4 +124,8 @@ def _translate(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    slicer.util.exit(main(sys.argv[1:]))
+    status = 1
+    try:
+        status = main(sys.argv[1:])
+    finally:  # whatever happened: without a window, nobody could end Slicer
+        slicer.util.exit(status)

@@ -90,8 +90,12 @@ class SceneSource:
             self._inputNode = self._shown(Path(case.name).name)
         made = Made(result.volume, result.provenance)
         publish(made, Place(self._inputNode), method=result.provenance["method"])
-        SceneFiles.saveScene(output.with_suffix(".mrb"))
+        SceneFiles.saveScene(_scenePath(output))
         self._loaded = None  # the scene holds more now than the file
+
+    def kept(self, output: Path) -> bool:
+        """Return whether the scene was saved, if that was asked for."""
+        return not self._saveScenes or _scenePath(output).is_file()
 
     def _parts(self, case: Case) -> list[Case]:
         """Return a case for every volume of a scene and every series of a study; else the case."""
@@ -118,7 +122,7 @@ class SceneSource:
         """Return the volume node that an input names, loaded if it is not in the scene."""
         from USToMRILib import InputError
 
-        part = _PART.match(name)
+        part = _partOf(name)
         images = self._images(part["file"] if part else name)
         if part is None and len(images) != 1:
             raise InputError(f"{name} holds {len(images)} volumes; give a file or series with one.")
@@ -150,6 +154,15 @@ class SceneSource:
         return node
 
 
+def _scenePath(output: Path) -> Path:
+    return output.with_suffix(".mrb")
+
+
+def _partOf(name: str) -> Optional[re.Match[str]]:
+    """Return path and number of a part of a scene; a file's own name may end in "#1" too."""
+    return None if Path(name).exists() else _PART.match(name)
+
+
 def _part(case: Case, name: str, source: str) -> Case:
     return dataclasses.replace(case, name=f"{case.name}/{name}", input=source)
 
@@ -172,7 +185,7 @@ def _isOfLibrary(name: str) -> bool:
     """Return whether the library reads an input, or says best why it cannot be read."""
     from USToMRILib.batch.cases import kind_of
 
-    if _dicomUid(name) or name.lower().endswith(_SEQUENCE_SUFFIXES) or _PART.match(name):
+    if _dicomUid(name) or name.lower().endswith(_SEQUENCE_SUFFIXES) or _partOf(name):
         return False
     path = Path(name)
     return not path.is_file() or kind_of(path) != "other"

@@ -57,6 +57,14 @@ class Job:
         return str(self.arguments["method"])
 
     @property
+    def _deciding(self) -> dict[str, Any]:
+        """The arguments that change more of a voxel than its rounding.
+
+        With more memory, a run goes on where one volume was too large for what was allowed.
+        """
+        return {name: value for name, value in self.arguments.items() if name != "memory_gib"}
+
+    @property
     def share(self) -> dict[str, Any]:
         """The arguments for one of the processes, with its part of the memory."""
         memory = self.arguments.get("memory_gib", DEFAULT_MEMORY_GIB)
@@ -84,13 +92,13 @@ class Job:
         mask = self.head_mask_of(case)
         if mask not in (None, "none"):
             mask = _file_sha256(Path(str(mask)))
-        asked = {"version": __version__, "arguments": self.arguments, "head_mask": mask}
+        asked = {"version": __version__, "arguments": self._deciding, "head_mask": mask}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     @property
     def digest(self) -> str:
         """What two runs on one folder must agree on."""
-        asked = [__version__, self.arguments, self.pixel_size, self.frame, self.head_mask]
+        asked = [__version__, self._deciding, self.pixel_size, self.frame, self.head_mask]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def check(self, device: str) -> None:

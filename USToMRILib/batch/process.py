@@ -121,7 +121,7 @@ def _translated(
     output = job.output_path(case)
     _prepare(output, volume)
     earlier = None
-    if job.resume:
+    if job.resume and source.kept(output):
         earlier = Records(job).complete(case, request, describe_input(volume))
     if earlier:
         earlier.resumed, earlier.input = True, printable(case.input)
