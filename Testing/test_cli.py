@@ -60,6 +60,14 @@ def test_a_picture_is_translated_with_its_pixel_size(head_slice, tmp_path, tiny_
     assert Volume.read(output, 0.33).array.shape == head_slice.array.shape
 
 
+def test_a_pixel_size_in_metres_is_told(head_slice, tmp_path, tiny_models, capsys):
+    pixels = np.rint(head_slice.array / head_slice.array.max() * 255).astype(np.uint8)
+    Volume(pixels, head_slice.grid).write(tmp_path / "head.png")
+    words = ["translate", str(tmp_path / "head.png"), str(tmp_path / "out.nrrd")]
+    assert main([*words, "--pixel-size", "0.00014", "--head-mask", "none"]) == 2
+    assert "correct the pixel size (mm)" in capsys.readouterr().err
+
+
 def test_the_record_goes_where_the_user_wants_it(image, tmp_path):
     record = tmp_path / "record.json"
     arguments = ["translate", image, tmp_path / "o.mha", "--steps", "2", "--provenance", record]

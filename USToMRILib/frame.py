@@ -39,11 +39,23 @@ class HeadFrame:
         ellipse: the skull's outline in plane coordinates (mm).
         shape: (rows, columns) of the slice.
         spacing: (x, y) in mm of the slice.
+
+    Raises:
+        InputError: the head lies between the frame's pixels.
     """
 
     ellipse: Ellipse
     shape: tuple[int, int]
     spacing: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        """Check that the frame shows the head."""
+        if not self.mask.any():
+            length, width = (2 * axis for axis in self.ellipse.semi_axes)
+            raise InputError(
+                f"The head measures {length:.2g} mm x {width:.2g} mm, which cannot be; correct the "
+                "pixel size (mm), or give the head with --head-mask FILE."
+            )
 
     def to_frame(self, pixels: np.ndarray) -> np.ndarray:
         """Resample a slice [rows, columns] to the frame, float32 [128, 128], 0 where it ends."""
