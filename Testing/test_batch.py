@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
+import os
 import re
 import shutil
 import threading
@@ -161,6 +163,8 @@ def spoil(what: str, images: Path, output: Path, models: Path, monkeypatch) -> l
         made.write_bytes(made.read_bytes()[:-1])
     elif what == "no record":
         made.with_name(made.name + ".json").unlink()
+    elif what == "torn record":
+        made.with_name(made.name + ".json").write_bytes(b"")
     elif what == "another version":
         monkeypatch.setattr("USToMRILib.batch.job.__version__", "99")
     elif what == "another bundle":
@@ -171,6 +175,8 @@ def spoil(what: str, images: Path, output: Path, models: Path, monkeypatch) -> l
         other = json.loads((models / "fetal_us_eps" / "configs" / "metadata.json").read_text())
         metadata.write_text(json.dumps(other))
         monkeypatch.setenv("USTOMRI_MODELS", str(changed))
+    elif what == "more memory":
+        return ["--memory", "5"]
     elif what == "other steps":
         return ["--steps", "3"]
     return []
@@ -184,8 +190,10 @@ def spoil(what: str, images: Path, output: Path, models: Path, monkeypatch) -> l
         ("other pixel size", 1),
         ("cut output", 1),
         ("no record", 1),
+        ("torn record", 1),
         ("another version", 3),
         ("another bundle", 3),
+        ("more memory", 0),
         ("other steps", 3),
     ],
 )
@@ -203,8 +211,10 @@ def test_resume_goes_by_what_was_done_not_by_names(
 def test_a_copied_file_of_the_same_voxels_needs_nothing_new(images, tmp_path, translated):
     batch(images, tmp_path / "out")
     Volume.read(images / "a.nrrd").write(images / "a.nrrd")
+    images = images.rename(tmp_path / "moved")
     batch(images, tmp_path / "out", "--resume")
     assert set(translated.values()) == {1}
+    assert table(tmp_path / "out")["a.nrrd"]["input"] == str(images / "a.nrrd")
 
 
 def test_two_runs_at_the_same_time_do_every_case_once(images, tmp_path, translated):
@@ -321,6 +331,7 @@ def test_progress_as_json(images, tmp_path, capsys):
         (["in", "out", "--steps", "1"], "2 to 1000"),
         (["in", "out", "--solver", "magic"], "choose from"),
         (["in", "out", "--device", "abacus"], "is unknown"),
+        (["in", "out", "--axis", "q"], "choose from auto, k, j, i"),
         (["in", "out", "--jobs", "0"], "cannot work"),
         (["in", "out", "--jobs", "2", "--dask", "localhost:1"], "give one of them"),
     ],
@@ -355,7 +366,93 @@ def test_a_head_mask_that_is_missing_fails_its_case(images, tmp_path):
     assert rows["in/b/a.mha"]["status"] == "done"
 
 
-def test_unknown_scheduler(images, tmp_path, monkeypatch, capsys):
+def test_a_network_that_is_missing_is_told_before_the_first_case(
+    images, tmp_path, tiny_models, monkeypatch, capsys
+):
+    models = shutil.copytree(tiny_models, tmp_path / "models")
+    (models / "pix2pix3d" / "models" / "model.ts").unlink()
+    monkeypatch.setenv("USTOMRI_MODELS", str(models))
+    assert main(["batch", str(images), str(tmp_path / "out"), "--method", "pix2pix3d"]) == 2
+    assert "lacks" in capsys.readouterr().err
+
+
+def test_the_log_goes_on_where_its_encoding_lacks_a_letter(images, tmp_path, monkeypatch):
+    (images / "a.nrrd").rename(images / "Łódź.nrrd")
+    (images / "bad <&>.nrrd").rename(os.fsdecode(bytes(images) + b"/M\xfcller.nrrd"))
+    with open(tmp_path / "log", "w", encoding="ascii") as log:
+        monkeypatch.setattr("sys.stdout", log)
+        assert batch(images, tmp_path / "out") == 3
+    assert "\\u0141\\xf3d\\u017a.nrrd: done" in (tmp_path / "log").read_text()
+    assert "is not valid in UTF-8; rename" in table(tmp_path / "out")["M\\udcfcller.nrrd"]["reason"]
+
+
+def refuse_to_write(monkeypatch, name: str) -> None:
+    """Let the disk be full for files that end so."""
+    write = Path.write_text
+
+    def full(path, *args, **options):
+        if path.name.endswith(name):
+            raise OSError(28, "No space left on device")
+        return write(path, *args, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+
+
+def test_a_record_that_cannot_be_written_fails_its_case(images, tmp_path, monkeypatch, capsys):
+    refuse_to_write(monkeypatch, "a.nrrd_SYNTHETIC_MRI_ddib.nrrd.json")
+    assert batch(images, tmp_path / "out") == 3
+    reason = table(tmp_path / "out")["a.nrrd"]["reason"]
+    assert "could not be written (No space left on device); free some space" in reason
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_run_that_cannot_keep_its_state_ends_with_one_sentence(
+    images, tmp_path, monkeypatch, capsys
+):
+    refuse_to_write(monkeypatch, "-ddib.json")
+    assert batch(images, tmp_path / "out") == 2
+    assert "(No space left on device); see to space" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".ustomri").touch()
+    assert batch(images, tmp_path / "other") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_summary_that_cannot_be_replaced_ends_the_run_with_one_sentence(
+    images, tmp_path, monkeypatch, capsys
+):
+    def locked(*args):
+        raise PermissionError(13, "Permission denied")  # Windows, while a spreadsheet shows it
+
+    monkeypatch.setattr("USToMRILib.batch.run.write_summary", locked)
+    assert batch(images, tmp_path / "out") == 2
+    assert "close the programs that show it" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_created_is_told_before_the_long_work(
+    images, tmp_path, translated
+):
+    long = f"{'long' * 50}.nrrd"
+    (images / "a.nrrd").rename(images / long)
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "b").touch()
+    assert batch(images, output) == 3
+    rows = table(output)
+    assert "name too long); choose another name" in rows[long]["reason"]
+    assert "b cannot be created (File exists)" in rows["b/a.mha"]["reason"]
+    assert not translated
+
+
+@pytest.mark.parametrize("scheduler", ["127.0.0.1:9", "scheduler.json"])
+def test_unknown_scheduler(images, tmp_path, monkeypatch, capsys, scheduler):
+    from distributed.client import Client
+
+    closed = []
+    # What it does for those waits for a minute.
+    monkeypatch.setattr(Client, "__del__", lambda client: closed.append(client.status))
     monkeypatch.setattr("USToMRILib.batch.cluster._CONNECT_S", 0.5)
-    assert batch(images, tmp_path / "out", "--dask", "127.0.0.1:9") == 2
+    assert batch(images, tmp_path / "out", "--dask", scheduler) == 2
     assert "No Dask scheduler answers" in capsys.readouterr().err
+    gc.collect()
+    assert set(closed) <= {"closed"}

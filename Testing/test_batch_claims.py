@@ -131,3 +131,13 @@ def test_a_worker_taken_for_dead_comes_back(new_worker):
     worker._file.unlink()
     worker._touch()
     assert about(worker)["since"] == worker.since
+
+
+def test_a_torn_worker_file_is_of_a_machine_that_died(new_worker, tmp_path):
+    worker = new_worker()
+    torn = tmp_path / ".ustomri" / "workers" / ("0" * 32)
+    torn.touch()
+    (tmp_path / ".ustomri" / "claims" / "a.0").write_text(f'{{"id": "{torn.name}"}}')
+    assert worker.take("a").deaths == 1
+    new_worker()
+    assert not torn.exists()

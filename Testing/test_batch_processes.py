@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 from batch_images import FAST, add_damaged, add_image
 
+from USToMRILib import InputError
+from USToMRILib.batch import processes
 from USToMRILib.batch.cases import Case, find_cases
 from USToMRILib.batch.job import Job
 from USToMRILib.batch.processes import in_processes
@@ -190,6 +194,71 @@ def test_a_cancelled_cluster_run_ends(images, tmp_path):
     assert report.cancelled
     assert 1 <= [o.status for o in report.outcomes].count("done") < 10
     no_leftovers(output)
+
+
+def test_a_scheduler_that_is_gone_ends_the_run_with_one_sentence(images, tmp_path):
+    client = pytest.importorskip("distributed.client")
+    from USToMRILib.batch.cluster import _Tasks
+
+    class Lost:
+        """A future as the client leaves it when its scheduler dies."""
+
+        def add_done_callback(self, call):
+            call(self)
+
+        def result(self):
+            raise client.FutureCancelledError("key", "scheduler-connection-lost")
+
+    class Client:
+        def submit(self, *work, pure):
+            return Lost()
+
+    tasks = _Tasks(Client(), Job(tmp_path, {"method": "ddib"}))
+    with pytest.raises(InputError, match="Dask scheduler was lost; start it"):
+        list(tasks.work([Case("a", "a")], CancelToken()))
+
+
+def test_the_processes_share_the_memory(images, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    output.mkdir()
+    hired = []
+    monkeypatch.setattr(processes._Crew, "_hired", lambda crew: hired.append(crew._job))
+    monkeypatch.setattr(processes._Crew, "work", lambda *_: iter(()))
+    monkeypatch.setattr(processes._Crew, "end", lambda crew: None)
+    job = Job(output, {"method": "pix2pix3d", "memory_gib": 6.0})
+    run_batch(find_cases(images, output), job, in_processes(4), CancelToken())
+    assert [of.share["memory_gib"] for of in hired] == [1.5] * 4
+    assert {of.digest for of in hired} == {job.digest}  # a resumed run may have more processes
+
+
+def test_a_signal_to_all_processes_does_not_end_one_that_begins(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    with processes._signals_held():
+        process = context.Process(target=signal.getsignal, args=(signal.SIGTERM,))
+        process.start()
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 0
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())  # and those of the run still arrive
+
+
+def test_a_run_whose_processes_cannot_keep_its_state_ends_with_one_sentence(
+    images, tmp_path, monkeypatch
+):
+    output = tmp_path / "out"
+    output.mkdir()
+
+    def break_disk(crew):
+        cases = output / ".ustomri" / "cases"
+        shutil.rmtree(cases, ignore_errors=True)
+        cases.touch()
+        return hired(crew)
+
+    hired = processes._Crew._hired
+    monkeypatch.setattr(processes._Crew, "_hired", break_disk)
+    job = Job(output, {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}, head_mask="none")
+    with pytest.raises(InputError, match="cannot be kept"):
+        run_batch(find_cases(images, output), job, in_processes(2), CancelToken())
 
 
 def test_a_short_day(tmp_path, tiny_models):
