@@ -46,7 +46,7 @@ from USToMRILib.volume import Volume
 
 SHAPE = (128, 160, 192)
 # Of the compared volume: one window, and as many as its size allows.
-MEMORIES_GIB = (DEFAULT_MEMORY_GIB, 0.73)
+MEMORIES_GIB = (DEFAULT_MEMORY_GIB, 0.85)
 GROWTH = [
     (64, 64, 64),
     (128, 128, 128),
