@@ -53,3 +53,14 @@ def test_what_is_no_ellipse_is_refused():
         Ellipse((0, 0), (3, 5), 0)
     with pytest.raises(InputError, match="finite"):
         Ellipse((0, np.nan), (5, 3), 0)
+
+
+def test_the_mean_of_ellipses_knows_that_an_axis_has_no_sign():
+    steep = [Ellipse((10.0, 20.0), (50.0, 40.0), angle) for angle in (1.5, -1.5)]
+    mean = Ellipse.mean(steep)
+    assert abs(mean.angle) == pytest.approx(np.pi / 2)
+    assert mean.centre == (10, 20)
+    assert mean.semi_axes == pytest.approx((50, 40), abs=0.1)
+    one = Ellipse((3.0, 4.0), (45.0, 30.0), -0.7)
+    same = Ellipse.mean([one])
+    assert (*same.centre, *same.semi_axes, same.angle) == pytest.approx((3, 4, 45, 30, -0.7))

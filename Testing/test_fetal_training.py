@@ -24,7 +24,7 @@ from training.train_eps import EpsConfig, EpsTrainer
 from training.train_eps import train as train_eps
 from training.train_head_seg import HeadConfig, HeadTrainer, without_head
 from USToMRILib.ellipse import Ellipse
-from USToMRILib.head import close_grid
+from USToMRILib.head import CLOSE_WIDTHS, close_grid
 from USToMRILib.schedule import Schedule
 
 CPU = torch.device("cpu")
@@ -181,7 +181,7 @@ def test_the_close_view_of_training_is_the_librarys_second_look():
     square = 192.0
     ellipse = Ellipse((95.5 - 4, 95.5 + 6), (60.0, 44.0), 0.4)
     relative = Ellipse((-4 / square, 6 / square), (60 / square, 44 / square), 0.4)
-    grid = close_grid(ellipse)
+    grid = close_grid(ellipse, CLOSE_WIDTHS[1])
     _, target = View.close(relative).show(np.ones((384, 384)), relative)
     found = Ellipse.from_mask(target[0].numpy() > 0.5, grid.GetSpacing())
     index = (np.array(found.centre) / grid.GetSpacing()).tolist()

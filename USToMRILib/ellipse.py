@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,3 +87,14 @@ class Ellipse:
         angle = (angle + np.pi / 2) % np.pi - np.pi / 2
         x, y = shape.GetCentroid(1)
         return cls((float(x), float(y)), (float(long), float(short)), float(angle))
+
+    @classmethod
+    def mean(cls, ellipses: Sequence[Ellipse]) -> Ellipse:
+        """The ellipse with the mean centre and the mean second moments of several."""
+        centre = np.mean([ellipse.centre for ellipse in ellipses], axis=0)
+        moments = np.mean([e.rotation * np.square(e.semi_axes) @ e.rotation.T for e in ellipses], 0)
+        (short, long), axes = np.linalg.eigh(moments)
+        # An axis has no sign: keep the direction that points to the right.
+        angle = (np.arctan2(axes[1, 1], axes[0, 1]) + np.pi / 2) % np.pi - np.pi / 2
+        axes_mm = float(np.sqrt(long)), float(np.sqrt(short))
+        return cls((float(centre[0]), float(centre[1])), axes_mm, float(angle))

@@ -148,7 +148,8 @@ def _largest_window(
     volume: Volume, grid: Grid, bundle: Bundle, memory_gib: float, results: int
 ) -> int:
     """Return how many voxels a window may have in the memory, and in that of the net's device."""
-    window_bytes = bundle.metadata.get("bytes_per_voxel", WINDOW_BYTES)
+    in_float32 = bundle.metadata.get("bytes_per_voxel", WINDOW_BYTES)
+    window_bytes = in_float32 * _precision(bundle.net).itemsize // 4
     voxels = volume.array.size + (math.prod(grid.size) if grid != volume.grid else 0)
     need = MemoryNeed(volume.array.nbytes, voxels, results, window_bytes)
     smallest = smallest_window(_padded_shape(grid.shape, bundle), *_windowing(bundle))

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from training.hc18 import HeadImage
 from USToMRILib.ellipse import Ellipse
-from USToMRILib.head import CLOSE_WIDTH, NET_SIZE, net_grid, to_net
+from USToMRILib.head import CLOSE_WIDTHS, NET_SIZE, net_grid, to_net
 
 # The images are kept this much finer than the network sees them, for the close view.
 FINE = 2
@@ -85,8 +85,8 @@ class View:
 
     @classmethod
     def close(cls, ellipse: Ellipse) -> View:
-        """The head close up and lying, as the library's second look has it."""
-        width = CLOSE_WIDTH * 2 * ellipse.semi_axes[0]
+        """The head close up and lying, as in the middle one of the library's close looks."""
+        width = CLOSE_WIDTHS[1] * 2 * ellipse.semi_axes[0]
         return cls(np.array(ellipse.centre), width, ellipse.rotation)
 
     @classmethod
