@@ -59,8 +59,8 @@ def load_generator(device: str) -> Bundle:
     """The bundle, with its network as ``device`` runs it fastest.
 
     That is bfloat16 where there is hardware for it and the metadata say that the network can
-    (`bfloat16`): several times as fast as float32, and within a grey level of it
-    (`python -m benchmarks.volumes`).
+    (`bfloat16`): several times as fast as float32, and on average a fraction of a grey level from
+    it (`python -m benchmarks.volumes`).
 
     Raises:
         InputError: if the bundle cannot be used.
