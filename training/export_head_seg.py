@@ -172,8 +172,8 @@ def main() -> None:
     sections = {
         "Training": f"{state['step']} steps of batch 8 on one CPU core; a moving average of the "
         "weights. Half of the views show the whole image and half the head close up, as the "
-        "library looks at it twice; they are "
-        "turned, sheared, moved, mirrored, darkened to one side and cut out on black. One in five "
+        "library looks at it; they are turned, sheared, moved, mirrored, darkened to one side and "
+        "cut out on black. One in five "
         "shows no head. Rare sizes of heads are shown more often.",
         "Limits": LIMITS,
         "Known failures": FAILURES,
