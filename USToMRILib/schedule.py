@@ -15,7 +15,7 @@ CLEAN = -1
 
 # Outside this range of lambda hardly anything is decided: one step at each end covers it. Of the
 # ranges in benchmarks/bridge.md, wider ones are further from the published algorithm's pictures.
-LOG_SNR_RANGE = (-1.75, 4.0)
+LOG_SNR_RANGE = (-3.0, 4.5)
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,12 @@ SEARCHED = {
 # Of lambda, between which the levels of the second order solvers are spread.
 RANGES = (
     (-4.0, 3.0),
-    (-2.6, 4.0),
-    (-2.0, 4.0),
-    (-1.75, 3.5),
+    (-3.0, 4.0),
+    (-3.0, 4.5),
+    (-3.0, 5.0),
+    (-2.6, 4.5),
+    (-3.5, 4.5),
     (-1.75, 4.0),
-    (-1.75, 4.5),
-    (-1.5, 4.0),
 )
 
 # Published steps whose pull is taken at once; the last is more than any step stands for.
