@@ -231,7 +231,7 @@ def test_median_filter_and_even_gain_are_on_and_can_be_left_out(
     section.ui.translateButton.click()
     wait_until(lambda: len(asked) == 2)
     assert [options.get("median_kernel") for options in asked] == [None, 1]
-    assert [options["even_gain"] for options in asked] == [True, False]
+    assert [options["gain"] for options in asked] == ["even", "recorded"]
     section.ui.methodSelector.currentIndex = 1
     assert not section.ui.medianCheckBox.enabled
     assert section.ui.evenGainCheckBox.enabled

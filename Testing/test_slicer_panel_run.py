@@ -193,7 +193,7 @@ def test_real_command_line(
     section.ui.deviceSelector.currentIndex = 1
     section.ui.stepsSpinBox.value = 4
     section.ui.translateButton.click()
-    wait_until(lambda: section.ui.translateButton.enabled)
+    wait_until(outputs)
     (output,) = outputs()
     expected = translate(VolumeNodes.volumeFromNode(node), steps=4, device="cpu")
     # The file between the two processes keeps the spacing to its last digit but one.

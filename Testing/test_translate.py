@@ -12,6 +12,7 @@ from conftest import HEAD
 from USToMRILib import Cancelled, CancelToken, Grid, InputError, Volume, translate
 from USToMRILib.ellipse import Ellipse
 from USToMRILib.fetal_bridge import BridgeSettings, load_pair, translate_frames
+from USToMRILib.gain import GAINS
 from USToMRILib.head import Head, find_head
 from USToMRILib.progress import Progress
 from USToMRILib.provenance import voxels_sha256
@@ -147,10 +148,10 @@ def test_a_dark_head_is_raised_unless_it_is_to_stay_as_recorded(tiny_models, hea
     skull = (head.radius(x, y) > 0.9) & (head.radius(x, y) <= 1)
     dark = head_slice.with_array(np.where(skull, 10_000, head_slice.array))
     options = {"steps": 2, "device": "cpu", "head": head}
-    made = {even: translate(dark, even_gain=even, **options) for even in (True, False)}
-    assert (made[True].volume.array != made[False].volume.array).any()
-    for even, result in made.items():
-        assert result.provenance["parameters"]["even_gain"] is even
+    made = {gain: translate(dark, gain=gain, **options) for gain in GAINS}
+    assert (made["even"].volume.array != made["recorded"].volume.array).any()
+    for gain, result in made.items():
+        assert result.provenance["parameters"]["gain"] == gain
         assert any("is a guess" in warning for warning in result.warnings)
     assert not any("is a guess" in w for w in translate(head_slice, **options).warnings)
 
@@ -166,7 +167,7 @@ def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_pat
     assert record["parameters"]["seed"] == 5
     assert record["parameters"]["lr"] == 3.0
     assert record["parameters"]["median_kernel"] == 5
-    assert record["parameters"]["even_gain"] is True
+    assert record["parameters"]["gain"] == "even"
     assert set(record["bundles"]) == {"fetal_us_eps", "fetal_mri_eps", "fetal_head_seg"}
     assert record["device"] == "cpu"
     assert record["peak_memory_mib"] is None or 50 < record["peak_memory_mib"] < 50_000
@@ -267,6 +268,7 @@ def test_unusable_voxels_are_refused(array, message):
         ({"solver": "magic"}, r"choose from dpm\+\+2m"),
         ({"similarity": "magic"}, "choose from pearson"),
         ({"median_kernel": 4}, "give an odd width"),
+        ({"gain": "loud"}, "choose from even, recorded"),
     ],
 )
 def test_unusable_arguments_are_refused(tiny_models, head_slice, arguments, message):

@@ -13,6 +13,7 @@ from typing import Any, Callable
 from .device import DEVICES
 from .fetal_bridge import DEFAULT_SOLVER, STEPS
 from .fetal_volume import AXES
+from .gain import EVEN, GAINS
 from .imposed import MEDIAN_KERNEL
 from .pix2pix3d import DEFAULT_MEMORY_GIB
 from .progress import CancelToken, ProgressEvent
@@ -65,10 +66,10 @@ def add_method(command: argparse.ArgumentParser) -> None:
         help="of ddic's median filter; default: %(default)d, as published; 1: none, fewer dots",
     )
     command.add_argument(
-        "--recorded-gain",
-        dest="even_gain",
-        action="store_false",
-        help="ddic and ddib: leave dark parts of the head as dark as they are, as published",
+        "--gain",
+        default=EVEN,
+        help=f"of what ddic and ddib see: {', '.join(GAINS)} (as published); default: {EVEN}, "
+        "which raises dark parts of the head",
     )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
@@ -95,7 +96,7 @@ def method_arguments(options: argparse.Namespace) -> dict[str, Any]:
         "solver",
         "similarity",
         "median_kernel",
-        "even_gain",
+        "gain",
         "seed",
         "axis",
         "memory_gib",

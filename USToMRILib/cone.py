@@ -46,12 +46,23 @@ def _largest(mask: np.ndarray) -> np.ndarray:
 
 def _hulls(mask: np.ndarray) -> np.ndarray:
     """Return the convex hull of every slice [j, i] of a mask [k, j, i]."""
-    from skimage.morphology import convex_hull_image
-
-    # A line has no hull, and a full slice needs none.
-    has = mask.any(axis=1).sum(axis=1) > 1
-    has &= (mask.any(axis=2).sum(axis=1) > 1) & ~mask.all(axis=(1, 2))
     hulls = mask.copy()
-    for k in np.flatnonzero(has):
-        hulls[k] |= convex_hull_image(mask[k], offset_coordinates=False)
+    for k in np.flatnonzero(mask.any(axis=(1, 2)) & ~mask.all(axis=(1, 2))):
+        hulls[k] |= _hull(mask[k])
     return hulls
+
+
+def _hull(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels [j, i] in the convex hull of those of a mask; none of a line's."""
+    from scipy.ndimage import binary_erosion
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        hull = ConvexHull(np.argwhere(mask & ~binary_erosion(mask)))
+    except QhullError:  # a line, or fewer than three pixels
+        return np.zeros_like(mask)
+    j, i = np.ogrid[: mask.shape[0], : mask.shape[1]]
+    inside = np.ones_like(mask)
+    for along_j, along_i, offset in hull.equations:
+        inside &= along_j * j + along_i * i + offset <= 1e-6
+    return inside

@@ -13,7 +13,7 @@ from .ellipse import Ellipse
 from .errors import InputError
 from .fetal_bridge import BridgeSettings, load_pair, residual_frames, translate_frames
 from .frame import HeadFrame, normalise_head
-from .gain import DARK_WARNING, even_gain, is_dark
+from .gain import DARK_WARNING, EVEN, even_gain, is_dark
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, find_head
 from .progress import Progress
@@ -151,7 +151,7 @@ def load_method(settings: Union[BridgeSettings, OnePass], device: str) -> FrameM
         lambda x0, progress, sigma: translate_frames(x0, pair, settings, progress, sigma),
         pair.bundles,
         pair.cautions,
-        even_gain if settings.even_gain else FrameMethod.prepare,
+        even_gain if settings.gain == EVEN else FrameMethod.prepare,
         lambda x0, y, progress: residual_frames(x0, y, pair, settings, progress),
     )
 

@@ -10,6 +10,7 @@ from . import bridge
 from .bundle import Bundle, load_bundle
 from .errors import InputError
 from .frame import check_fits_frame
+from .gain import EVEN, check_gain
 from .imposed import MEDIAN_KERNEL, Imposed
 from .progress import Progress
 from .schedule import Schedule
@@ -65,8 +66,7 @@ class BridgeSettings:
         solver: a key of :data:`USToMRILib.solvers.SOLVERS`.
         similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
         median_kernel: odd width in pixels of the median filter of "ddic"; 1 for none.
-        even_gain: whether dark parts of the head are raised before they are translated
-            (:func:`USToMRILib.gain.even_gain`).
+        gain: of the frames that are translated, one of :data:`USToMRILib.gain.GAINS`.
     """
 
     method: str
@@ -74,17 +74,18 @@ class BridgeSettings:
     solver: str = DEFAULT_SOLVER
     similarity: str = PEARSON
     median_kernel: int = MEDIAN_KERNEL
-    even_gain: bool = True
+    gain: str = EVEN
 
     def check(self, schedule: Schedule) -> None:
         """Raise InputError for what cannot be run."""
         levels_of(self.solver, schedule, self.steps_each_way)
         _ = self.imposed
+        check_gain(self.gain)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Everything that changes a voxel, for the provenance."""
-        return {**self.crossing, "even_gain": self.even_gain}
+        return {**self.crossing, "gain": self.gain}
 
     @property
     def crossing(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .errors import InputError
 from .frame import BACKGROUND, FRAME_PIXEL_MM
 
 # Chosen on heads of the validation part of HC18, by how much of the head the pseudo-MRI fills
@@ -21,6 +22,9 @@ _SIGMA_MM = 17.5
 # The skull is left out of the mean: it is bright where the brain behind it is dark.
 _SKULL_MM = 4.4
 
+# What "ddic" and "ddib" see: heads with even gain, or as recorded, as published.
+EVEN, RECORDED = GAINS = ("even", "recorded")
+
 # A head of which more than this is raised by more than a factor of two is dark.
 _MUCH, _LARGE_PART = 2.0, 0.25
 
@@ -28,6 +32,12 @@ DARK_WARNING = (
     "A large part of the head is dark in the ultrasound: what the pseudo-MRI shows there is a "
     "guess."
 )
+
+
+def check_gain(gain: str) -> None:
+    """Raise InputError for a gain that is not one of :data:`GAINS`."""
+    if gain not in GAINS:
+        raise InputError(f"The gain {gain!r} is unknown; choose from {', '.join(GAINS)}.")
 
 
 def even_gain(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:

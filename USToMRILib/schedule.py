@@ -14,7 +14,7 @@ from .errors import InputError
 CLEAN = -1
 
 # Outside this range of lambda hardly anything is decided: one step at each end covers it. Of the
-# ranges in benchmarks/bridge.md, wider ones are further from the published algorithm's pictures.
+# ranges in benchmarks/bridge.md, this one comes nearest to the published algorithm's pictures.
 LOG_SNR_RANGE = (-3.0, 4.5)
 
 

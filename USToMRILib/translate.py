@@ -17,6 +17,7 @@ from .fetal import HeadHint, OnePass, translate_slice
 from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
 from .fetal_volume import check_axis, translate_stack
 from .files import atomic
+from .gain import EVEN
 from .imposed import MEDIAN_KERNEL
 from .peak_memory import peak_memory_mib
 from .pix2pix3d import BUNDLE as PIX2PIX3D
@@ -126,7 +127,7 @@ def translate(
     solver: str = DEFAULT_SOLVER,
     similarity: str = PEARSON,
     median_kernel: int = MEDIAN_KERNEL,
-    even_gain: bool = True,
+    gain: str = EVEN,
     seed: int = 0,
     head: HeadHint = None,
     axis: str = "auto",
@@ -150,8 +151,8 @@ def translate(
         similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
         median_kernel: odd width in pixels of the median filter of "ddic", 5 as published; 1 for
             none, which leaves fewer dots where the ultrasound is dark.
-        even_gain: whether "ddic" and "ddib" raise dark parts of the head first
-            (:func:`USToMRILib.gain.even_gain`), which the papers do not.
+        gain: of what "ddic" and "ddib" see: "even" raises dark parts of the head
+            (:func:`USToMRILib.gain.even_gain`), "recorded" does not, as published.
         seed: of the random numbers; today's methods draw none.
         head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
             but the head in it, or None to look for it. Not used by "pix2pix3d".
@@ -175,7 +176,7 @@ def translate(
     settings = (
         OnePass()
         if method == CYCLEGAN
-        else BridgeSettings(method, steps, solver, similarity, median_kernel, even_gain)
+        else BridgeSettings(method, steps, solver, similarity, median_kernel, gain)
     )
     tracker = Progress(progress, cancel)
 

@@ -152,7 +152,7 @@ class TranslateSection(VTKObservationMixin):
             solver=chosen.solver.value,
             similarity=chosen.similarity.value,
             **({} if chosen.medianFilter else {"median_kernel": 1}),
-            even_gain=chosen.evenGain,
+            gain="even" if chosen.evenGain else "recorded",
             axis=chosen.axis.value,
             residual=chosen.residual and chosen.method in (Method.DDIC, Method.DDIB),
             seed=chosen.seed,

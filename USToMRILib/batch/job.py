@@ -109,7 +109,7 @@ class Job:
         check_axis(self.arguments.get("axis", AXES[0]))
         chosen = choose_device(device)
         if self.method in BRIDGES:
-            names = ("method", "steps", "solver", "similarity", "median_kernel", "even_gain")
+            names = ("method", "steps", "solver", "similarity", "median_kernel", "gain")
             settings = BridgeSettings(*(self.arguments[name] for name in names))
             settings.check(load_pair(chosen).schedule)
         else:
