@@ -140,6 +140,8 @@ def test_slicers_own_installer_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_the_console_asks_too(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A script that translates without the panel gets what it needs, or a clear error."""
+    slicer_host.require_panel()  # whose Qt the logic imports
+    slicer_host.start(panel=True)
     from USToMRIModule.USToMRILogic import USToMRILogic
 
     without_torch(monkeypatch)
