@@ -9,7 +9,7 @@ processes make them on two cores ahead of the measurement.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -125,11 +125,13 @@ def parts_searched(heads: Heads, pair: EpsPair, published: Candidate) -> Iterato
         yield {"at_once": at_once, "seconds": done.seconds, **compared}
 
 
-def gains_compared(data: Path, count: int, pair: EpsPair) -> dict[str, list[float]]:
+def gains_compared(
+    data: Path, chosen: int | Sequence[int], pair: EpsPair
+) -> dict[str, list[float]]:
     """How much of every head the default mode fills, from the smallest part on."""
     found = {}
     for name, even in (("as recorded", False), ("even", True)):
-        heads = read_heads(data, count, even)
+        heads = read_heads(data, chosen, even)
         done = cross(heads.images, pair, BridgeSettings("ddic"))
         found[name] = sorted(filled(done.pictures, heads.masks))
     return found
@@ -145,6 +147,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     add_data_option(parser)
     parser.add_argument("--heads", type=int, default=30, help="of HC18's validation part")
+    parser.add_argument(
+        "--places", type=int, nargs="+", help="of the heads in the part's table, instead"
+    )
     parser.add_argument(
         "--steps-reference",
         type=int,
@@ -165,7 +170,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(""))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pair, heads = load_pair(options.device), read_heads(options.data, options.heads)
+    chosen = options.places or options.heads
+    pair, heads = load_pair(options.device), read_heads(options.data, chosen)
     settings = BridgeSettings("ddic", options.steps_reference, PUBLISHED)
     part, parts = options.only_published or (0, 1)
     published = published_pictures(
@@ -182,7 +188,7 @@ def main() -> None:
         "candidates": [quality(done, published, heads) for done in (published, *searched)],
         "ranges": list(ranges_searched(heads, pair, published)),
         "pulls": list(parts_searched(heads, pair, published)),
-        "gains": gains_compared(options.data, options.heads, pair),
+        "gains": gains_compared(options.data, chosen, pair),
         "reference": reference_time(heads.images[:1], pair, options.steps_timed, busy_seconds),
         "parts": cost_of_parts(heads.images, pair, busy_seconds),
         "memory_mib": peak_memory(options.device),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,17 +80,21 @@ def _cnr(image: np.ndarray, boxes: np.ndarray) -> float:
     return contrast_to_noise(image, *boxes).cnr
 
 
-def read_heads(data: Path, count: int, even: bool = True) -> Heads:
-    """``count`` heads of HC18's validation part, spread over its table, by annotated ellipse.
+def read_heads(data: Path, chosen: int | Sequence[int], even: bool = True) -> Heads:
+    """Heads of HC18's validation part, by annotated ellipse.
 
     Args:
         data: folder of the data.
-        count: of heads.
+        chosen: places in the part's table, or how many heads, spread over it.
         even: whether their gain is evened, as the library does by default.
     """
     found = list(read_hc18(data / "hc18", "validation"))
     images, masks, boxes = [], [], []
-    for place in np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int):
+    if isinstance(chosen, int):
+        chosen = (
+            np.linspace(0, len(found) - 1, min(chosen, len(found))).round().astype(int).tolist()
+        )
+    for place in chosen:
         head = found[place]
         frame = HeadFrame(head.ellipse, head.mask.shape, (head.pixel_size_mm,) * 2)
         seen = normalise_head(frame.to_frame(head.pixels), frame.mask)
