@@ -104,6 +104,10 @@ def read_heads(data: Path, chosen: int | Sequence[int], even: bool = True) -> He
     return Heads(torch.from_numpy(np.stack(images))[:, None], np.stack(masks), np.stack(boxes))
 
 
+def _spread(count: int, total: int) -> list[int]:
+    return np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist()
+
+
 def _boxes(long: float, short: float) -> np.ndarray:
     """Over the midline, and in the hemisphere below it, for semi-axes in pixels."""
     along, across = (np.indices((FRAME_SIZE, FRAME_SIZE)) - (FRAME_SIZE - 1) / 2)[::-1]
