@@ -90,11 +90,7 @@ def read_heads(data: Path, chosen: int | Sequence[int], even: bool = True) -> He
     """
     found = list(read_hc18(data / "hc18", "validation"))
     images, masks, boxes = [], [], []
-    if isinstance(chosen, int):
-        chosen = (
-            np.linspace(0, len(found) - 1, min(chosen, len(found))).round().astype(int).tolist()
-        )
-    for place in chosen:
+    for place in _spread(chosen, len(found)) if isinstance(chosen, int) else chosen:
         head = found[place]
         frame = HeadFrame(head.ellipse, head.mask.shape, (head.pixel_size_mm,) * 2)
         seen = normalise_head(frame.to_frame(head.pixels), frame.mask)
