@@ -27,7 +27,8 @@ def test_a_cpu_computes_in_bfloat16_where_it_has_a_matrix_unit(monkeypatch, amx)
 
 @pytest.mark.parametrize("new", [True, False])
 def test_a_gpu_has_a_matrix_unit_unless_it_is_old(monkeypatch, new):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: new)
+    capability = (8, 0) if new else (7, 5)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert has_matrix_unit(torch.device("cuda")) is new
     assert not has_matrix_unit(torch.device("mps"))
     assert convolution_layout(torch.device("cuda"), 3) == torch.channels_last_3d

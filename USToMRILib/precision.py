@@ -16,7 +16,7 @@ def has_matrix_unit(device: torch.device) -> bool:
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere was the first
     if device.type != "cpu":
         return False
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
