@@ -156,7 +156,13 @@ def test_goes_on_after_the_browser_was_closed(page: Page, study: Path) -> None:
     page.open(study)
     page.begin("Ada")
     page.type("1", "1", "1", "\n", "3")
-    page.open(study)
+
+    def sessions() -> list[Any]:
+        # A busy browser hands what was stored to the next page a moment later.
+        page.open(study)
+        return page.driver.find_elements("css selector", "#sessions button")
+
+    wait_for(sessions)
     button = page.find("#sessions button")
     assert button.text == "Ada, pair 2"
     button.click()
@@ -170,7 +176,7 @@ def test_goes_on_after_the_browser_was_closed(page: Page, study: Path) -> None:
 def test_saved_file_is_loaded_elsewhere(page: Page, study: Path, blinded: Path) -> None:
     """A file carries the answers to another browser; the file of another study is refused."""
     page.open(study)
-    page.begin("Ada")
+    page.begin("Bea")
     page.type("2", "1")
     page.find("#save").click()
     saved = page.downloaded(".json")
