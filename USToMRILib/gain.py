@@ -23,7 +23,8 @@ _SIGMA_MM = 17.5
 _SKULL_MM = 4.4
 
 # What "ddic" and "ddib" see: heads with even gain, or as recorded, as published.
-EVEN, RECORDED = GAINS = ("even", "recorded")
+EVEN = "even"
+GAINS = (EVEN, "recorded")
 
 # A head of which more than this is raised by more than a factor of two is dark.
 _MUCH, _LARGE_PART = 2.0, 0.25

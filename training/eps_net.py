@@ -26,8 +26,7 @@ BLOCK = 2
 AVERAGES = (4, 8, 16, 32)
 
 # A head is nearly its own mirror image across the midline, which lies along the middle row: the
-# image goes in also upside down, so that each half sees what the other shows. Where noise hides
-# single pixels, that is as good as half the noise.
+# image goes in also upside down, so that each half sees what the other shows.
 VIEWS = 2
 
 # Weight in the multi-scale loss of images this many times as coarse.
