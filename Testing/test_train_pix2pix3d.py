@@ -85,9 +85,13 @@ def test_resumed_run_equals_an_uninterrupted_one(pairs: list[Pair], tmp_path: Pa
     assert again == log
 
 
-def test_other_settings_are_refused_but_another_length_is_not(pairs: list[Pair]) -> None:
+def test_other_settings_are_refused_but_other_lengths_and_patches_are_not(
+    pairs: list[Pair],
+) -> None:
     state = trainer_of(pairs).state()
-    trainer_of(pairs, replace(CONFIG, steps=9)).load(state)
+    thicker = trainer_of(pairs, replace(CONFIG, steps=9, batch=1, patch=(12, 32, 32)))
+    thicker.load(state)
+    assert thicker.train_step()["total"] > 0
     with pytest.raises(ValueError, match="other settings"):
         trainer_of(pairs, replace(CONFIG, learning_rate=1.0)).load(state)
 
@@ -256,7 +260,8 @@ def test_command_trains_goes_on_and_refuses_to_overwrite(
     run("--steps", "2")
     with pytest.raises(SystemExit):
         run("--steps", "2")  # would overwrite
-    run("--steps", "3", "--resume")
-    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+    run("--steps", "3", "--resume", "--depth", "10")
+    state = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert (state["step"], state["config"]["patch"][0]) == (3, 10)
     records = json.loads((tmp_path / "run.json").read_text())
     assert [record["from_step"] for record in records] == [0, 2]

@@ -35,6 +35,12 @@ from training.runlog import RunLog, progress_bar
 from training.splits import read_split
 from training.structural_loss import structural_loss
 
+# BrainVoxGen's, D, H, W; validation has it throughout, so that its figures can be compared.
+PATCH = (8, 128, 128)
+
+# What a run may change on its way; everything else decides the networks or what they learn.
+CHANGEABLE = ("steps", "batch", "patch")
+
 
 @dataclass(frozen=True)
 class Pix2PixConfig:
@@ -42,7 +48,7 @@ class Pix2PixConfig:
 
     steps: int
     batch: int = 2
-    patch: tuple[int, int, int] = (8, 128, 128)
+    patch: tuple[int, int, int] = PATCH
     width: int = 32
     discriminator_width: int = 24
     l1_weight: float = 100.0
@@ -191,12 +197,13 @@ class Pix2PixTrainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`; only the number of steps may differ from that run's.
+        """Go on from :meth:`state`; only what is `CHANGEABLE` may differ from that run's.
 
         Raises:
             ValueError: if it is of a run with another configuration.
         """
-        if {**state["config"], "steps": self.config.steps} != _plain(self.config):
+        wanted = _plain(self.config)
+        if {**state["config"], **{name: wanted[name] for name in CHANGEABLE}} != wanted:
             raise ValueError(
                 "The checkpoint was made with other settings; use another --work folder."
             )
@@ -248,6 +255,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/pix2pix3d"), help="run's folder")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--depth", type=int, default=PATCH[0], help="slices of a patch")
     parser.add_argument("--width", type=int, default=Pix2PixConfig.width, help="of the generator")
     parser.add_argument("--structure-weight", type=float, default=Pix2PixConfig.structure_weight)
     parser.add_argument("--pairs-per-head", type=int, default=10)
@@ -285,6 +293,7 @@ def main() -> None:
     config = Pix2PixConfig(
         options.steps,
         options.batch,
+        (options.depth, *PATCH[1:]),
         width=options.width,
         structure_weight=options.structure_weight,
         pairs_per_head=options.pairs_per_head,
@@ -296,7 +305,7 @@ def main() -> None:
     ranks, device = start_ranks()
     with ranks.first_alone():
         pairs, held_out = (_pairs_of(part, options, config) for part in ("train", "validation"))
-    validation = PatchSampler(held_out, config.patch).fixed(3)
+    validation = PatchSampler(held_out, PATCH).fixed(3)
     trainer = Pix2PixTrainer(config, pairs, device, ranks)
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists() != options.resume:
