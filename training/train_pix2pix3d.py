@@ -39,7 +39,7 @@ from training.structural_loss import structural_loss
 PATCH = (8, 128, 128)
 
 # What a run may change on its way; everything else decides the networks or what they learn.
-CHANGEABLE = ("steps", "batch", "patch")
+CHANGEABLE = ("steps", "batch", "patch", "structure_weight")
 
 
 @dataclass(frozen=True)
