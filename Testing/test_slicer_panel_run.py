@@ -256,4 +256,4 @@ def test_head_button_draws_a_curve_that_is_used_once_it_was_moved(section: Any) 
     assert outputs()[-1].GetAttribute("USToMRI.head-mask") is None
     curve.SetNthControlPointPosition(0, np.array(curve.GetNthControlPointPosition(0)) * 1.01)
     press_translate(section)
-    assert outputs()[-1].GetAttribute("USToMRI.head-mask").endswith("head.mha")
+    assert outputs()[-1].GetAttribute("USToMRI.head-mask").endswith("head.mhd")

@@ -16,13 +16,19 @@ import slicer  # noqa: E402
 from slicer_host.waiting import own_time, wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
-from USToMRILib import Volume  # noqa: E402
+from USToMRILib import Grid, Volume  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 import qt  # noqa: E402
-from USToMRIModule import OutputNodes, VolumeReading, WorkerClient  # noqa: E402
+from USToMRIModule import (  # noqa: E402
+    OutputNodes,
+    VolumeReading,
+    VolumeWriting,
+    WorkerClient,
+    WorkerJobs,
+)
 from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
 
 FAKE = str(Path(slicer_host.__file__).with_name("fake_worker.py"))
@@ -94,9 +100,10 @@ def alive(job: Any) -> bool:
     return 1 in job._worker._commands
 
 
-def test_images_are_read_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_written_and_read_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every voxel of pseudo-MRI and residual map is in its place, however small the pieces."""
-    monkeypatch.setattr(VolumeReading, "_VOXELS", 70)  # two slices and a bit
+    for files in (VolumeReading, VolumeWriting):
+        monkeypatch.setattr(files, "_VOXELS", 70)  # two slices and a bit
     array = np.random.default_rng(1).random((7, 5, 6)).astype(np.float32)
     node = volumes.add_volume("US", array)
     output, error = run(fake("good"), node, residual=True)
@@ -107,14 +114,32 @@ def test_images_are_read_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None
     np.testing.assert_array_equal(volumes.ijk_to_ras(residual), volumes.ijk_to_ras(node))
 
 
-def test_cancel_while_images_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
+def test_written_volumes_are_read_again_to_the_last_bit(tmp_path: Path, dtype: str) -> None:
+    """Of every type that Slicer's volumes have, and where the axes are turned."""
+    third = np.sqrt(1 / 3)
+    turned = np.linalg.qr([[third, 0.2, 0.9], [third, 0.7, 0.1], [third, 0.3, -0.4]])[0]
+    grid = Grid((6, 5, 7), (0.1, 1 / 3, 2.7), (-1 / 7, 1e3 / 9, 1e-9), tuple(turned.ravel()))
+    whole = np.random.default_rng(1).uniform(0, 100, (9, 8, 7)).astype(dtype)
+    volume = Volume(whole[1:8, 2:7, :6], grid)  # a region: a view with gaps
+    for _turn in VolumeWriting.writeVolume(tmp_path / "input.mhd", volume):
+        pass
+    again = Volume.read(tmp_path / "input.mhd")
+    assert again.grid == grid
+    assert again.array.dtype == volume.array.dtype
+    np.testing.assert_array_equal(again.array, volume.array)
+
+
+@pytest.mark.parametrize("moment", ["written", "read"])
+def test_cancel_while_images_are_exchanged(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing comes after it, and the files are gone."""
-    monkeypatch.setattr(VolumeReading, "_VOXELS", 1)
+    files = {"written": VolumeWriting, "read": VolumeReading}[moment]
+    monkeypatch.setattr(files, "_VOXELS", 1)
     node = volumes.add_volume("US", np.ones((50, 5, 6), np.float32))
     reports: list[Any] = []
     before = slicer.mrmlScene.GetNumberOfNodes()
     job = fake("good").startTranslation(node, onFinished=lambda *report: reports.append(report))
-    wait_until(lambda: job._reading)
+    wait_until(lambda: job._exchange.running and bool(job._number) == (moment == "read"))
     folder = job._folder
     job.cancel()
     for _ in range(100):
@@ -122,6 +147,42 @@ def test_cancel_while_images_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reports == []
     assert not folder.exists()
     assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_a_full_disk_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence is the system's; the panel goes on."""
+
+    def full(path: Path, volume: Volume) -> Any:
+        yield
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(WorkerJobs, "writeVolume", full)
+    output, error = run(fake("good"), add_ultrasound())
+    assert output is None
+    assert "could not be handed" in str(error)
+    assert "No space left" in str(error)
+
+
+def test_volumes_may_go_before_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image that was there at the press is translated; then the loss is told."""
+    monkeypatch.setattr(VolumeWriting, "_VOXELS", 1)
+    node = volumes.add_volume("US", np.full((50, 5, 6), 3, np.float32))
+    taken: list[Any] = []
+    write = WorkerJobs.writeVolume
+
+    def watched(path: Path, volume: Volume) -> Any:
+        yield from write(path, volume)
+        taken.append(Volume.read(path).array)
+
+    monkeypatch.setattr(WorkerJobs, "writeVolume", watched)
+    reports: list[Any] = []
+    fake("good").startTranslation(node, onFinished=lambda *report: reports.append(report))
+    slicer.app.processEvents()
+    slicer.mrmlScene.RemoveNode(node)
+    del node
+    wait_until(lambda: reports)
+    assert (taken[0] == 3).all()
+    assert "removed" in str(reports[0][1])
 
 
 def test_the_event_loop_never_waits_for_a_volume() -> None:

@@ -154,6 +154,19 @@ class RegionTest(SceneCase):
         expected = slicer.util.arrayFromVolume(node)[1:3, 2:5, 3:5] / 2
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(output), expected)
 
+    def test_a_region_may_begin_at_the_first_voxel(self) -> None:
+        """It is a part there too."""
+        node = add_ultrasound(4, 5, 6)
+        roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+        roi.SetCenterWorld(*volumes.world_position(node, (0, 0, 0)))
+        roi.SetSize(2.1, 2.1, 3.0)
+        output = USToMRILogic(halved).translate(node, region=roi)
+        made = slicer.util.arrayFromVolume(output)
+        expected = slicer.util.arrayFromVolume(node)[tuple(slice(0, n) for n in made.shape)] / 2
+        np.testing.assert_array_equal(made, expected)
+        self.assertLess(made.size, node.GetImageData().GetNumberOfPoints())
+        np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
+
     def test_a_region_beside_the_image_is_refused(self) -> None:
         """In one sentence, and nothing is added."""
         node = add_ultrasound(4, 5, 6)
@@ -190,6 +203,21 @@ class SequenceTest(SceneCase):
         self.assertIs(sequence.browser, browser)
         self.assertEqual(sequence.node.GetNthIndexValue(2), "80")
         self.assertEqual(sequence.node.GetIndexUnit(), "ms")
+
+    def test_time_points_that_go_meanwhile_are_an_error(self) -> None:
+        """No result is shown at a time that is not its own."""
+        _, node = add_sequence()
+        sequence: Any = sequenceOf(node)
+
+        def losing(volume: Volume, **options: Any) -> Result:
+            if sequence.node.GetNumberOfDataNodes() == 3:
+                sequence.node.RemoveDataNodeAtValue("40")
+            return halved(volume, **options)
+
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaisesRegex(ValueError, "removed"):
+            USToMRILogic(losing).translate(node, allFrames=True)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
 
     def test_all_time_points_are_translated_again(self) -> None:
         """Into the same output: its time points are overwritten, and no sequence is added."""

@@ -9,20 +9,36 @@ from slicer.i18n import tr as _
 
 from .OutputNodes import Place
 from .RegionVoxels import Region, voxelsOf
-from .VolumeNodes import volumeFromNode
+from .VolumeNodes import HeldImage
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
 
 
+Box = tuple[slice, slice, slice]
+
+
 class Frame(NamedTuple):
     """One image to translate.
 
+    image - of the whole volume
+    box - the voxels (k, j, i) of it that are wanted; None: all
     head - a mask on the same grid, an ellipse, "none", or None to look for the head
     """
 
-    volume: Volume
+    image: HeldImage
+    box: Optional[Box] = None
     head: Any = None
+
+    def volume(self) -> Volume:
+        """Return what is wanted of the image; its voxels are the image's own, not copied."""
+        whole = self.image.volume()
+        return _cropped(whole, self.box) if self.box else whole
+
+    def copy(self) -> Volume:
+        """Return the same with voxels of its own, which may be changed."""
+        volume = self.volume()
+        return volume.with_array(volume.array.copy())
 
 
 def prepare(
@@ -32,36 +48,38 @@ def prepare(
     pixelSize: float = 0.0,
     frameNodes: Optional[list[Any]] = None,
 ) -> tuple[list[Frame], Place]:
-    """Return a copy of what is to be translated, and where its result will lie.
+    """Take hold of what is to be translated, and tell where its result will lie.
 
     Of a region it is the smallest box of whole voxels that holds the region.
 
     :param head: a closed curve, ROI or :class:`Region` around the head, or what the library takes.
-    :param pixelSize: see :func:`~.VolumeNodes.volumeFromNode`.
+    :param pixelSize: see :meth:`~.VolumeNodes.HeldImage.of`.
     :param frameNodes: the volumes to translate where they are not the input itself but the time
         points that it shows one of, on the same grid.
     :raises USToMRILib.InputError: one sentence that says what to change.
     """
-    volumes = [volumeFromNode(node, pixelSize) for node in frameNodes or [inputNode]]
+    images = [HeldImage.of(node, pixelSize) for node in frameNodes or [inputNode]]
     if isinstance(head, Region) or hasattr(head, "IsA"):
-        head = _headMask(head, inputNode, volumes[0])
-    if region is None:
-        return [Frame(volume, head) for volume in volumes], Place(inputNode)
-    box = _tightBox(region, inputNode)
-    if hasattr(head, "grid"):
-        head = _cropped(head, box)
-    place = Place(inputNode, (box[2].start, box[1].start, box[0].start))
-    return [Frame(_cropped(volume, box), head) for volume in volumes], place
+        head = _headMask(head, inputNode, images[0])
+    box, start = None, None
+    if region is not None:
+        box = _tightBox(region, inputNode)
+        start = (box[2].start, box[1].start, box[0].start)
+        if hasattr(head, "grid"):
+            head = _cropped(head, box)
+    return [Frame(image, box, head) for image in images], Place(inputNode, start)
 
 
-def _headMask(head: Any, inputNode: Any, volume: Volume) -> Volume:
+def _headMask(head: Any, inputNode: Any, image: HeldImage) -> Volume:
+    from USToMRILib import Volume
+
     voxels = voxelsOf(head, inputNode)
-    mask = np.zeros(volume.array.shape, np.uint8)
+    mask = np.zeros(image.grid.shape, np.uint8)
     mask[voxels.block] = voxels.inside
-    return volume.with_array(mask)
+    return Volume(mask, image.grid)
 
 
-def _tightBox(region: Region, inputNode: Any) -> tuple[slice, slice, slice]:
+def _tightBox(region: Region, inputNode: Any) -> Box:
     from USToMRILib import InputError
 
     voxels = voxelsOf(region, inputNode)
@@ -76,10 +94,10 @@ def _tightBox(region: Region, inputNode: Any) -> tuple[slice, slice, slice]:
     return k, j, i
 
 
-def _cropped(volume: Volume, box: tuple[slice, slice, slice]) -> Volume:
+def _cropped(volume: Volume, box: Box) -> Volume:
     from USToMRILib import Grid, Volume
 
-    array = np.ascontiguousarray(volume.array[box])
+    array = volume.array[box]
     origin = volume.grid.index_to_physical(np.array([part.start for part in box[::-1]]))
     grid = Grid(array.shape[::-1], volume.grid.spacing, tuple(origin), volume.grid.direction)
     return Volume(array, grid)

@@ -32,11 +32,12 @@ _WINDOW, _LEVEL = 255.0, 127.5
 class Place(NamedTuple):
     """Where a result lies: on the input's grid, from one of its voxels on.
 
-    start - (i, j, k) in the input of the result's first voxel; not 0 where a region was translated
+    start - (i, j, k) in the input of the result's first voxel where a region was translated; None
+        where all of the input was
     """
 
     inputNode: Any
-    start: tuple[int, int, int] = (0, 0, 0)
+    start: Optional[tuple[int, int, int]] = None
 
 
 def syntheticName(inputName: str, method: str) -> str:
@@ -127,9 +128,9 @@ def _publishResidual(result: Result, place: Place, outputNode: Any, created: lis
 
 def _checkSize(array: np.ndarray, place: Place) -> None:
     size = place.inputNode.GetImageData().GetDimensions()
-    ends = [first + n for first, n in zip(place.start, array.shape[::-1])]
-    fits = all(end <= n for end, n in zip(ends, size))
-    if not fits or (place.start == (0, 0, 0) and tuple(ends) != tuple(size)):
+    ends = tuple(first + n for first, n in zip(place.start or (0, 0, 0), array.shape[::-1]))
+    fits = all(end <= n for end, n in zip(ends, size)) if place.start else ends == tuple(size)
+    if not fits:
         raise ValueError(_("The pseudo-MRI does not have the size of its input."))
 
 
@@ -151,7 +152,7 @@ def fillNode(node: Any, result: Result, place: Place, mapName: str = "") -> None
             slicer.util.updateVolumeFromArray(node, result.volume.array)
         # Copied, not computed from the result's grid: the bits stay the same.
         node.CopyOrientation(place.inputNode)
-        if place.start != (0, 0, 0):
+        if place.start:
             matrix = vtk.vtkMatrix4x4()
             place.inputNode.GetIJKToRASMatrix(matrix)
             node.SetOrigin(matrix.MultiplyPoint([*place.start, 1])[:3])

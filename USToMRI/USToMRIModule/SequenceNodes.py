@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Optional
 
 import slicer
+from slicer.i18n import tr as _
 
 from .OutputNodes import Place, fillNode, publish
 from .VolumeNodes import Result
@@ -40,6 +41,8 @@ def publishSequence(
     :param results: of the sequence's frames, in their order.
     :param outputNode: see :func:`~.OutputNodes.publish`.
     """
+    if len(results) != sequence.node.GetNumberOfDataNodes():
+        raise ValueError(_("Time points were added or removed while they were translated."))
     current = max(sequence.browser.GetSelectedItemNumber(), 0)
     outputNode = publish(results[current], place, outputNode, method)
     browser = sequence.browser
@@ -64,7 +67,8 @@ def _fill(made: Any, results: list[Result], place: Place, sequence: Sequence, na
     made.SetIndexUnit(sequence.node.GetIndexUnit())
     made.SetIndexType(sequence.node.GetIndexType())
     for index, (result, frameNode) in enumerate(zip(results, sequence.frameNodes())):
-        node = slicer.vtkMRMLScalarVolumeNode()
-        node.SetName(name)
+        empty = slicer.vtkMRMLScalarVolumeNode()
+        empty.SetName(name)
+        # Filled in its place: a sequence copies what it is given, voxels too.
+        node = made.SetDataNodeAtValue(empty, sequence.node.GetNthIndexValue(index))
         fillNode(node, result, Place(frameNode, place.start))
-        made.SetDataNodeAtValue(node, sequence.node.GetNthIndexValue(index))

@@ -35,7 +35,7 @@ class Task(NamedTuple):
         pixelSize: float = 0.0,
         allFrames: bool = False,
     ) -> Task:
-        """Check the nodes and copy what is to be translated.
+        """Check the nodes and take hold of what is to be translated.
 
         :raises USToMRILib.InputError: one sentence that says what to change.
         """

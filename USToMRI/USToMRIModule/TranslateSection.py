@@ -13,12 +13,13 @@ from slicer.util import VTKObservationMixin
 from .Dependencies import DependenciesDeclined, ensureDependencies
 from .DeviceChoice import DeviceChoice
 from .HeadCurve import isEdited, isOf
-from .LibraryLoading import LibraryLoading
+from .LibraryLoading import loadLibrary
 from .NodeEvents import eventsOf
 from .OutputNodes import warningsOf
 from .RegionVoxels import Region
 from .SegmentChoice import SegmentChoice
 from .SequenceNodes import sequenceOf
+from .Turns import Turns
 from .USToMRIParameterNode import Method
 from .VolumeNodes import isSlice
 
@@ -109,7 +110,7 @@ class TranslateSection(VTKObservationMixin):
         except Exception as error:
             self._couldNotStart(error)
         else:
-            loading = LibraryLoading(lambda error: self._onLibraryLoaded(start, error))
+            loading = Turns(loadLibrary(), lambda _done, error: self._onLibraryLoaded(start, error))
             self._job = loading
             self._showRunning()
             loading.start()

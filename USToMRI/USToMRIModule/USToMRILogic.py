@@ -85,7 +85,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """
         task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
         results = [
-            self._translation()(frame.volume, method=method, **_given(head=frame.head), **options)
+            self._translation()(frame.copy(), method=method, **_given(head=frame.head), **options)
             for frame in task.frames
         ]
         return task.publish(results)

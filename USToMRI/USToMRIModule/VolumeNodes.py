@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
@@ -74,25 +75,57 @@ def lacksPixelSize(node: Any) -> bool:
     return path.lower().endswith(_PICTURE_SUFFIXES) and node.GetSpacing()[:2] == (1.0, 1.0)
 
 
+class HeldImage(NamedTuple):
+    """The image that a volume node holds now, whatever becomes of the node.
+
+    The voxels are the node's own, not copied: what is painted into them later is seen.
+    """
+
+    image: Any
+    grid: Grid
+
+    @classmethod
+    def of(cls, node: Any, pixelSize: float = 0.0) -> HeldImage:
+        """Take hold of a node's image.
+
+        The parent transform is not part of it: it is kept by placing the output under the same
+        one.
+
+        :param node: ``vtkMRMLScalarVolumeNode``, or ``vtkMRMLVectorVolumeNode`` for colour.
+        :param pixelSize: in mm, in the plane of a single slice, in the place of the node's own;
+            0: its own.
+        :raises InputError: the node has no image, no grey or colour image, or sheared axes.
+        """
+        from USToMRILib import InputError
+
+        image = node.GetImageData() if node is not None else None
+        if image is None or image.GetNumberOfPoints() == 0:
+            raise InputError(_("The input volume holds no image; choose one that does."))
+        _checkComponents(image.GetNumberOfScalarComponents())
+        grid = gridFromNode(node)
+        if pixelSize and isSlice(node):
+            grid = dataclasses.replace(grid, spacing=(pixelSize, pixelSize, grid.spacing[2]))
+        held = vtk.vtkImageData()
+        held.ShallowCopy(image)
+        return cls(held, grid)
+
+    def volume(self) -> Volume:
+        """Return the image as a volume; colour is turned to grey."""
+        from USToMRILib import Volume
+
+        voxels = vtk_to_numpy(self.image.GetPointData().GetScalars())
+        components = self.image.GetNumberOfScalarComponents()
+        shape = (*self.grid.shape, components) if components > 1 else self.grid.shape
+        return Volume(greyOf(voxels.reshape(shape)), self.grid)
+
+
 def volumeFromNode(node: Any, pixelSize: float = 0.0) -> Volume:
     """Return a volume with a copy of a node's voxels, on the node's own grid.
 
-    The parent transform is not part of it: it is kept by placing the output under the same one.
-
-    :param node: ``vtkMRMLScalarVolumeNode``; a ``vtkMRMLVectorVolumeNode`` is turned to grey.
-    :param pixelSize: in mm, in the plane of a single slice, in the place of the node's own; 0: its
-        own.
-    :raises InputError: the node has no image, no grey or colour image, or sheared axes.
+    For parameters and errors see :meth:`HeldImage.of`.
     """
-    from USToMRILib import InputError, Volume
-
-    if node is None or node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
-        raise InputError(_("The input volume holds no image; choose one that does."))
-    array = greyOf(np.array(slicer.util.arrayFromVolume(node)))
-    grid = gridFromNode(node)
-    if pixelSize and isSlice(node):
-        grid = dataclasses.replace(grid, spacing=(pixelSize, pixelSize, grid.spacing[2]))
-    return Volume(array, grid)
+    volume = HeldImage.of(node, pixelSize).volume()
+    return volume.with_array(volume.array.copy())
 
 
 def gridFromNode(node: Any) -> Grid:
@@ -112,13 +145,17 @@ def gridFromNode(node: Any) -> Grid:
 
 def greyOf(array: np.ndarray) -> np.ndarray:
     """Return the grey values [k, j, i] of a volume's array, [k, j, i] or [k, j, i, components]."""
-    from USToMRILib import InputError
     from USToMRILib.reading import luma
 
     if array.ndim == 3:
         return array
-    components = array.shape[-1]
-    if components not in (3, 4):
-        text = _("The input volume has {n} components a voxel; choose a grey or colour image.")
-        raise InputError(text.format(n=components))
+    _checkComponents(array.shape[-1])
     return luma(array)
+
+
+def _checkComponents(number: int) -> None:
+    from USToMRILib import InputError
+
+    if number not in (1, 3, 4):
+        text = _("The input volume has {n} components a voxel; choose a grey or colour image.")
+        raise InputError(text.format(n=number))

@@ -5,19 +5,28 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from slicer.i18n import tr as _
 
 from .Inputs import Frame
+from .Turns import Pieces, Turns
 from .VolumeNodes import Result
-from .VolumeReading import Reading, ReadVolume
+from .VolumeReading import readVolume
+from .VolumeWriting import writeVolume
 from .WorkerClient import Handlers, WorkerClient, WorkerError
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
 
 ProgressCallback = Callable[[dict[str, Any]], None]
+
+
+class Command(NamedTuple):
+    """What the worker is to do, and the images that it reads, by the names of their files."""
+
+    arguments: list[str]
+    images: dict[str, Volume]
 
 
 class WorkerJob:
@@ -37,6 +46,7 @@ class WorkerJob:
         self._onFinished = onFinished
         self._onProgress = onProgress or (lambda event: None)
         self._folder: Optional[Path] = None
+        self._exchange: Optional[Turns] = None
         self._number = 0
 
     @property
@@ -45,26 +55,24 @@ class WorkerJob:
         return self._folder is not None
 
     def start(self) -> None:
-        """Give the worker the first command; return at once."""
+        """Begin with the first command; return at once."""
         self._folder = Path(tempfile.mkdtemp(prefix="USToMRI-"))
-        try:
-            self._send(self._nextCommand())
-        except Exception:
-            self._forgetFiles()
-            raise
+        self._goOn()
 
     def cancel(self) -> None:
         """Stop within a second and forget the files. Does nothing when the job has ended."""
         if self.running:
+            if self._exchange:
+                self._exchange.cancel()
             self._worker.cancel(self._number)
             self._forgetFiles()
 
-    def _nextCommand(self) -> list[str]:
-        """Return the arguments of the next command, having written its files; empty at the end."""
+    def _nextCommand(self) -> Optional[Command]:
+        """Return the next command; None at the end."""
         raise NotImplementedError
 
-    def _take(self, answer: Any) -> None:
-        """Keep the answer to a command."""
+    def _take(self, answer: Any) -> Pieces:
+        """Keep the answer to a command, and the images that it wrote."""
         raise NotImplementedError
 
     def _answer(self) -> Any:
@@ -74,28 +82,43 @@ class WorkerJob:
     def _report(self, event: dict[str, Any]) -> None:
         self._onProgress(event)
 
+    def _goOn(self) -> None:
+        try:
+            command = self._nextCommand()
+        except Exception as error:  # Qt calls this: nobody above could tell the user
+            self._finish(None, error)
+            return
+        if command is None:
+            self._finish(self._answer(), None)
+            return
+        message = _("The image could not be handed to the translation: {error}")
+        arguments = command.arguments
+        self._inTurns(self._write(command.images), message, lambda: self._send(arguments))
+
+    def _write(self, images: dict[str, Volume]) -> Pieces:
+        for name, volume in images.items():
+            yield from writeVolume(self._path(name), volume)
+
     def _send(self, arguments: list[str]) -> None:
         handlers = Handlers(self._report, self._done, lambda error: self._finish(None, error))
         self._number = self._worker.send(arguments, handlers)
 
     def _done(self, answer: Any) -> None:
-        self._take(answer)
-        self._goOn()
+        # The next command waits, because it writes the same files.
+        message = _("The result could not be read: {error}")
+        self._inTurns(self._take(answer), message, self._goOn)
 
-    def _goOn(self) -> None:
-        try:
-            arguments = self._nextCommand()
-            if arguments:
-                self._send(arguments)
-                return
-        except Exception as error:  # Qt calls this: nobody above could tell the user
-            self._fail(error)
-            return
-        self._finish(self._answer(), None)
+    def _inTurns(self, pieces: Pieces, message: str, then: Callable[[], None]) -> None:
+        """Write or read files while Qt's event loop goes on; then go on, or end with a message."""
 
-    def _fail(self, error: Exception) -> None:
-        message = _("The result could not be read: {error}").format(error=error)
-        self._finish(None, WorkerError(message))
+        def ended(answer: Any, error: Optional[Exception]) -> None:
+            if error is None:
+                then()
+            else:
+                self._finish(None, WorkerError(message.format(error=error)))
+
+        self._exchange = Turns(pieces, ended)
+        self._exchange.start()
 
     def _finish(self, answer: Any, error: Optional[Exception]) -> None:
         self._forgetFiles()
@@ -132,42 +155,28 @@ class TranslationJob(WorkerJob):
         given = {name: value for name, value in options.items() if name != "residual"}
         self._options = commandLineOptions(given)
         self._results: list[Result] = []
-        self._reading: Optional[Reading] = None
 
-    def _nextCommand(self) -> list[str]:
+    def _nextCommand(self) -> Optional[Command]:
         if len(self._results) == len(self._frames):
-            return []
+            return None
         frame = self._frames[len(self._results)]
-        # MetaImage keeps the geometry to the last bit.
-        frame.volume.write(self._path("input.mha"), compress=False)
-        arguments = ["translate", str(self._path("input.mha")), str(self._path("output.mha"))]
+        images = {"input.mhd": frame.volume()}
+        arguments = ["translate", str(self._path("input.mhd")), str(self._path("output.mha"))]
         if frame.head == "none":
             arguments += ["--head-mask", "none"]
         elif frame.head is not None:
-            frame.head.write(self._path("head.mha"), compress=False)
-            arguments += ["--head-mask", str(self._path("head.mha"))]
+            images["head.mhd"] = frame.head
+            arguments += ["--head-mask", str(self._path("head.mhd"))]
         if self._withResidual:
             arguments += ["--residual", str(self._path("residual.mha"))]
-        return [*arguments, *self._options, "--no-compression"]
+        return Command([*arguments, *self._options, "--no-compression"], images)
 
-    def cancel(self) -> None:
-        """Stop within a second and forget the files. Does nothing when the job has ended."""
-        if self._reading:
-            self._reading.stop()
-        WorkerJob.cancel(self)
-
-    def _done(self, answer: Any) -> None:
-        """Read the images; the next command waits for them, because it writes the same files."""
-        names = ["output.mha", "residual.mha"] if self._withResidual else ["output.mha"]
-
-        def take(read: list[ReadVolume]) -> None:
-            residual = read[1].volume if self._withResidual else None
-            made = Result(read[0].volume, answer["provenance"], residual, read[0].image)
-            self._results.append(made)
-            self._goOn()
-
-        self._reading = Reading([self._path(name) for name in names], take, self._fail)
-        self._reading.start()
+    def _take(self, answer: Any) -> Pieces:
+        made = yield from readVolume(self._path("output.mha"))
+        residual = None
+        if self._withResidual:
+            residual = (yield from readVolume(self._path("residual.mha"))).volume
+        self._results.append(Result(made.volume, answer["provenance"], residual, made.image))
 
     def _answer(self) -> list[Result]:
         return self._results
@@ -177,7 +186,26 @@ class TranslationJob(WorkerJob):
         self._onProgress({**event, **counted})
 
 
-class HeadJob(WorkerJob):
+class QuestionJob(WorkerJob):
+    """Asks the worker one thing; its answer is the job's."""
+
+    _found: Any = None
+
+    def _question(self) -> Command:
+        raise NotImplementedError
+
+    def _nextCommand(self) -> Optional[Command]:
+        return self._question() if self._found is None else None
+
+    def _take(self, answer: Any) -> Pieces:
+        yield
+        self._found = answer
+
+    def _answer(self) -> Any:
+        return self._found
+
+
+class HeadJob(QuestionJob):
     """Looks for the head in one image; the answer is that of ``ustomri head``."""
 
     def __init__(
@@ -190,38 +218,20 @@ class HeadJob(WorkerJob):
         WorkerJob.__init__(self, worker, onFinished)
         self._volume = volume
         self._device = device
-        self._found: Any = None
 
-    def _nextCommand(self) -> list[str]:
-        if self._found is not None:
-            return []
-        self._volume.write(self._path("input.mha"), compress=False)
-        return ["head", str(self._path("input.mha")), "--device", self._device]
-
-    def _take(self, answer: Any) -> None:
-        self._found = answer
-
-    def _answer(self) -> Any:
-        return self._found
+    def _question(self) -> Command:
+        arguments = ["head", str(self._path("input.mhd")), "--device", self._device]
+        return Command(arguments, {"input.mhd": self._volume})
 
 
-class DevicesJob(WorkerJob):
+class DevicesJob(QuestionJob):
     """Asks where the networks can run; the answer is the list of ``ustomri devices``."""
 
-    def __init__(
-        self, worker: WorkerClient, onFinished: Callable[[Any, Optional[Exception]], None]
-    ) -> None:
-        WorkerJob.__init__(self, worker, onFinished)
-        self._devices: Any = None
-
-    def _nextCommand(self) -> list[str]:
-        return ["devices"] if self._devices is None else []
-
-    def _take(self, answer: Any) -> None:
-        self._devices = answer["devices"]
+    def _question(self) -> Command:
+        return Command(["devices"], {})
 
     def _answer(self) -> Any:
-        return self._devices
+        return self._found["devices"]
 
 
 def commandLineOptions(options: dict[str, Any]) -> list[str]:
