@@ -72,16 +72,36 @@ def model_card(title: str, metadata: dict[str, Any], sections: dict[str, str]) -
         f"- {source['name']}: {source['part']}. {source['reference']} Licence: {source['licence']}."
         for source in metadata["data"]
     )
-    measured = "\n".join(f"| {name} | {value} |" for name, value in metadata["metrics"].items())
     parts = {
         **sections,
         "Data": sources,
         "Made by": f"{commands}\n\nWith {versions}.",
-        "Measured": f"| what | value |\n| --- | --- |\n{measured}",
+        "Measured": measured_table(metadata["metrics"]),
         "Intended use": metadata["intended_use"],
     }
-    body = "\n\n".join(f"## {heading}\n\n{text.strip()}" for heading, text in parts.items())
-    return f"# {title}\n\n{metadata['description']}\n\n{body}\n"
+    return f"# {title}\n\n{metadata['description']}\n\n{_body(parts)}\n"
+
+
+def measured_table(metrics: dict[str, Any]) -> str:
+    """The card's table of what was measured."""
+    lines = [f"| {name} | {value} |" for name, value in metrics.items()]
+    return "\n".join(["| what | value |", "| --- | --- |", *lines])
+
+
+def replace_sections(card: str, sections: dict[str, str]) -> str:
+    """Return a card with other text under some headings; new ones come after "Limits"."""
+    head, *parts = card.rstrip().split("\n\n## ")
+    old = dict(part.split("\n\n", 1) for part in parts)
+    merged: dict[str, str] = {}
+    for heading, text in old.items():
+        merged[heading] = sections.get(heading, text)
+        if heading == "Limits":
+            merged |= {name: text for name, text in sections.items() if name not in old}
+    return f"{head}\n\n{_body(merged)}\n"
+
+
+def _body(sections: dict[str, str]) -> str:
+    return "\n\n".join(f"## {heading}\n\n{text.strip()}" for heading, text in sections.items())
 
 
 def _with_earlier(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

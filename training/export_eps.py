@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from training import fetal_mri, hc18
@@ -18,18 +17,14 @@ from training.cards import bundle_metadata, model_card
 from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.eps_net import EpsNet
+from training.eps_samples import NAMES, PARTS, describe_samples
+from training.eps_samples import sections as sample_sections
 from training.export import data_format, export_bundle, trace
-from training.fetal_slices import DOMAINS, contact_sheet
-from training.train_eps import SAMPLE_STEPS, EpsConfig, EpsTrainer, prepared_slices
-from USToMRILib.evaluation.distribution import kernel_from, offline_extractor
-from USToMRILib.fetal import to_mri_values
-from USToMRILib.fetal_bridge import MRI_BUNDLE, US_BUNDLE
+from training.fetal_slices import DOMAINS
+from training.train_eps import EpsConfig, EpsTrainer, prepared_slices
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
 
-NAMES = {"us": US_BUNDLE, "mri": MRI_BUNDLE}
 WHAT = {"us": "fetal head ultrasound", "mri": "fetal brain T2 MRI"}
-# Drawn for the kernel distance; the first of them are shown in the card.
-SAMPLES, SHOWN = 64, 16
 
 LICENCES = {
     "us": "The weights are licensed under the Creative Commons Attribution 4.0 International\n"
@@ -60,32 +55,6 @@ LIMITS = {
 }
 
 
-def measure(trainer: EpsTrainer, data: Path, work: Path) -> dict[str, Any]:
-    """Loss of the averaged network, and how far its samples are from the validation images.
-
-    The distance of the test images from the validation images, of other subjects, says what real
-    images would reach.
-    """
-    parts = ("validation", "test")
-    slices = {part: prepared_slices(data, trainer.config.domain, part, work) for part in parts}
-    extractor = offline_extractor()
-
-    def features(images: np.ndarray) -> np.ndarray:
-        return extractor.features(to_mri_values(images.clip(-1, 1)))
-
-    distance = kernel_from(features(slices["validation"]))
-    sampled = {"samples": trainer.samples(SAMPLES), "test_images": slices["test"]}
-    return {
-        **{f"velocity_loss_{p}": round(trainer.validation_loss(slices[p]), 5) for p in parts},
-        "features": extractor.name,
-        **{
-            f"kernel_distance_of_{name}": round(distance(features(images)), 4)
-            for name, images in sampled.items()
-        },
-        "samples": SAMPLES,
-    }
-
-
 def main() -> None:
     """Make a fetal eps-network's bundle of a training run."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -98,23 +67,26 @@ def main() -> None:
     work = options.work or Path("runs") / f"eps_{options.domain}"
     state = load_checkpoint(work / "checkpoint.pt")
     config = EpsConfig(**state["config"])
-    slices = prepared_slices(options.data, options.domain, "validation", work)
-    trainer = EpsTrainer(config, slices, torch.device("cpu"))
+    slices = {p: prepared_slices(options.data, options.domain, p, work) for p in PARTS}
+    trainer = EpsTrainer(config, slices["validation"], torch.device("cpu"))
     trainer.load(state)
+    losses = {
+        f"velocity_loss_{part}": round(trainer.validation_loss(images), 5)
+        for part, images in slices.items()
+    }
     command = f"python -m training.export_eps --domain {options.domain}"
-    metadata = _metadata(
-        trainer, work, {"command": command, **measure(trainer, options.data, work)}
-    )
+    metadata = _metadata(trainer, work, {"command": command, **losses})
+    traced = _traced(trainer.ema)
     folder = export_bundle(
         NAMES[options.domain],
-        _traced(trainer.ema),
+        traced,
         metadata,
         _card(config, metadata, options.note),
         LICENCES[options.domain],
         options.models,
     )
-    contact_sheet(trainer.samples(SHOWN), folder / "docs" / "samples.png")
-    print(f"{folder}\n{json.dumps(metadata['metrics'], indent=2)}")
+    metrics = describe_samples(folder, options.domain, traced, slices)
+    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
 
 
 def _traced(net: EpsNet) -> torch.jit.ScriptModule:
@@ -154,12 +126,8 @@ def _card(config: EpsConfig, metadata: dict[str, Any], note: str) -> str:
     )
     if "started_from" in metadata["training"]["runs"][0]:
         training += "The run began with the weights of another, whose commands come first below. "
-    samples = (
-        f"![{SHOWN} samples](samples.png)\n\n{SHOWN} images that the network dreamed, by the "
-        f"deterministic sampler in {SAMPLE_STEPS} steps from noise of the run's seed; not chosen."
-    )
     domain = config.domain
-    sections = {"Training": training + note, "Samples": samples, "Limits": LIMITS[domain]}
+    sections = {"Training": training + note, **sample_sections(domain), "Limits": LIMITS[domain]}
     return model_card(f"Diffusion model of {WHAT[domain]}", metadata, sections)
 
 

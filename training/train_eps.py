@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.data import add_data_option
 from training.eps_net import EpsNet
+from training.eps_samples import dream
 from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
 from training.moving_average import move_average
 from training.parallel import ALONE, Ranks, start_ranks
@@ -29,9 +30,6 @@ from training.runinfo import append_record, run_record
 from training.runlog import RunLog, progress_bar
 from USToMRILib.bundle import METADATA_FILE, WEIGHTS_FILE
 from USToMRILib.schedule import Schedule
-
-# Of the sampler that draws them.
-SAMPLE_STEPS = 30
 
 FIRST_WEIGHT = "unet.conv_in.conv.weight"
 
@@ -160,16 +158,8 @@ class EpsTrainer:
 
     @torch.no_grad()
     def samples(self, count: int) -> np.ndarray:
-        """Dreamed images [count, 128, 128], by the deterministic sampler from fixed noise."""
-        from USToMRILib.bridge import decode
-
-        generator = torch.Generator().manual_seed(self.config.seed)
-        latent = torch.randn(count, 1, 128, 128, generator=generator).to(self.device)
-        dreamed = [
-            decode(part, self.ema.eval(), self.schedule, SAMPLE_STEPS, "dpm++2m")
-            for part in latent.split(16)
-        ]
-        return torch.cat(dreamed)[:, 0].cpu().numpy()
+        """What the averaged network dreams, [count, 128, 128]."""
+        return dream(self.ema.eval(), self.schedule, count, self.config.seed)
 
     def start_from(self, averaged: dict[str, torch.Tensor]) -> None:
         """Begin with the averaged weights of another run.
