@@ -21,7 +21,7 @@ from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.export import data_format, export_bundle, trace
 from training.export_eps import LICENCES
-from training.fetal_slices import DOMAINS
+from training.fetal_slices import DOMAINS, contact_sheet
 from training.train_cyclegan import SHOWN, CycleGanConfig, CycleGanTrainer, sheet, spread
 from training.train_eps import prepared_slices
 from USToMRILib.cyclegan import BUNDLE
@@ -49,6 +49,19 @@ the validation part. None of these says that the anatomy is right: there are no 
 """
 
 
+# Heads that the card shows as failures.
+WORST = 8
+
+FAILURES = f"""
+![The {WORST} heads that it follows least](failures.png)
+
+The {WORST} heads of the test part whose pseudo-MRI correlates least with the ultrasound, the least
+first: ultrasound above, pseudo-MRI below, before it is cut to the head. Small heads grow, with
+stripes at one end and bright spots where the ultrasound shows nothing of the kind; large dark ones
+are left empty.
+"""
+
+
 def inside_head(image: np.ndarray) -> np.ndarray:
     """Bool [128, 128]: where a prepared slice is not background, holes filled."""
     return binary_fill_holes(image > BACKGROUND)
@@ -64,14 +77,10 @@ def measure(trainer: CycleGanTrainer, test: dict[str, np.ndarray], mri: np.ndarr
     """
     drawn = trainer.translate(test["us"], "mri")
     heads = [inside_head(image) for image in test["us"]]
-    correlations = [
-        np.corrcoef(made[head], seen[head])[0, 1]
-        for made, seen, head in zip(drawn, test["us"], heads)
-    ]
     real = tones(test["mri"], [inside_head(image) for image in test["mri"]])
     figures = {
         **trainer.cycle_errors(test),
-        "correlation_with_ultrasound": np.mean(correlations),
+        "correlation_with_ultrasound": correlations(drawn, test["us"]).mean(),
         "tone_distance": wasserstein_distance(tones(drawn, heads), real),
         "tone_distance_of_ultrasound_itself": wasserstein_distance(tones(test["us"], heads), real),
         "tone_distance_of_other_mri": wasserstein_distance(
@@ -79,6 +88,18 @@ def measure(trainer: CycleGanTrainer, test: dict[str, np.ndarray], mri: np.ndarr
         ),
     }
     return {name: round(float(value), 4) for name, value in figures.items()}
+
+
+def correlations(drawn: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Pearson's correlation inside the head of each pseudo-MRI with its ultrasound, [N]."""
+    heads = [inside_head(image) for image in seen]
+    return np.array([np.corrcoef(a[m], b[m])[0, 1] for a, b, m in zip(drawn, seen, heads)])
+
+
+def picture_of_the_worst(drawn: np.ndarray, seen: np.ndarray, path: Path) -> None:
+    """Draw the ultrasound slices that the pseudo-MRI follow least, above these."""
+    worst = np.argsort(correlations(drawn, seen))[:WORST]
+    contact_sheet([*seen[worst], *drawn[worst]], path, WORST)
 
 
 def tones(images: np.ndarray, heads: list[np.ndarray]) -> np.ndarray:
@@ -133,6 +154,7 @@ def make_card(metadata: dict[str, Any], note: str) -> str:
         "Training": training,
         "Samples": samples,
         "Limits": LIMITS,
+        "Known failures": FAILURES,
         "How it was measured": MEASURES,
     }
     return model_card("CycleGAN from fetal head ultrasound to MRI", metadata, sections)
@@ -165,6 +187,8 @@ def main() -> None:
     card = make_card(metadata, options.note)
     folder = export_bundle(BUNDLE, traced, metadata, card, LICENCES["mri"], options.models)
     sheet(trainer, spread(test), folder / "docs" / "samples.png")
+    drawn = trainer.translate(test["us"], "mri")
+    picture_of_the_worst(drawn, test["us"], folder / "docs" / "failures.png")
     print(f"{folder}\n{json.dumps(metrics, indent=2)}")
 
 
