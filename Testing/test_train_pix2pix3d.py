@@ -105,7 +105,7 @@ def test_it_learns_the_negative(pairs: list[Pair]) -> None:
     assert np.mean([x["l1"] for x in losses[-10:]]) < 0.5 * losses[0]["l1"]
     assert last["psnr"] > first["psnr"] + 4
     for loss in losses:
-        parts = loss["gan"] + 100 * loss["l1"] + 20 * loss["structure"]
+        parts = loss["gan"] + 100 * loss["l1"] + 60 * loss["structure"]
         assert loss["total"] == pytest.approx(parts, rel=1e-4)
 
 

@@ -52,7 +52,7 @@ class Pix2PixConfig:
     width: int = 32
     discriminator_width: int = 24
     l1_weight: float = 100.0
-    structure_weight: float = 20.0
+    structure_weight: float = 60.0
     learning_rate: float = 1e-3
     discriminator_rate: float = 2e-4
     warmup: int = 100
@@ -97,6 +97,7 @@ class Pix2PixTrainer:
         self.adversarial = PatchAdversarialLoss(
             criterion="least_squares", no_activation_leastsq=True
         )
+        self.weights = {"gan": 1.0, "l1": config.l1_weight, "structure": config.structure_weight}
         self.step = 0
 
     def train_step(self) -> dict[str, float]:
@@ -147,22 +148,25 @@ class Pix2PixTrainer:
     ) -> dict[str, float]:
         """Teach the generator to be near the MRI, and to pass for one."""
         self.discriminator.requires_grad_(False)
-        score = self.discriminator(torch.cat([ultrasound, fake], 1))[-1]
-        gan = self.adversarial(score, target_is_real=True, for_discriminator=False)
-        # Over the cone alone: outside both are -1.
-        l1 = l1_loss(fake, mri, reduction="sum") / cone.sum().clamp(min=1)
-        structure = structural_loss(fake, mri, cone)
-        total = gan + self.config.l1_weight * l1 + self.config.structure_weight * structure
+        losses = self.generator_losses(ultrasound, mri, fake, cone)
+        total = torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.ranks.average_gradients(self.generator)
         self.ranks.average_buffers(self.generator)
         self.optimiser.step()
+        return {name: float(loss.detach()) for name, loss in {**losses, "total": total}.items()}
+
+    def generator_losses(
+        self, ultrasound: torch.Tensor, mri: torch.Tensor, fake: torch.Tensor, cone: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The parts of the generator's loss, before their weights, of a batch [B, 1, D, H, W]."""
+        score = self.discriminator(torch.cat([ultrasound, fake], 1))[-1]
         return {
-            "gan": float(gan.detach()),
-            "l1": float(l1.detach()),
-            "structure": float(structure.detach()),
-            "total": float(total.detach()),
+            "gan": self.adversarial(score, target_is_real=True, for_discriminator=False),
+            # Over the cone alone: outside both are -1.
+            "l1": l1_loss(fake, mri, reduction="sum") / cone.sum().clamp(min=1),
+            "structure": structural_loss(fake, mri, cone),
         }
 
     def _set_rates(self) -> None:
