@@ -170,6 +170,7 @@ def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_pat
     assert record["parameters"]["gain"] == "even"
     assert set(record["bundles"]) == {"fetal_us_eps", "fetal_mri_eps", "fetal_head_seg"}
     assert record["device"] == "cpu"
+    assert record["threads"] == torch.get_num_threads()
     assert record["peak_memory_mib"] is None or 50 < record["peak_memory_mib"] < 50_000
     assert record["libraries"]["torch"] == torch.__version__
     assert record["input"]["voxels_sha256"] == voxels_sha256(head_slice.array)

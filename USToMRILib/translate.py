@@ -211,8 +211,12 @@ def _result(
     volume: Volume, method: str, seed: int, made: _Made, device: str, timings: dict[str, float]
 ) -> Result:
     """What was made, with its record."""
+    import torch
+
     parameters = {**made.parameters, "seed": seed}
     provenance = make_provenance(volume, method, parameters, made.bundles, device)
+    if device == "cpu":  # another number of threads rounds otherwise
+        provenance["threads"] = torch.get_num_threads()
     provenance["warnings"] = list(made.warnings)
     provenance["timings_s"] = {name: round(s, 3) for name, s in timings.items()}
     peak = peak_memory_mib(device)
