@@ -100,6 +100,47 @@ def alive(job: Any) -> bool:
     return 1 in job._worker._commands
 
 
+def test_a_callback_that_fails_loses_no_answer() -> None:
+    """A script's mistake in one line of progress is its own affair."""
+
+    def fail(event: dict[str, Any]) -> None:
+        raise ValueError("a mistake of the script")
+
+    output, error = run(fake("good"), add_ultrasound(), onProgress=fail)
+    assert error is None
+    assert output is not None
+
+
+def test_a_program_that_fails_at_once_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, Qt says so while the process is being started."""
+
+    class NoProcess:
+        """A ``QProcess`` of a program that is not there."""
+
+        FailedToStart = qt.QProcess.FailedToStart
+
+        def __init__(self) -> None:
+            self.told: list[Any] = []
+
+        def setProcessEnvironment(self, environment: Any) -> None:  # noqa: N802
+            """Take it."""
+
+        def connect(self, signal: str, receiver: Any) -> None:
+            """Keep who wants to know."""
+            if signal.startswith("errorOccurred"):
+                self.told.append(receiver)
+
+        def start(self, program: str, arguments: list[str]) -> None:
+            """Fail."""
+            for receiver in self.told:
+                receiver(self.FailedToStart)
+
+    monkeypatch.setattr(qt, "QProcess", NoProcess)
+    output, error = run(fake("good"), add_ultrasound())
+    assert output is None
+    assert "could not be started" in str(error)
+
+
 def test_images_are_written_and_read_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every voxel of pseudo-MRI and residual map is in its place, however small the pieces."""
     for files in (VolumeReading, VolumeWriting):

@@ -54,7 +54,9 @@ def answer(manner: str, number: int, arguments: list[str]) -> dict[str, Any]:
         os.kill(os.getpid(), 9)
     if manner in ERRORS:
         message, kind = ERRORS[manner]
-        return {"error": message, "kind": kind}
+        # The library tells which of its files cannot be used.
+        named = f"{arguments[1]}: {message}" if kind == "input" else message
+        return {"error": named, "kind": kind}
     if manner == "stubborn" and "13" in arguments:
         time.sleep(60)
     if manner in ("good", "stubborn"):

@@ -92,11 +92,11 @@ class WorkerClient:
 
         :param arguments: of ``ustomri``.
         """
-        if self._process is None:
-            self._start()
         self._last += 1
         self._commands[self._last] = arguments
         self._handlers[self._last] = handlers
+        if self._process is None:
+            self._start()
         self._write({"id": self._last, "run": arguments})
         return self._last
 
@@ -138,13 +138,17 @@ class WorkerClient:
         process.start(program, [*first, "worker"])
 
     def _write(self, request: dict[str, Any]) -> None:
-        self._process.write((json.dumps(request) + "\n").encode("ascii"))
+        if self._process:  # where it could not be started, Windows has said so already
+            self._process.write((json.dumps(request) + "\n").encode("ascii"))
 
     def _readReplies(self) -> None:
         text = self._unfinishedLine + _text(self._process.readAllStandardOutput())
         *lines, self._unfinishedLine = text.split("\n")
         for line in lines:
-            self._take(json.loads(line))
+            try:
+                self._take(json.loads(line))
+            except Exception:  # of who is told; what comes after it must not be lost
+                logging.exception("USToMRI: a reply of the worker could not be used")
 
     def _readLog(self) -> None:
         for line in _text(self._process.readAllStandardError()).splitlines():
@@ -197,10 +201,10 @@ class WorkerClient:
             one.onError(WorkerError(message))
 
     def _sendAgain(self, commands: dict[int, list[str]]) -> None:
+        self._commands.update(commands)
         if commands:
             self._start()
         for number, arguments in commands.items():
-            self._commands[number] = arguments
             self._write({"id": number, "run": arguments})
 
 

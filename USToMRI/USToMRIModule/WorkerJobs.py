@@ -100,13 +100,18 @@ class WorkerJob:
             yield from writeVolume(self._path(name), volume)
 
     def _send(self, arguments: list[str]) -> None:
-        handlers = Handlers(self._report, self._done, lambda error: self._finish(None, error))
+        handlers = Handlers(self._report, self._done, self._failed)
         self._number = self._worker.send(arguments, handlers)
 
     def _done(self, answer: Any) -> None:
         # The next command waits, because it writes the same files.
         message = _("The result could not be read: {error}")
         self._inTurns(self._take(answer), message, self._goOn)
+
+    def _failed(self, error: Exception) -> None:
+        file = str(self._path("input.mhd"))  # of which the user knows nothing
+        text = str(error).replace(f"{file}: ", "").replace(file, _("The image"))
+        self._finish(None, WorkerError(text))
 
     def _inTurns(self, pieces: Pieces, message: str, then: Callable[[], None]) -> None:
         """Write or read files while Qt's event loop goes on; then go on, or end with a message."""
