@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -294,3 +295,51 @@ def test_the_head_of_another_image_is_not_used(section: Any) -> None:
     assert section.ui.headSelector.currentNode().GetName() == "Head of US_1"
     assert [list(curve.GetNthControlPointPosition(n)) for n in range(3)] == moved
     assert section.ui.translateButton.enabled
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("method", "LATER"), ("overlay", "LATER"), ("seed", "x")]
+)
+def test_choices_of_another_version_are_the_defaults(
+    module: Any, parameter: str, value: str
+) -> None:
+    """A scene that a later version has saved opens, with the image that was chosen there."""
+    first, chosen = add_ultrasound(), add_ultrasound()
+    slicer_host.open_panel(module).cleanup()
+    node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
+    node.SetNodeReferenceID("inputVolume", chosen.GetID())
+    for name in ("later", parameter):
+        node.SetParameter(name, value)
+    panel = slicer_host.open_panel(module)
+    section = panel.sections[0]
+    assert section.ui.inputSelector.currentNode() is chosen is not first
+    assert section.ui.methodSelector.currentIndex == 0
+    assert section.ui.seedSpinBox.value == 0
+    assert panel.sections[1].ui.overlaySelector.currentIndex == 0
+    assert section.ui.translateButton.enabled
+    panel.cleanup()
+
+
+def test_a_scene_may_be_opened_while_the_panel_is(section: Any, tmp_path: Path) -> None:
+    """Its choices are shown; the nodes that they name are read after them."""
+    add_ultrasound()
+    chosen = add_ultrasound()
+    section.ui.inputSelector.setCurrentNode(chosen)
+    section.ui.seedSpinBox.value = 7
+    chosen.SetName("Second")
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path)
+    slicer.mrmlScene.Clear(0)
+    assert not section.ui.translateButton.enabled
+    assert slicer.mrmlScene.ReadFromMRB(path)
+    assert section.ui.inputSelector.currentNode().GetName() == "Second"
+    assert section.ui.seedSpinBox.value == 7
+    assert section.ui.translateButton.enabled
+
+
+def test_the_head_is_looked_for_in_one_slice(section: Any) -> None:
+    """A volume has many; its button is disabled."""
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert section.ui.findHeadButton.enabled
+    section.ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
+    assert not section.ui.findHeadButton.enabled

@@ -127,6 +127,7 @@ def test_nothing_starts_after_the_user_has_gone(
         slicer.app.processEvents()
     assert started == []
     assert not section.ui.cancelButton.enabled
+    assert section.ui.statusLabel.text == "Cancelled."
 
 
 def test_a_library_that_cannot_be_imported_is_a_message(
@@ -142,3 +143,34 @@ def test_a_library_that_cannot_be_imported_is_a_message(
     assert section.ui.statusLabel.text == "No module named 'no_such_part'"
     assert section.ui.translateButton.enabled
     assert not section.ui.cancelButton.enabled
+
+
+def test_installing_is_begun_once(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slicer's pip works off events: the buttons are disabled, and the panel says what it does."""
+    from USToMRIModule import TranslateSection
+
+    seen: list[Any] = []
+    ui = section.ui
+
+    def install(path: str) -> None:
+        seen.append((ui.translateButton.enabled, ui.memoryButton.enabled, ui.statusLabel.text))
+        raise RuntimeError("No network.")
+
+    monkeypatch.setattr(TranslateSection, "ensureDependencies", install)
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    ui.translateButton.click()
+    assert seen == [(False, False, "Looking for PyTorch")]
+    assert ui.statusLabel.text == "No network."
+    assert ui.translateButton.enabled
+
+
+def test_slicer_knows_the_layouts_from_its_start_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scene may be opened that was saved with one of them, before the module is."""
+    called: list[Any] = []
+    monkeypatch.setattr(slicer.app, "connect", lambda signal, receiver: called.append(receiver))
+    slicer_host.new_scene()
+    slicer_host.load_module(MODULE)
+    from USToMRIModule.CompareLayout import registerLayouts
+
+    assert registerLayouts in called
+    slicer_host.close_scene()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 from USToMRIModule import OutputNodes, VolumeNodes
 from USToMRIModule.USToMRILogic import USToMRILogic
 
@@ -150,6 +151,13 @@ class InputTest(SceneCase):
         one_slice = volumes.add_volume("Slice", np.ones((1, 3, 4), np.float32))
         volume = volumes.add_volume("Volume", ONES)
         self.assertIn("Choose", logic.reasonNotReady(None, None, "ddic"))
+        empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+        without_voxels = vtk.vtkImageData()
+        for size in ((0, 0, 0), (4, 3, 1)):
+            self.assertIn("no image", logic.reasonNotReady(empty, None, "ddic"))
+            without_voxels.SetDimensions(size)
+            empty.SetAndObserveImageData(without_voxels)
+        self.assertIn("no image", logic.reasonNotReady(empty, None, "ddic"))
         self.assertIn("other than", logic.reasonNotReady(one_slice, one_slice, "ddic"))
         self.assertIn("choose DDIC", logic.reasonNotReady(one_slice, None, "pix2pix3d"))
         for method in METHODS:

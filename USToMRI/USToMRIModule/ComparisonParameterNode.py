@@ -10,6 +10,7 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from .USToMRIParameterNode import readable
 from .VolumeNodes import firstUltrasound, isPseudoMri
 
 
@@ -60,8 +61,7 @@ def comparisonOf(parameterNode: Any) -> Any:
 
     :param parameterNode: the module's parameter node.
     """
-    wrapper: Any = ComparisonParameterNode  # the decorator gave it another constructor
-    chosen = wrapper(parameterNode.parameterNode)
+    chosen = readable(ComparisonParameterNode, parameterNode.parameterNode)
     if chosen.pseudoMri is None:
         chosen.pseudoMri = parameterNode.outputVolume or _newestPseudoMri()
     if chosen.ultrasound is None:

@@ -10,7 +10,7 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from .VolumeNodes import greyOf
+from .VolumeNodes import greyOf, holdsImage
 
 if TYPE_CHECKING:
     from USToMRILib.cnr import Cnr
@@ -58,7 +58,7 @@ def voxelsOf(region: Any, volumeNode: Any) -> Voxels:
 
     if not isinstance(region, Region):
         region = Region(region)
-    if volumeNode.GetImageData() is None:
+    if not holdsImage(volumeNode):
         raise InputError(_("The volume {name} holds no image.").format(name=volumeNode.GetName()))
     reason = reasonNotUsable(region)
     if reason:

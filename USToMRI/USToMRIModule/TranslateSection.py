@@ -21,7 +21,7 @@ from .SegmentChoice import SegmentChoice
 from .SequenceNodes import sequenceOf
 from .Turns import Turns
 from .USToMRIParameterNode import Method
-from .VolumeNodes import isSlice
+from .VolumeNodes import holdsImage, isSlice
 
 
 class TranslateSection(VTKObservationMixin):
@@ -38,6 +38,7 @@ class TranslateSection(VTKObservationMixin):
         self._parameterNode: Any = None
         self._guiTag: Any = None
         self._job: Any = None
+        self._isInstalling = False
         self._shownReason = ""
         self._followed: set[Any] = set()
         self._inputBefore: Any = None
@@ -103,7 +104,7 @@ class TranslateSection(VTKObservationMixin):
     def _run(self, start: Callable[[], Any]) -> None:
         """Start a job of the worker, having asked for the packages that it needs."""
         try:
-            ensureDependencies(self._resourcePath("requirements.txt"))
+            self._ensureDependencies()
         except DependenciesDeclined as declined:
             text = _("{reason} Press the button again to be asked again.")
             self._showMessage(text.format(reason=declined))
@@ -115,10 +116,22 @@ class TranslateSection(VTKObservationMixin):
             self._showRunning()
             loading.start()
 
+    def _ensureDependencies(self) -> None:
+        """Install what is missing; Slicer goes on meanwhile, and no button may start it again."""
+        self._isInstalling = True
+        self._update()
+        self._showMessage(_("Looking for PyTorch"))
+        try:
+            ensureDependencies(self._resourcePath("requirements.txt"))
+        finally:
+            self._isInstalling = False
+            self._update()
+
     def _onLibraryLoaded(self, start: Callable[[], Any], error: Optional[Exception]) -> None:
         self._job = None
         if self._parameterNode is None:  # the user has left the module meanwhile
             self._showIdle()
+            self._showMessage(_("Cancelled."))
             return
         try:
             if error:
@@ -212,12 +225,10 @@ class TranslateSection(VTKObservationMixin):
             self._segments.update()
             self._showApplicable()
             reason = self._reasonNotReady()
-        idle = chosen is not None and self._job is None
+        idle = chosen is not None and self._job is None and not self._isInstalling
         self.ui.translateButton.enabled = idle and not reason
         self.ui.translateButton.toolTip = reason or _("Make a synthetic MRI of the ultrasound")
-        self.ui.findHeadButton.enabled = (
-            idle and chosen.inputVolume is not None and self.ui.headSelector.enabled
-        )
+        self.ui.findHeadButton.enabled = idle and self._showsOneHead()
         self.ui.memoryButton.enabled = idle
         # What became of the last translation stays until there is a new reason.
         if idle and (reason or self.ui.statusLabel.text == self._shownReason):
@@ -243,16 +254,20 @@ class TranslateSection(VTKObservationMixin):
     def _showApplicable(self) -> None:
         """Enable what the chosen method and image make use of."""
         inputNode, method = self._parameterNode.inputVolume, self._parameterNode.method
-        isVolume = inputNode is not None and inputNode.GetImageData() and not isSlice(inputNode)
+        isVolume = bool(inputNode and holdsImage(inputNode) and not isSlice(inputNode))
         crossesBridge = method in (Method.DDIC, Method.DDIB)
         for name in ("stepsSpinBox", "solverSelector", "residualCheckBox", "evenGainCheckBox"):
             getattr(self.ui, name).enabled = crossesBridge
         for name in ("similaritySelector", "medianCheckBox"):
             getattr(self.ui, name).enabled = method is Method.DDIC
         self.ui.headSelector.enabled = method is not Method.PIX2PIX3D
-        self.ui.axisSelector.enabled = bool(isVolume) and method is not Method.PIX2PIX3D
+        self.ui.axisSelector.enabled = isVolume and method is not Method.PIX2PIX3D
         self.ui.pixelSizeSpinBox.enabled = not isVolume
         self.ui.allFramesCheckBox.visible = bool(inputNode and sequenceOf(inputNode))
+
+    def _showsOneHead(self) -> bool:
+        node = self._parameterNode.inputVolume
+        return bool(self.ui.headSelector.enabled and node and holdsImage(node) and isSlice(node))
 
     def _reasonNotReady(self) -> str:
         chosen, regions = self._parameterNode, []

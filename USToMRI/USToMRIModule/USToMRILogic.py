@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
@@ -12,7 +13,7 @@ from .Dependencies import ensureDependencies
 from .HeadCurve import showEllipse
 from .RegionVoxels import reasonNotUsable
 from .Task import Task
-from .VolumeNodes import isSlice, lacksPixelSize, volumeFromNode
+from .VolumeNodes import holdsImage, isSlice, lacksPixelSize, volumeFromNode
 
 if TYPE_CHECKING:
     from .USToMRIParameterNode import USToMRIParameterNode
@@ -47,10 +48,9 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> USToMRIParameterNode:
         """Return the user's choices, as they are saved with the scene."""
-        from .USToMRIParameterNode import USToMRIParameterNode
+        from .USToMRIParameterNode import USToMRIParameterNode, readable
 
-        wrapper: Any = USToMRIParameterNode  # the decorator gave it another constructor
-        node: USToMRIParameterNode = wrapper(super().getParameterNode())
+        node: USToMRIParameterNode = readable(USToMRIParameterNode, super().getParameterNode())
         return node
 
     def translate(
@@ -145,9 +145,12 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         from .WorkerJobs import HeadJob
 
         def finished(found: Any, error: Optional[Exception]) -> None:
-            curve = None
+            curve, isPresent = None, slicer.mrmlScene.IsNodePresent
+            if error is None and not isPresent(inputNode):
+                error = RuntimeError(_("The ultrasound was removed while its head was looked for."))
             if error is None:
-                curve = showEllipse(found["ellipse"], inputNode, pixelSize, curveNode)
+                old = curveNode if curveNode is not None and isPresent(curveNode) else None
+                curve = showEllipse(found["ellipse"], inputNode, pixelSize, old)
             onFinished(curve, error)
 
         job = HeadJob(self._worker(), volumeFromNode(inputNode, pixelSize), device, finished)
@@ -180,7 +183,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """
         if inputNode is None:
             return _("Choose the ultrasound volume to translate.")
-        if inputNode.GetImageData() is None:
+        if not holdsImage(inputNode):
             return _("The ultrasound volume holds no image.")
         if outputNode is inputNode:
             return _("Choose an output other than the ultrasound itself.")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Union
+from typing import Annotated, Any, Union
 
+import slicer
 from slicer import (
     vtkMRMLMarkupsClosedCurveNode,
     vtkMRMLMarkupsROINode,
@@ -102,6 +103,27 @@ class Axis(enum.Enum):
             Axis.J: _("J, the second index"),
             Axis.I: _("I, the first index"),
         }[self]
+
+
+def readable(wrapper: Any, node: Any) -> Any:
+    """Return a parameter node as the class of its parameters.
+
+    Where one of them cannot be read, because another version of the module has written it, all
+    of the class are set to their defaults; chosen nodes stay chosen.
+
+    :param wrapper: the class, which the decorator gave another constructor.
+    """
+    try:
+        chosen = wrapper(node)
+        for name in wrapper.allParameters:
+            getattr(chosen, name)
+    except (KeyError, ValueError):
+        with slicer.util.NodeModify(node):  # who follows it never sees it without
+            for name in wrapper.allParameters:
+                if not node.GetNodeReferenceID(name):
+                    node.UnsetParameter(name)
+            chosen = wrapper(node)
+    return chosen
 
 
 @parameterNodeWrapper

@@ -45,7 +45,9 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         keepMarks()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self._onSceneEndClose)
+        self.addObserver(scene, scene.EndCloseEvent, self._onSceneChanged)
+        # The choices of an opened scene are read before the nodes that they name.
+        self.addObserver(scene, scene.EndImportEvent, self._onSceneChanged)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -86,6 +88,6 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Let go of nodes that are about to vanish."""
         self.setParameterNode(None)
 
-    def _onSceneEndClose(self, caller: Any, event: str) -> None:
+    def _onSceneChanged(self, caller: Any, event: str) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()

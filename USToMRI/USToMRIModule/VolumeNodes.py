@@ -60,6 +60,14 @@ def firstUltrasound() -> Optional[Any]:
     return None
 
 
+def holdsImage(node: Any) -> bool:
+    """Return whether a volume node has voxels."""
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0:
+        return False
+    return image.GetPointData().GetScalars() is not None
+
+
 def isSlice(node: Any) -> bool:
     """Return whether a volume node that holds an image is a single slice."""
     return bool(node.GetImageData().GetDimensions()[2] == 1)
@@ -98,9 +106,9 @@ class HeldImage(NamedTuple):
         """
         from USToMRILib import InputError
 
-        image = node.GetImageData() if node is not None else None
-        if image is None or image.GetNumberOfPoints() == 0:
+        if node is None or not holdsImage(node):
             raise InputError(_("The input volume holds no image; choose one that does."))
+        image = node.GetImageData()
         _checkComponents(image.GetNumberOfScalarComponents())
         grid = gridFromNode(node)
         if pixelSize and isSlice(node):
