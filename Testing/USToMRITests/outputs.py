@@ -59,6 +59,18 @@ class RecordTest(SceneCase):
         self.assertIsNone(output.GetNodeReference(OutputNodes.RESIDUAL_ROLE))
         self.assertIsNone(residual.GetScene())
 
+    def test_an_output_that_was_a_residual_map_is_kept(self) -> None:
+        """The user chose it as an output: it goes no longer with the pseudo-MRI that it was of."""
+        node = add_ultrasound(2, 3, 4)
+        logic = USToMRILogic(with_residual)
+        output = logic.translate(node, residual=True)
+        chosen = logic.translate(node, output.GetNodeReference(OutputNodes.RESIDUAL_ROLE))
+        logic.translate(node, output, residual=True)
+        self.assertIsNot(output.GetNodeReference(OutputNodes.RESIDUAL_ROLE), chosen)
+        logic.translate(node, output)
+        self.assertTrue(slicer.mrmlScene.IsNodePresent(chosen))
+        self.assertIsNone(output.GetNodeReference(OutputNodes.RESIDUAL_ROLE))
+
     def test_a_residual_map_is_no_pair_of_a_reader_study(self) -> None:
         """Nor is anything said about it."""
         node = add_ultrasound(2, 3, 4)

@@ -10,6 +10,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from .DisplayableNodes import removeDisplayable
 from .SyntheticFile import DESCRIPTION, DESCRIPTION_KEY
 from .SyntheticMark import markAsSynthetic
 from .VolumeNodes import (
@@ -110,10 +111,13 @@ def dress(outputNode: Any) -> None:
 def _publishResidual(result: Result, place: Place, outputNode: Any, created: list[Any]) -> None:
     """Put the residual map into the scene, where there is one; else take an older one away."""
     node = outputNode.GetNodeReference(RESIDUAL_ROLE)
+    if node is not None and isPseudoMri(node):  # somebody chose it as an output since
+        node = None
     residual = getattr(result, "residual", None)
     if residual is None:
+        outputNode.SetNodeReferenceID(RESIDUAL_ROLE, None)
         if node:
-            slicer.mrmlScene.RemoveNode(node)
+            removeDisplayable(node)
         return
     if node is None:
         node = _addNode("vtkMRMLScalarVolumeNode", created)
