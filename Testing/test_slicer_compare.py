@@ -192,6 +192,43 @@ def test_new_pseudo_mri_is_compared(section: Any) -> None:
     assert names_in(OVERLAY) == ("US 2", "MRI 2", 0.5)
 
 
+def test_an_image_that_is_gone_is_shown_no_longer(section: Any) -> None:
+    """Nor is what shows it in part."""
+    section.ui.compareButton.click()
+    section.ui.overlaySelector.currentIndex = 1
+    section._update()
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("*(DDIC)"))
+    wait_until(lambda: section.ui.compareStatusLabel.text == "Choose the pseudo-MRI to compare.")
+    assert names_in(OVERLAY)[0] == ""
+    assert section.ui.compareButton.enabled
+
+
+def test_a_scene_that_was_saved_with_the_layout_shows_it(section: Any, tmp_path: Path) -> None:
+    """In a Slicer that knows the layouts from its start on."""
+    section.ui.compareButton.click()
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path)
+    slicer_host.new_scene()
+    CompareLayout.registerLayouts()
+    assert slicer.mrmlScene.ReadFromMRB(path)
+    assert CompareLayout.isShown()
+    assert CompareLayout.OVERLAY_VIEW in CompareLayout.layoutNode().GetCurrentLayoutDescription()
+
+
+def test_new_pseudo_mri_is_shown_in_its_own_view(section: Any) -> None:
+    """Also where it was given to all views while another module was open."""
+    section.ui.compareButton.click()
+    section.setParameterNode(None)
+    nodes = [
+        volumes.add_volume(name, np.full(SHAPE, 50, np.float32), "aligned")
+        for name in ("US 2", "MRI 2")
+    ]
+    slicer.util.setSliceViewerLayers(background=nodes[0], foreground=nodes[1])
+    section.onTranslated(*nodes)
+    assert names_in(CompareLayout.ULTRASOUND_VIEW)[:2] == ("US 2", "")
+    assert names_in(CompareLayout.PSEUDO_MRI_VIEW)[:2] == ("MRI 2", "")
+
+
 def test_new_pseudo_mri_waits_for_the_user(section: Any) -> None:
     """One that was made while another module was open is compared when the user comes back."""
     parameter_node = section._logic.getParameterNode()

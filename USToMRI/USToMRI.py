@@ -35,6 +35,7 @@ def _findLibrary() -> None:
 
 _findLibrary()
 
+from USToMRIModule.CompareLayout import registerLayouts
 from USToMRIModule.MarkKeeper import keepMarks
 from USToMRIModule.Samples import registerSamples
 from USToMRIModule.USToMRILogic import USToMRILogic
@@ -58,6 +59,7 @@ class USToMRI(ScriptedLoadableModule):
         parent.acknowledgementText = _acknowledgementText()
         slicer.app.connect("startupCompleted()", registerSamples)
         slicer.app.connect("startupCompleted()", keepMarks)
+        slicer.app.connect("startupCompleted()", registerLayouts)
         slicer.app.connect("startupCompleted()", _offerStatistics)
 
 

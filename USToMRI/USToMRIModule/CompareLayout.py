@@ -39,16 +39,23 @@ def isShown() -> bool:
     return node is not None and node.GetViewArrangement() in (_LAYOUT, _LAYOUT_WITH_CHART)
 
 
-def show(withChart: bool = False) -> None:
-    """Arrange the views for the comparison, with a plot view below them where asked for."""
+def registerLayouts() -> None:
+    """Tell Slicer the layouts; called at its start too, for scenes that were saved with one."""
     node = layoutNode()
+    if node is None:
+        return
     for number, description in (
         (_LAYOUT, _threeViews()),
         (_LAYOUT_WITH_CHART, _threeViewsAndChart()),
     ):
         if not node.IsLayoutDescription(number):
             node.AddLayoutDescription(number, description)
-    node.SetViewArrangement(_LAYOUT_WITH_CHART if withChart else _LAYOUT)
+
+
+def show(withChart: bool = False) -> None:
+    """Arrange the views for the comparison, with a plot view below them where asked for."""
+    registerLayouts()
+    layoutNode().SetViewArrangement(_LAYOUT_WITH_CHART if withChart else _LAYOUT)
     for view in VIEWS:
         composite = compositeOf(view)
         if composite is not None:

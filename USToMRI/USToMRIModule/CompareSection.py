@@ -13,6 +13,7 @@ from . import CompareLayout
 from .ComparisonImage import ComparisonImage, onSameGrid
 from .ComparisonParameterNode import Overlay, comparisonOf
 from .Throttle import Throttle
+from .VolumeNodes import holdsImage
 
 # ms; about as often as the eye asks for while a slider is dragged.
 _UPDATE_INTERVAL = 40
@@ -75,7 +76,10 @@ class CompareSection(VTKObservationMixin):
         chosen = self._chosen or comparisonOf(self._logic.getParameterNode())
         chosen.ultrasound = inputNode
         chosen.pseudoMri = outputNode
-        self._update()
+        if self._chosen:
+            self._update()
+        elif CompareLayout.isShown():
+            self._showImages(chosen)
 
     def _enter(self) -> None:
         self._chosen.layoutBefore = CompareLayout.currentArrangement()
@@ -103,8 +107,11 @@ class CompareSection(VTKObservationMixin):
         self.ui.compareButton.text = _("Back to the views before") if isShown else _("Compare")
         if self._chosen:
             self.ui.amountLabel.text = self._chosen.overlay.amountLabel()
-        if self._chosen and isShown and not reason:
-            reason = self._showImages()
+        if self._chosen and isShown:
+            if reason:
+                self._image.remove()  # of an image that is gone
+            else:
+                reason = self._showImages(self._chosen)
         self.ui.compareStatusLabel.text = reason
         self.ui.compareStatusLabel.visible = bool(reason)
 
@@ -118,15 +125,14 @@ class CompareSection(VTKObservationMixin):
         ):
             if node is None:
                 return _("Choose the {image} to compare.").format(image=name)
-            if node.GetImageData() is None:
+            if not holdsImage(node):
                 return _("The {image} holds no image.").format(image=name)
         if chosen.ultrasound is chosen.pseudoMri:
             return _("Choose two different images.")
         return ""
 
-    def _showImages(self) -> str:
+    def _showImages(self, chosen: Any) -> str:
         """Show the chosen images in the three views; return what could not be shown."""
-        chosen = self._chosen
         ultrasound, pseudoMri = chosen.ultrasound, chosen.pseudoMri
         CompareLayout.setImages(CompareLayout.ULTRASOUND_VIEW, ultrasound)
         CompareLayout.setImages(CompareLayout.PSEUDO_MRI_VIEW, pseudoMri)
