@@ -298,6 +298,15 @@ def test_chart_shows_bars_of_both_images(section: Any) -> None:
     assert slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
 
 
+def test_a_deleted_table_is_made_again_for_the_chart(section: Any) -> None:
+    """It is a node as any other, and the user may not have wanted it in the list."""
+    place_both(section)
+    slicer.mrmlScene.RemoveNode(CNRLogic.tableNode())
+    wait_until(lambda: not section._throttle._timer.isActive())
+    section.ui.chartButton.click()
+    assert CNRLogic.tableNode().GetNumberOfRows() == 1
+
+
 def test_everything_is_saved_with_the_scene(section: Any, tmp_path: Path) -> None:
     """A data bundle holds pairs, regions, table, its references and the chart."""
     place_both(section)

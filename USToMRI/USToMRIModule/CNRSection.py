@@ -140,6 +140,7 @@ class CNRSection(VTKObservationMixin):
 
     def onChart(self) -> None:
         """Show all pairs as bars; below the comparison where that is shown."""
+        self._written = ""  # the table may have been deleted
         self._update()
         if CompareLayout.isShown():
             CompareLayout.show(withChart=True)
