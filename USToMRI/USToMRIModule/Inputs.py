@@ -81,16 +81,18 @@ def _headMask(head: Any, inputNode: Any, image: HeldImage) -> Volume:
 
 def _tightBox(region: Region, inputNode: Any) -> Box:
     from USToMRILib import InputError
+    from USToMRILib.regions import Voxels
 
     voxels = voxelsOf(region, inputNode)
-    inside = np.argwhere(voxels.inside)
-    if not len(inside):
+    if not voxels.inside.any():
         name = region.node.GetName()
         text = _("The region {name} holds no voxel of the ultrasound; move it there.")
         raise InputError(text.format(name=name))
-    starts = inside.min(axis=0) + [part.start for part in voxels.block]
-    stops = inside.max(axis=0) + [part.start + 1 for part in voxels.block]
-    k, j, i = (slice(int(start), int(stop)) for start, stop in zip(starts, stops))
+    tight = Voxels.from_mask(voxels.inside).block
+    k, j, i = (
+        slice(part.start + own.start, part.start + own.stop)
+        for part, own in zip(voxels.block, tight)
+    )
     return k, j, i
 
 
