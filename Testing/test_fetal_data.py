@@ -15,7 +15,6 @@ from training import inspect_data
 from training.export_head_seg import find_heads, measure, picture_of_the_worst
 from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri, transthalamic_plane
 from training.fetal_slices import contact_sheet, fetal_slices
-from training.fetal_volumes import find_feta
 from training.hc18 import read_hc18
 from training.splits import PARTS, part_of, read_split
 from USToMRILib.ellipse import Ellipse
@@ -23,7 +22,7 @@ from USToMRILib.ellipse import Ellipse
 PIXEL = 0.3
 
 
-@pytest.mark.parametrize("name", ["hc18", "fetal_mri", "adult"])
+@pytest.mark.parametrize("name", ["hc18", "fetal_mri", "feta", "adult"])
 def test_no_subject_stands_in_two_parts_of_a_split(name):
     split = read_split(name)
     parts = [set(split[part]) for part in PARTS]
@@ -169,26 +168,6 @@ def test_prepared_slices_are_centred_upright_and_in_range(tmp_path):
 def touch(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-
-
-def test_feta_is_found_without_what_is_pathological(tmp_path):
-    for number, method in ((1, "mial"), (2, "mial"), (41, "irtk")):
-        stem = tmp_path / f"sub-{number:03d}" / "anat" / f"sub-{number:03d}_rec-{method}"
-        touch(stem.with_name(f"{stem.name}_T2w.nii.gz"))
-        touch(stem.with_name(f"{stem.name}_dseg.nii.gz"))
-    touch(tmp_path / "sub-003" / "anat" / "sub-003_rec-mial_T2w.nii.gz")
-    (tmp_path / "participants.tsv").write_text(
-        "participant_id\tPathology\tGestational age\n"
-        "sub-001\tNeurotypical\t27.9\nsub-002\tPathological\t28.2\n"
-    )
-    inventory = find_feta(tmp_path)
-    assert inventory.subjects == ["sub-001", "sub-041"]
-    assert "27.9 weeks" in inventory.found[0].describe()
-    assert inventory.found[1].t2.name == "sub-041_rec-irtk_T2w.nii.gz"
-    assert [(left.what, left.why) for left in inventory.left_out] == [
-        ("sub-002", "pathological"),
-        ("sub-003", "no T2w image with a dseg parcellation"),
-    ]
 
 
 def test_the_command_says_what_is_there_and_what_is_not(tmp_path, monkeypatch, capsys):

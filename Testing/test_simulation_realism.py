@@ -15,7 +15,7 @@ from training.fetal_pairs import (
     simulate_fetal_pair,
     simulate_fetal_volume,
 )
-from training.fetal_volumes import FetalVolume
+from training.fetal_volumes import find_atlas
 from training.simulation_realism import picture, texture, told_apart
 from training.ultrasound_simulation import ScanRanges, TissueMaps, simulate_bmode
 
@@ -88,7 +88,7 @@ def test_skull_and_scalp_lie_around_the_brain() -> None:
 
 def test_a_simulated_pair_shows_one_head_twice(tmp_path: Path) -> None:
     write_brain(tmp_path, "A")
-    volume = FetalVolume("A", tmp_path / "A" / "t2.nii.gz", tmp_path / "A" / "parcellation.nii.gz")
+    (volume,) = find_atlas(tmp_path).found
     pair, again = simulate_fetal_pair(volume, 3), simulate_fetal_pair(volume, 3)
     np.testing.assert_array_equal(pair.ultrasound, again.ultrasound)
     for image in (pair.ultrasound, pair.mri):
@@ -109,7 +109,7 @@ def test_a_simulated_pair_shows_one_head_twice(tmp_path: Path) -> None:
 
 def test_a_simulated_volume_shows_one_head_in_all_slices(tmp_path: Path) -> None:
     write_brain(tmp_path, "A")
-    volume = FetalVolume("A", tmp_path / "A" / "t2.nii.gz", tmp_path / "A" / "parcellation.nii.gz")
+    (volume,) = find_atlas(tmp_path).found
     pair, again = (simulate_fetal_volume(volume, 3, 5) for _ in range(2))
     ultrasound, mri, head, brain = (
         image.array for image in (pair.ultrasound, pair.mri, pair.head, pair.brain)

@@ -65,7 +65,7 @@ def model_card(title: str, metadata: dict[str, Any], sections: dict[str, str]) -
     commands = "\n".join(
         f"- from step {run['from_step']}: `{run['command']}` at commit `{run['commit']}`, seed "
         f"{run['seed']}, {run['date']}"
-        for run in _with_earlier(runs)
+        for run in with_earlier(runs)
     )
     versions = ", ".join(f"{name} {number}" for name, number in runs[-1]["versions"].items())
     sources = "\n".join(
@@ -104,7 +104,7 @@ def _body(sections: dict[str, str]) -> str:
     return "\n\n".join(f"## {heading}\n\n{text.strip()}" for heading, text in sections.items())
 
 
-def _with_earlier(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_earlier(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Runs after those whose weights they began with, and those before them, and so on."""
     earlier = runs[0].get("started_from", [])
-    return [*(_with_earlier(earlier) if earlier else []), *runs]
+    return [*(with_earlier(earlier) if earlier else []), *runs]

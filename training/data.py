@@ -22,3 +22,10 @@ def add_data_option(parser: argparse.ArgumentParser, needed: bool = True) -> Non
         required=needed and not folder,
         help=f"folder with hc18, fetal_mri and adult_labels; default: ${VARIABLE}",
     )
+
+
+def add_feta_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--feta``, the folder of FeTA where its volumes should stand beside the atlases'."""
+    parser.add_argument(
+        "--feta", type=Path, metavar="FOLDER", help="of FeTA as published, beside the MRI atlases"
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from training import fetal_mri, hc18
-from training.cards import bundle_metadata, model_card
+from training.cards import bundle_metadata, model_card, with_earlier
 from training.checkpoint import load_checkpoint
 from training.data import add_data_option
 from training.eps_net import EpsNet
@@ -25,6 +25,8 @@ from training.train_eps import EpsConfig, EpsTrainer, prepared_slices
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
 
 WHAT = {"us": "fetal head ultrasound", "mri": "fetal brain T2 MRI"}
+# In place of "mri" where FeTA was used beside the atlases.
+WITH_FETA = "mri_feta"
 
 LICENCES = {
     "us": "The weights are licensed under the Creative Commons Attribution 4.0 International\n"
@@ -34,11 +36,17 @@ LICENCES = {
     "trained on the CRL spatiotemporal fetal brain atlas (Gholipour et al. 2017), whose licence\n"
     "allows only that, and on the atlas of Wu et al. 2021 (research, with citation).\n",
 }
+LICENCES[WITH_FETA] = (
+    LICENCES["mri"] + "They were trained on FeTA too (Payette et al. 2021): its terms of use, "
+    "agreed to\nfor the download, bind as well.\n"
+)
 
 CAUTIONS = {
     "us": None,
     "mri": "The MRI network has seen averaged healthy brains only, in a short training: it may "
     "draw healthy anatomy where there is pathology, and detail that is not there.",
+    WITH_FETA: "The MRI network has seen healthy brains only: it may draw healthy anatomy where "
+    "there is pathology, and detail that is not there.",
 }
 
 LIMITS = {
@@ -51,6 +59,12 @@ LIMITS = {
   draws healthy anatomy in its place. What it draws is plausible, not measured.
 - Brain only: where the ultrasound shows skull, the pseudo-MRI shows fluid, brain or nothing.
 - Volumes of neighbouring weeks are alike, so that the held-out weeks are an easy test.
+""",
+    WITH_FETA: """
+- Atlas volumes and the volumes of FeTA that its table does not call pathological: it draws healthy
+  anatomy in the place of pathology. What it draws is plausible, not measured.
+- Brain only: where the ultrasound shows skull, the pseudo-MRI shows fluid, brain or nothing.
+- FeTA's heads are turned upright by their tissues, some degrees off.
 """,
 }
 
@@ -67,7 +81,8 @@ def main() -> None:
     work = options.work or Path("runs") / f"eps_{options.domain}"
     state = load_checkpoint(work / "checkpoint.pt")
     config = EpsConfig(**state["config"])
-    slices = {p: prepared_slices(options.data, options.domain, p, work) for p in PARTS}
+    feta = feta_of(work)
+    slices = {p: prepared_slices(options.data, options.domain, p, work, feta) for p in PARTS}
     trainer = EpsTrainer(config, slices["validation"], torch.device("cpu"))
     trainer.load(state)
     losses = {
@@ -81,12 +96,18 @@ def main() -> None:
         NAMES[options.domain],
         traced,
         metadata,
-        _card(config, metadata, options.note),
-        LICENCES[options.domain],
+        _card(config, metadata, options.note, bool(feta)),
+        LICENCES[WITH_FETA if feta else options.domain],
         options.models,
     )
     metrics = describe_samples(folder, options.domain, traced, slices)
     print(f"{folder}\n{json.dumps(metrics, indent=2)}")
+
+
+def feta_of(work: Path) -> Path | None:
+    """The folder of FeTA that a run was given, or one whose weights it began with; else None."""
+    runs = with_earlier(json.loads((work / "run.json").read_text()))
+    return next((Path(run["feta"]) for run in runs if "feta" in run), None)
 
 
 def _traced(net: EpsNet) -> torch.jit.ScriptModule:
@@ -97,7 +118,13 @@ def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[
     domain, shape = trainer.config.domain, [FRAME_SIZE, FRAME_SIZE]
     channel = {"0": f"{WHAT[domain]}, noised to level t; -1 is background"}
     level = {"type": "int64", "format": "noise level t of each image, 0 .. T-1", "shape": ["B"]}
-    source = (hc18 if domain == "us" else fetal_mri).source
+    sources, split = [hc18.source], "training/splits/hc18.json"
+    if domain == "mri":
+        sources, split = [fetal_mri.source], "training/splits/fetal_mri.json"
+    feta = feta_of(work)
+    if feta:
+        sources, split = [*sources, fetal_mri.feta_source], f"{split}, training/splits/feta.json"
+    part = "training on the training part, metrics on validation and test part of the split"
     return bundle_metadata(
         f"predict the noise in noised {WHAT[domain]} slices",
         f"Unconditional diffusion model of {WHAT[domain]} slices about the transthalamic plane: "
@@ -107,17 +134,17 @@ def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[
             "outputs": {"pred": data_format({"0": "eps"}, shape, [-6, 6], "noise")},
         },
         work / "run.json",
-        [source("training on the training part, metrics on validation and test part of the split")],
+        [source(part) for source in sources],
         metrics,
-        CAUTIONS[domain],
+        CAUTIONS[WITH_FETA if feta else domain],
         spacing_mm=[FRAME_PIXEL_MM, FRAME_PIXEL_MM],
         schedule={"name": "cosine", "num_steps": 1000, "s": 0.008, "max_beta": 0.999},
         steps=trainer.step,
-        split=f"training/splits/{'hc18' if domain == 'us' else 'fetal_mri'}.json",
+        split=split,
     )
 
 
-def _card(config: EpsConfig, metadata: dict[str, Any], note: str) -> str:
+def _card(config: EpsConfig, metadata: dict[str, Any], note: str, feta: bool) -> str:
     training = (
         f"{metadata['steps']} steps of batch {config.batch}. Velocity prediction (exported as "
         f"eps), AdamW, moving average {config.ema}, small rotations, scales, shifts, mirror images "
@@ -126,8 +153,8 @@ def _card(config: EpsConfig, metadata: dict[str, Any], note: str) -> str:
     )
     if "started_from" in metadata["training"]["runs"][0]:
         training += "The run began with the weights of another, whose commands come first below. "
-    domain = config.domain
-    sections = {"Training": training + note, **sample_sections(domain), "Limits": LIMITS[domain]}
+    domain, limits = config.domain, LIMITS[WITH_FETA if feta else config.domain]
+    sections = {"Training": training + note, **sample_sections(domain), "Limits": limits}
     return model_card(f"Diffusion model of {WHAT[domain]}", metadata, sections)
 
 

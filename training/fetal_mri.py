@@ -1,8 +1,7 @@
 """Transthalamic slices of fetal T2 MRI volumes with a tissue parcellation.
 
-A volume is a folder with ``t2.nii.gz`` and ``parcellation.nii.gz`` on one RAS-aligned grid, as the
-CRL atlas (Gholipour et al. 2017) and that of Wu et al. 2021 come with the parcellation of Fidon et
-al.
+The volumes are those of the CRL atlas (Gholipour et al. 2017) and that of Wu et al. 2021, a folder
+a week with ``t2.nii.gz`` and ``parcellation.nii.gz``; and of FeTA, however the heads lie.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from training.fetal_volumes import FetalVolume
-from training.splits import read_split
+from training.fetal_labels import FetalTissue
+from training.fetal_volumes import FetalVolume, find_feta, read_upright
+from training.splits import part_of, read_split
 
-DEEP_GREY_MATTER = 6
 PLANE_SIZE = 192
 PLANE_PIXEL_MM = 0.8
 
@@ -42,7 +41,7 @@ class MriSlice:
 
 
 def read_fetal_mri(root: Path, part: str) -> Iterator[MriSlice]:
-    """The planes of every volume of one part of the split that is found in ``root``.
+    """The planes of every atlas volume of one part of the split that is found in ``root``.
 
     Raises:
         FileNotFoundError: if none is there.
@@ -52,28 +51,51 @@ def read_fetal_mri(root: Path, part: str) -> Iterator[MriSlice]:
         raise FileNotFoundError(f"No fetal MRI volumes of the {part} part in {root}.")
     for subject in found:
         folder = root / subject
-        yield from planes_of(
-            FetalVolume(subject, folder / "t2.nii.gz", folder / "parcellation.nii.gz")
+        files = folder / "t2.nii.gz", folder / "parcellation.nii.gz"
+        yield from planes_of(FetalVolume.of_atlas(folder, *files))
+
+
+def read_feta(root: Path, part: str) -> Iterator[MriSlice]:
+    """The planes of every volume of FeTA in ``root`` that is of one part of its split.
+
+    Raises:
+        FileNotFoundError: if none is there.
+    """
+    split = read_split("feta")
+    volumes = [v for v in find_feta(root).found if part_of(v.subject, split) == part]
+    if not volumes:
+        raise FileNotFoundError(
+            f"No FeTA volumes of the {part} part in {root}; python -m training.inspect_data feta "
+            "says why."
         )
+    for volume in volumes:
+        yield from planes_of(volume)
 
 
 def planes_of(volume: FetalVolume) -> Iterator[MriSlice]:
-    """The planes about the transthalamic one, of a volume whose axes are those of the head."""
-    image = sitk.ReadImage(str(volume.t2), sitk.sitkFloat32)
-    labels = sitk.ReadImage(str(volume.parcellation), sitk.sitkUInt8)
+    """The planes about the transthalamic one.
+
+    Raises:
+        InputError: if the head's axes cannot be found in a volume whose axes they are not.
+    """
+    yield from cut_planes(volume.subject, *read_upright(volume))
+
+
+def cut_planes(subject: str, image: sitk.Image, labels: sitk.Image) -> Iterator[MriSlice]:
+    """The planes about the transthalamic one, of a head that is upright in image and tissues."""
     for pitch in PLANE_PITCHES_DEG:
         for offset in PLANE_OFFSETS_MM:
             plane = transthalamic_plane(labels, offset, pitch)
             pixels = sitk.GetArrayFromImage(sitk.Resample(image, plane))[0]
             cut = sitk.Resample(labels, plane, sitk.Transform(), sitk.sitkNearestNeighbor)
-            yield MriSlice(volume.subject, pixels, sitk.GetArrayFromImage(cut)[0] > 0)
+            yield MriSlice(subject, pixels, sitk.GetArrayFromImage(cut)[0] > 0)
 
 
 def transthalamic_plane(labels: sitk.Image, offset_mm: float, pitch_deg: float) -> sitk.Image:
     """An empty one-slice image through the thalami, columns to the front, rows to the left.
 
     Args:
-        labels: parcellation; its deep grey matter marks the thalami.
+        labels: each voxel's tissue, the head upright; deep grey matter marks the thalami.
         offset_mm: of the plane, upwards along its normal.
         pitch_deg: rotation about the left-right axis; positive lifts the front.
     """
@@ -85,7 +107,8 @@ def transthalamic_plane(labels: sitk.Image, offset_mm: float, pitch_deg: float) 
     left = np.array([1.0, 0.0, 0.0])
     normal = np.cross(front, left)
     direction = np.column_stack([front, left, normal])
-    centre = np.array(shape.GetCentroid(DEEP_GREY_MATTER)) + offset_mm * np.sign(normal[2]) * normal
+    thalami = np.array(shape.GetCentroid(int(FetalTissue.DEEP_GREY_MATTER)))
+    centre = thalami + offset_mm * np.sign(normal[2]) * normal
     half = (PLANE_SIZE - 1) / 2 * PLANE_PIXEL_MM
     plane = sitk.Image([PLANE_SIZE, PLANE_SIZE, 1], sitk.sitkFloat32)
     plane.SetSpacing([PLANE_PIXEL_MM] * 3)
@@ -102,4 +125,14 @@ def source(part: str) -> dict[str, str]:
         "reference": "Gholipour et al., Scientific Reports 2017, doi:10.1038/s41598-017-00525-w; "
         "Wu et al. 2021; parcellation by Fidon et al. 2021.",
         "licence": "CRL: non-commercial research and education only; Wu: research, with citation",
+    }
+
+
+def feta_source(part: str) -> dict[str, str]:
+    """The entry of a bundle's metadata for FeTA, of which ``part`` was used."""
+    return {
+        "name": "FeTA, healthy brains",
+        "part": part,
+        "reference": "Payette et al., Scientific Data 2021, doi:10.1038/s41597-021-00946-3.",
+        "licence": "the terms that were agreed to for the download",
     }

@@ -17,7 +17,7 @@ from scipy import ndimage
 from training.adult_anatomy import Tissue
 from training.adult_pairs import tissue_maps
 from training.fetal_mri import PLANE_PIXEL_MM, PLANE_SIZE, transthalamic_plane
-from training.fetal_volumes import FetalVolume
+from training.fetal_volumes import FetalVolume, read_upright
 from training.ultrasound_simulation import ScanRanges, simulate_bmode
 from USToMRILib.ellipse import Ellipse
 from USToMRILib.frame import BACKGROUND, HeadFrame, normalise_head
@@ -90,7 +90,7 @@ def simulate_fetal_pair(volume: FetalVolume, seed: int) -> FetalPair:
     """Simulate the scan of one plane about the transthalamic one.
 
     Args:
-        volume: whose axes are those of the head.
+        volume: of an atlas or of FeTA.
         seed: of plane, probe, tissue and speckle; the same seed gives the same pixels.
     """
     rng = np.random.default_rng(seed)
@@ -112,7 +112,7 @@ def simulate_fetal_volume(volume: FetalVolume, seed: int, slices: int) -> FetalV
     """Simulate the scan of a slab about the transthalamic plane by a swept probe.
 
     Args:
-        volume: whose axes are those of the head.
+        volume: of an atlas or of FeTA.
         seed: of slab, probe, tissue and speckle; the same seed gives the same voxels.
         slices: of the slab, 0.8 mm apart, as are their pixels.
     """
@@ -130,15 +130,15 @@ def simulate_fetal_volume(volume: FetalVolume, seed: int, slices: int) -> FetalV
 def _scan_slab(
     volume: FetalVolume, slices: int, ranges: ScanRanges, rng: np.random.Generator
 ) -> _Scanned:
-    labels = sitk.ReadImage(str(volume.parcellation), sitk.sitkUInt8)
+    image, labels = read_upright(volume)
     slab = _slab(labels, slices, rng)
     nearest = sitk.sitkNearestNeighbor
     cut = sitk.GetArrayFromImage(sitk.Resample(labels, slab, sitk.Transform(), nearest))
-    t2 = sitk.Resample(sitk.ReadImage(str(volume.t2), sitk.sitkFloat32), slab)
+    t2 = sitk.Resample(image, slab)
     side = sitk.GetArrayFromImage(_left_right(slab, labels))
     tissue, head = find_fetal_tissue(cut, side, rng)
-    image = _scan(tissue, head, ranges, rng)
-    return _Scanned(image, sitk.GetArrayFromImage(t2), head, cut > 0, Grid.from_sitk(slab))
+    echoes = _scan(tissue, head, ranges, rng)
+    return _Scanned(echoes, sitk.GetArrayFromImage(t2), head, cut > 0, Grid.from_sitk(slab))
 
 
 def find_fetal_tissue(

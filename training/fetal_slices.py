@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from training.data import add_data_option
-from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri
+from training.data import add_data_option, add_feta_option
+from training.fetal_mri import PLANE_PIXEL_MM, MriSlice, read_feta, read_fetal_mri
 from training.hc18 import HeadImage, read_hc18
 from USToMRILib.ellipse import Ellipse
 from USToMRILib.frame import BACKGROUND, HeadFrame, normalise_head
@@ -21,18 +22,20 @@ from USToMRILib.intensity import rescale
 DOMAINS = ("us", "mri")
 
 
-def fetal_slices(data: Path, domain: str, part: str) -> np.ndarray:
+def fetal_slices(data: Path, domain: str, part: str, feta: Path | None = None) -> np.ndarray:
     """The prepared slices of one domain and part, float32 [N, 128, 128] in [-1, 1].
 
     Args:
         data: folder with ``hc18`` and ``fetal_mri``.
         domain: "us" or "mri".
         part: "train", "validation" or "test".
+        feta: folder of FeTA, whose MRI slices then follow those of the atlases; each data set is
+            divided by its own split.
     """
-    prepared = (
-        _ultrasound(data / "hc18", part) if domain == "us" else _mri(data / "fetal_mri", part)
-    )
-    return np.stack(list(prepared))
+    if domain == "us":
+        return np.stack(list(_ultrasound(data / "hc18", part)))
+    planes = chain(read_fetal_mri(data / "fetal_mri", part), read_feta(feta, part) if feta else ())
+    return np.stack(list(_mri(planes)))
 
 
 def _ultrasound(root: Path, part: str) -> Iterator[np.ndarray]:
@@ -48,9 +51,9 @@ def prepare_ultrasound(head: HeadImage) -> np.ndarray:
     return normalise_head(frame.to_frame(pixels), frame.mask)
 
 
-def _mri(root: Path, part: str) -> Iterator[np.ndarray]:
+def _mri(planes: Iterable[MriSlice]) -> Iterator[np.ndarray]:
     spacing = (PLANE_PIXEL_MM, PLANE_PIXEL_MM)
-    for plane in read_fetal_mri(root, part):
+    for plane in planes:
         frame = HeadFrame(Ellipse.from_mask(plane.mask, spacing), plane.mask.shape, spacing)
         brain = frame.to_frame(np.where(plane.mask, plane.pixels, 0))
         # The brain is no ellipse: its own mask bounds it, and MRI background is true zero.
@@ -73,12 +76,13 @@ def main() -> None:
     """Write a contact sheet of both domains."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     add_data_option(parser)
+    add_feta_option(parser)
     parser.add_argument("--sheet", type=Path, required=True)
     parser.add_argument("--part", default="train", choices=["train", "validation", "test"])
     options = parser.parse_args()
     rows: list[np.ndarray] = []
     for domain in DOMAINS:
-        slices = fetal_slices(options.data, domain, options.part)
+        slices = fetal_slices(options.data, domain, options.part, options.feta)
         print(f"{domain}: {len(slices)} slices of the {options.part} part")
         rows.extend(slices[:: max(1, len(slices) // 24)][:24])
     contact_sheet(rows, options.sheet)

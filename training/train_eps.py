@@ -19,7 +19,7 @@ from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 from torch.nn import functional as F
 
 from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
-from training.data import add_data_option
+from training.data import add_data_option, add_feta_option
 from training.eps_net import EpsNet
 from training.eps_samples import dream
 from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
@@ -221,11 +221,13 @@ def train(trainer: EpsTrainer, validation: np.ndarray, work: Path, log_every: in
                 log.write(trainer.step, entry)
 
 
-def prepared_slices(data: Path, domain: str, part: str, cache: Path) -> np.ndarray:
+def prepared_slices(
+    data: Path, domain: str, part: str, cache: Path, feta: Path | None = None
+) -> np.ndarray:
     """The slices of :func:`fetal_slices`, kept in ``cache``: preparing them takes a minute."""
-    path = cache / f"{domain}_{part}.npy"
+    path = cache / f"{domain}_{'feta_' if feta else ''}{part}.npy"
     if not path.exists():
-        np.save(path, fetal_slices(data, domain, part))
+        np.save(path, fetal_slices(data, domain, part, feta))
     return np.load(path)
 
 
@@ -239,11 +241,11 @@ def earlier_weights(place: Path) -> tuple[dict[str, torch.Tensor], list[dict[str
     return load_checkpoint(place / "checkpoint.pt")["ema"], records
 
 
-def main() -> None:
-    """Train an eps-network on fetal head slices."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--domain", choices=DOMAINS, required=True)
     add_data_option(parser)
+    add_feta_option(parser)
     parser.add_argument("--work", type=Path, help="folder of this run; default: runs/eps_DOMAIN")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=8)
@@ -256,6 +258,14 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
+    if options.feta and options.domain != "mri":
+        parser.error("--feta holds MRI; leave it out, or give --domain mri")
+    return options
+
+
+def main() -> None:
+    """Train an eps-network on fetal head slices."""
+    options = _options()
     if options.threads:
         torch.set_num_threads(options.threads)
     work = options.work or Path("runs") / f"eps_{options.domain}"
@@ -263,10 +273,14 @@ def main() -> None:
     config = EpsConfig(options.domain, options.steps, options.batch, seed=options.seed)
     ranks, device = start_ranks()
     with ranks.first_alone():
-        slices = prepared_slices(options.data, options.domain, "train", work)
-        validation = prepared_slices(options.data, options.domain, "validation", work)
+        slices, validation = (
+            prepared_slices(options.data, options.domain, part, work, options.feta)
+            for part in ("train", "validation")
+        )
     trainer = EpsTrainer(config, slices, device, ranks)
     checkpoint, record = work / "checkpoint.pt", run_record(options.seed, ranks.count)
+    if options.feta:
+        record["feta"] = str(options.feta)
     if checkpoint.exists():
         trainer.load(load_checkpoint(checkpoint))
     elif options.start_from:
