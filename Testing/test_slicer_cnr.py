@@ -25,7 +25,7 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 import qt  # noqa: E402
-from USToMRIModule import CNRLogic  # noqa: E402
+from USToMRIModule import CNRLogic, CompareLayout  # noqa: E402
 from USToMRIModule.CNRPairs import BACKGROUND, REGION, addPair, allPairs  # noqa: E402
 from USToMRIModule.CNRSection import CNRSection  # noqa: E402
 from USToMRIModule.RegionVoxels import Region, measureContrast  # noqa: E402
@@ -296,6 +296,34 @@ def test_chart_shows_bars_of_both_images(section: Any) -> None:
     shown = slicer.app.applicationLogic().GetSelectionNode().GetActivePlotChartID()
     assert shown == chart.GetID()
     assert slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
+
+
+def test_a_chart_is_shown_below_the_comparison(section: Any) -> None:
+    """The three views stay, and the button that ends the comparison still does."""
+    CompareLayout.show()
+    place_both(section)
+    section.ui.chartButton.click()
+    assert CompareLayout.isShown()
+    (chart,) = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    views = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
+    assert [view.GetPlotChartNodeID() for view in views] == [chart.GetID()]
+
+
+@pytest.mark.parametrize("act", ["remove", "choose"])
+def test_a_click_places_no_region_of_another_pair(section: Any, act: str) -> None:
+    """Where the pair that it was for is removed, or another one is shown, none is waited for."""
+    _, background = place_both(section)
+    section.ui.addPairButton.click()
+    section.ui.regionPlaceButton.click()
+    click_at(section, 40, 20)
+    assert section._click.waiting
+    if act == "remove":
+        section.ui.removePairButton.click()
+    else:
+        section.ui.pairSelector.currentIndex = 0
+    assert not section._click.waiting
+    assert not section.ui.backgroundPlaceButton.checked
+    assert allPairs()[0].region(BACKGROUND).node is background
 
 
 def test_a_deleted_table_is_made_again_for_the_chart(section: Any) -> None:

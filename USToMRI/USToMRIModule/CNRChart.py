@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from . import CompareLayout
 from .CNRLogic import columnNames, ratioNames
 
 CHART_ROLE = "USToMRI.cnrChart"
@@ -55,5 +56,12 @@ def _fitAxis(chart: Any, tableNode: Any) -> None:
 
 
 def showChart(tableNode: Any) -> None:
-    """Show a table's chart in a plot view of the current layout, or of one that has a plot view."""
-    slicer.modules.plots.logic().ShowChartInLayout(chartOf(tableNode))
+    """Show a table's chart: below the comparison, or in a layout of Slicer's with a plot view."""
+    chart = chartOf(tableNode)
+    if not CompareLayout.isShown():
+        slicer.modules.plots.logic().ShowChartInLayout(chart)
+        return
+    CompareLayout.show(withChart=True)  # of which the logic of plots knows nothing
+    applicationLogic = slicer.app.applicationLogic()
+    applicationLogic.GetSelectionNode().SetActivePlotChartID(chart.GetID())
+    applicationLogic.PropagatePlotChartSelection()

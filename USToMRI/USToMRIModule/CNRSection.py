@@ -11,7 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from . import CNRLogic, CompareLayout
+from . import CNRLogic
 from .CNRChart import showChart
 from .CNRPairs import BACKGROUND, REGION, ROLES, Pair, addPair, allPairs, presetNames, removePair
 from .CNRPlacement import OneClick, addBox
@@ -99,6 +99,7 @@ class CNRSection(VTKObservationMixin):
         """Remove the pair that is shown."""
         pair = self._currentPair()
         if pair is not None:
+            self._click.stop()
             removePair(pair)
             self._update()
 
@@ -142,8 +143,6 @@ class CNRSection(VTKObservationMixin):
         """Show all pairs as bars; below the comparison where that is shown."""
         self._written = ""  # the table may have been deleted
         self._update()
-        if CompareLayout.isShown():
-            CompareLayout.show(withChart=True)
         showChart(self._writeTable())
 
     def onCopy(self) -> None:
@@ -182,6 +181,7 @@ class CNRSection(VTKObservationMixin):
         return pairs[0] if pairs else None
 
     def _show(self, pair: Pair) -> None:
+        self._click.stop()  # which was to place a region of another pair
         self._chosen.parameterNode.SetNodeReferenceID(_CURRENT_PAIR, pair.node.GetID())
         self._update()
 
