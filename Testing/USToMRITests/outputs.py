@@ -243,6 +243,19 @@ class SequenceTest(SceneCase):
             show(browser, index)
             self.assertTrue((slicer.util.arrayFromVolume(output) == value).all())
 
+    def test_a_time_point_is_no_output_by_itself(self) -> None:
+        """It would be gone with the next one that is shown; nor of another browser's sequence."""
+        _, node = add_sequence()
+        logic = USToMRILogic(halved)
+        output = logic.translate(node, allFrames=True)
+        self.assertEqual(logic.reasonNotReady(node, output, "ddic", allFrames=True), "")
+        self.assertIn("a time point", logic.reasonNotReady(node, output, "ddic"))
+        other = add_sequence()[1]
+        self.assertIn("a time point", logic.reasonNotReady(other, output, "ddic", allFrames=True))
+        for given, all_frames in ((node, False), (other, True)):
+            with self.assertRaisesRegex(InputError, "a time point"):
+                logic.translate(given, output, allFrames=all_frames)
+
 
 class HeadTest(SceneCase):
     """The head's outline as a curve."""

@@ -31,6 +31,19 @@ def sequenceOf(volumeNode: Any) -> Optional[Sequence]:
     return None
 
 
+def reasonNotAnOutput(outputNode: Any, sequence: Optional[Sequence]) -> str:
+    """Return why a volume cannot receive a result, in words; empty where it can.
+
+    What a volume shows that follows a sequence is gone as soon as another time point is shown.
+
+    :param sequence: that of the input where all its time points are translated.
+    """
+    shown = sequenceOf(outputNode)
+    if shown is None or (sequence is not None and shown.browser is sequence.browser):
+        return ""
+    return _("The output is a time point of a sequence; choose another one, or none for a new one.")
+
+
 def publishSequence(
     results: list[Result], place: Place, sequence: Sequence, outputNode: Any, method: str
 ) -> Any:

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from .Inputs import Frame, prepare
 from .OutputNodes import Place, publish
 from .RegionVoxels import Region
-from .SequenceNodes import Sequence, publishSequence, sequenceOf
+from .SequenceNodes import Sequence, publishSequence, reasonNotAnOutput, sequenceOf
 from .VolumeNodes import Result
 
 
@@ -39,8 +39,8 @@ class Task(NamedTuple):
 
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
-        _checkNodes(inputNode, outputNode)
         sequence = sequenceOf(inputNode) if allFrames else None
+        _checkNodes(inputNode, outputNode, sequence)
         if region is not None and not isinstance(region, Region):
             region = Region(region)
         frameNodes = sequence.frameNodes() if sequence else None
@@ -69,10 +69,15 @@ class Task(NamedTuple):
             return None, error
 
 
-def _checkNodes(inputNode: Any, outputNode: Optional[Any]) -> None:
+def _checkNodes(inputNode: Any, outputNode: Optional[Any], sequence: Optional[Sequence]) -> None:
     from USToMRILib import InputError
 
-    if inputNode is not None and outputNode is inputNode:
+    if outputNode is None:
+        return
+    if outputNode is inputNode:
         raise InputError(_("The output is the input itself; choose another output volume."))
-    if outputNode is not None and outputNode.GetClassName() != "vtkMRMLScalarVolumeNode":
+    if outputNode.GetClassName() != "vtkMRMLScalarVolumeNode":
         raise InputError(_("The output is no scalar volume; choose one, or none for a new one."))
+    reason = reasonNotAnOutput(outputNode, sequence)
+    if reason:
+        raise InputError(reason)

@@ -278,7 +278,12 @@ class TranslateSection(VTKObservationMixin):
         if isHint:
             regions.append(Region(curve))
         reason: str = self.logic.reasonNotReady(
-            chosen.inputVolume, chosen.outputVolume, chosen.method.value, chosen.pixelSize, regions
+            chosen.inputVolume,
+            chosen.outputVolume,
+            chosen.method.value,
+            chosen.pixelSize,
+            regions,
+            chosen.allFrames,
         )
         if isHint and not reason and not isOf(curve, chosen.inputVolume):
             text = _("{name} is of another image; choose another head under Advanced, or none.")

@@ -12,6 +12,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from .Dependencies import ensureDependencies
 from .HeadCurve import showEllipse
 from .RegionVoxels import reasonNotUsable
+from .SequenceNodes import reasonNotAnOutput, sequenceOf
 from .Task import Task
 from .VolumeNodes import holdsImage, isSlice, lacksPixelSize, volumeFromNode
 
@@ -176,6 +177,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         method: str,
         pixelSize: float = 0.0,
         regions: Sequence[Any] = (),
+        allFrames: bool = False,
     ) -> str:
         """Return why a translation cannot start, in words for the user; empty where it can.
 
@@ -191,7 +193,11 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             return _("Pix2Pix needs a volume; choose DDIC for a single image.")
         if lacksPixelSize(inputNode) and not pixelSize:
             return _("The picture does not say how large its pixels are; set it under Advanced.")
-        return next(filter(None, map(reasonNotUsable, regions)), "")
+        reasons = [reasonNotUsable(region) for region in regions]
+        if outputNode is not None:
+            sequence = sequenceOf(inputNode) if allFrames else None
+            reasons.append(reasonNotAnOutput(outputNode, sequence))
+        return next(filter(None, reasons), "")
 
     def _worker(self) -> WorkerClient:
         from .WorkerClient import defaultCommand, sharedWorker
