@@ -98,6 +98,9 @@ class RecordTest(SceneCase):
         result = Result(Volume(np.ones((1, 1, 1), np.float32), grid), {})
         with self.assertRaisesRegex(ValueError, "size"):
             OutputNodes.publish(result, OutputNodes.Place(node, (4, 0, 0)))
+        node.SetAndObserveImageData(None)  # meanwhile
+        with self.assertRaisesRegex(ValueError, "size"):
+            OutputNodes.publish(result, OutputNodes.Place(node, (0, 0, 0)))
 
 
 class SavedTest(SceneCase):

@@ -131,7 +131,8 @@ def _publishResidual(result: Result, place: Place, outputNode: Any, created: lis
 
 
 def _checkSize(array: np.ndarray, place: Place) -> None:
-    size = place.inputNode.GetImageData().GetDimensions()
+    image = place.inputNode.GetImageData()
+    size = image.GetDimensions() if image else (0, 0, 0)
     ends = tuple(first + n for first, n in zip(place.start or (0, 0, 0), array.shape[::-1]))
     fits = all(end <= n for end, n in zip(ends, size)) if place.start else ends == tuple(size)
     if not fits:
