@@ -101,6 +101,10 @@ def test_a_box_holds_every_voxel_that_brute_force_finds(seed):
     k, j, i = np.indices(grid.shape)
     everywhere = box.contains(grid.index_to_physical(np.stack([i, j, k], axis=-1)))
     np.testing.assert_array_equal(box.mask(grid), everywhere)
+    maps = grid.index_to_physical, grid.physical_to_index
+    plane_by_plane = box.voxels(grid.shape, *maps, affine=False)
+    whole = tuple(slice(0, n) for n in grid.shape)
+    np.testing.assert_array_equal(plane_by_plane.within(whole), everywhere)
 
 
 @settings(max_examples=40, deadline=None)

@@ -108,7 +108,9 @@ def _boxVoxels(roiNode: Any, volumeNode: Any) -> Voxels:
     toWorld = slicer.util.arrayFromVTKMatrix(roiNode.GetObjectToWorldMatrix())
     box = Box(toWorld[:3, 3], toWorld[:3, :3], np.array(roiNode.GetSize()))
     transform = worldFromIjk(volumeNode)
-    return box.voxels(_shape(volumeNode), _pointMap(transform), _pointMap(transform.GetInverse()))
+    maps = _pointMap(transform), _pointMap(transform.GetInverse())
+    isAffine = slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(transform)
+    return box.voxels(_shape(volumeNode), *maps, affine=isAffine)
 
 
 def _curveVoxels(curveNode: Any, volumeNode: Any) -> Voxels:
