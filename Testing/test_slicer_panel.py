@@ -70,8 +70,11 @@ def test_region_must_be_usable(section: Any) -> None:
     section.ui.regionSelector.setCurrentNode(roi)
     assert section.ui.statusLabel.text == "Box has not been placed yet."
     assert not section.ui.translateButton.enabled
-    roi.SetCenterWorld(volumes.world_position(node, (3, 2, 4)))
     roi.SetSize(2, 2, 3)
+    roi.SetCenterWorld(300, 0, 0)
+    assert "Box holds no voxel of the ultrasound" in section.ui.statusLabel.text
+    assert not section.ui.translateButton.enabled
+    roi.SetCenterWorld(volumes.world_position(node, (3, 2, 4)))
     assert section.ui.translateButton.enabled
     assert section.ui.statusLabel.text == ""
     curve = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", "Outline")
@@ -79,6 +82,22 @@ def test_region_must_be_usable(section: Any) -> None:
     assert section.ui.statusLabel.text == "Outline needs at least three points."
     slicer.mrmlScene.RemoveNode(curve)
     assert section.ui.translateButton.enabled
+
+
+def test_volumes_that_cannot_be_translated_are_told_before_the_press(section: Any) -> None:
+    """Sheared axes, and vectors that are no colours."""
+    sheared = add_ultrasound(slices=8)
+    sheared.SetIJKToRASDirections(1, 0.2, 0, 0, 1, 0, 0, 0, 1)
+    section.ui.inputSelector.setCurrentNode(sheared)
+    assert "sheared" in section.ui.statusLabel.text
+    assert not section.ui.translateButton.enabled
+    sheared.SetIJKToRASDirections(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    assert section.ui.translateButton.enabled
+    vectors = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Flow")
+    slicer.util.updateVolumeFromArray(vectors, np.ones((2, 4, 5, 2), np.uint8))
+    section.ui.inputSelector.setCurrentNode(vectors)
+    assert "2 values a voxel" in section.ui.statusLabel.text
+    assert not section.ui.translateButton.enabled
 
 
 def test_choices_that_have_no_effect_are_disabled(section: Any) -> None:

@@ -28,6 +28,7 @@ from USToMRILib.intensity import rescale
 
 _SPACING_MM = (0.9, 1.0, 1.1)
 _MARGIN_MM = 6.0
+_SHOWN_EVERY = 5
 
 Upright = tuple[sitk.Image, sitk.Image]
 
@@ -157,18 +158,19 @@ def main() -> None:
     add_data_option(parser)
     parser.add_argument("--turns", type=int, default=2, help="of each volume")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--sheet", type=Path, help="PNG: a row a volume, the untouched one first")
+    parser.add_argument("--sheet", type=Path, help="PNG: some volumes, the untouched first")
     options = parser.parse_args()
     rng, turns, rows = np.random.default_rng(0), [], []
-    for volume in find_atlas(options.data / "fetal_mri").found:
+    for number, volume in enumerate(find_atlas(options.data / "fetal_mri").found):
         found, shown = measure(volume, options.turns, rng)
         turns += found
-        rows += [_scaled(plane) for plane in shown]
+        if number % _SHOWN_EVERY == 0:
+            rows += [_scaled(plane) for plane in shown]
         print(volume.subject, summary(found), flush=True)
     record = {**run_record(seed=0), "summary": summary(turns), "turns": list(map(asdict, turns))}
     options.output.write_text(json.dumps(record, indent=2) + "\n")
     if options.sheet:
-        contact_sheet(rows, options.sheet, columns=options.turns + 1)
+        contact_sheet(rows, options.sheet, columns=2 * (options.turns + 1))
     print(json.dumps(record["summary"], indent=2))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
-from slicer.i18n import tr as _
 
 from .OutputNodes import Place
-from .RegionVoxels import Region, voxelsOf
+from .RegionVoxels import Region, noVoxelIn, voxelsOf
 from .VolumeNodes import HeldImage
 
 if TYPE_CHECKING:
@@ -85,9 +84,7 @@ def _tightBox(region: Region, inputNode: Any) -> Box:
 
     voxels = voxelsOf(region, inputNode)
     if not voxels.inside.any():
-        name = region.node.GetName()
-        text = _("The region {name} holds no voxel of the ultrasound; move it there.")
-        raise InputError(text.format(name=name))
+        raise InputError(noVoxelIn(region))
     tight = Voxels.from_mask(voxels.inside).block
     k, j, i = (
         slice(part.start + own.start, part.start + own.stop)

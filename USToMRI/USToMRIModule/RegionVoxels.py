@@ -89,6 +89,24 @@ def reasonNotUsable(region: Region) -> str:
     return text.format(name=node.GetName())
 
 
+def reasonBeside(region: Region, volumeNode: Any) -> str:
+    """Return that a usable region lies far from a volume, in words; empty where it does not.
+
+    By the boxes around both: a region whose own box meets the volume's may still hold no voxel.
+    """
+    first, second = np.zeros(6), np.zeros(6)
+    region.node.GetRASBounds(first)
+    volumeNode.GetRASBounds(second)
+    apart = (first[1::2] < second[::2]) | (second[1::2] < first[::2])
+    return noVoxelIn(region) if apart.any() else ""
+
+
+def noVoxelIn(region: Region) -> str:
+    """Return the sentence about a region beside the ultrasound."""
+    text = _("The region {name} holds no voxel of the ultrasound; move it there.")
+    return str(text.format(name=region.node.GetName()))
+
+
 def worldFromIjk(volumeNode: Any) -> Any:
     """Return the transform from voxel indices (i, j, k) to world positions (RAS, mm)."""
     transform = vtk.vtkGeneralTransform()

@@ -11,10 +11,10 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .Dependencies import ensureDependencies
 from .HeadCurve import showEllipse
-from .RegionVoxels import reasonNotUsable
+from .RegionVoxels import reasonBeside, reasonNotUsable
 from .SequenceNodes import reasonNotAnOutput, sequenceOf
 from .Task import Task
-from .VolumeNodes import holdsImage, isSlice, lacksPixelSize, volumeFromNode
+from .VolumeNodes import isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
 
 if TYPE_CHECKING:
     from .USToMRIParameterNode import USToMRIParameterNode
@@ -185,15 +185,16 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """
         if inputNode is None:
             return _("Choose the ultrasound volume to translate.")
-        if not holdsImage(inputNode):
-            return _("The ultrasound volume holds no image.")
+        reason = reasonNotAnInput(inputNode)
+        if reason:
+            return reason
         if outputNode is inputNode:
             return _("Choose an output other than the ultrasound itself.")
         if isSlice(inputNode) and method == "pix2pix3d":
             return _("Pix2Pix needs a volume; choose DDIC for a single image.")
         if lacksPixelSize(inputNode) and not pixelSize:
             return _("The picture does not say how large its pixels are; set it under Advanced.")
-        reasons = [reasonNotUsable(region) for region in regions]
+        reasons = [reasonNotUsable(each) or reasonBeside(each, inputNode) for each in regions]
         if outputNode is not None:
             sequence = sequenceOf(inputNode) if allFrames else None
             reasons.append(reasonNotAnOutput(outputNode, sequence))

@@ -25,6 +25,9 @@ PSEUDO_MRI, MAP, IN_PART = "true", "map", "in part"
 # Formats of pictures, which do not say how large their pixels are.
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
+# How far axes may be from orthonormal: the tolerance of USToMRILib.grid.
+_ORTHONORMAL_TOLERANCE = 1e-3
+
 # MRML stores positions in RAS, the library in LPS.
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -68,6 +71,19 @@ def holdsImage(node: Any) -> bool:
     return image.GetPointData().GetScalars() is not None
 
 
+def reasonNotAnInput(node: Any) -> str:
+    """Return why a volume node cannot be translated, in words; empty where it can."""
+    if not holdsImage(node):
+        return str(_("The ultrasound volume holds no image; choose one that does."))
+    reason = _reasonNotGrey(node.GetImageData().GetNumberOfScalarComponents())
+    if reason:
+        return reason
+    axes = _axes(node)
+    if np.abs(axes.T @ axes - np.eye(3)).max() > _ORTHONORMAL_TOLERANCE:
+        return str(_("The axes of the ultrasound are sheared; resample it onto a regular grid."))
+    return ""
+
+
 def isSlice(node: Any) -> bool:
     """Return whether a volume node that holds an image is a single slice."""
     return bool(node.GetImageData().GetDimensions()[2] == 1)
@@ -106,15 +122,16 @@ class HeldImage(NamedTuple):
         """
         from USToMRILib import InputError
 
-        if node is None or not holdsImage(node):
-            raise InputError(_("The input volume holds no image; choose one that does."))
-        image = node.GetImageData()
-        _checkComponents(image.GetNumberOfScalarComponents())
+        if node is None:
+            raise InputError(_("Choose the ultrasound volume to translate."))
+        reason = reasonNotAnInput(node)
+        if reason:
+            raise InputError(reason)
         grid = gridFromNode(node)
         if pixelSize and isSlice(node):
             grid = dataclasses.replace(grid, spacing=(pixelSize, pixelSize, grid.spacing[2]))
         held = vtk.vtkImageData()
-        held.ShallowCopy(image)
+        held.ShallowCopy(node.GetImageData())
         return cls(held, grid)
 
     def volume(self) -> Volume:
@@ -143,27 +160,34 @@ def gridFromNode(node: Any) -> Grid:
     """
     from USToMRILib.grid import Grid
 
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASDirectionMatrix(matrix)
-    directions = _RAS_TO_LPS @ slicer.util.arrayFromVTKMatrix(matrix)[:3, :3]
+    directions = _RAS_TO_LPS @ _axes(node)
     origin = _RAS_TO_LPS @ np.array(node.GetOrigin())
     size = node.GetImageData().GetDimensions()
     return Grid(size, node.GetSpacing(), tuple(origin), tuple(directions.ravel()))
 
 
+def _axes(node: Any) -> np.ndarray:
+    """Return the axes of a volume node's voxels as columns (RAS), [3, 3]."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix)[:3, :3])
+
+
 def greyOf(array: np.ndarray) -> np.ndarray:
     """Return the grey values [k, j, i] of a volume's array, [k, j, i] or [k, j, i, components]."""
+    from USToMRILib import InputError
     from USToMRILib.reading import luma
 
     if array.ndim == 3:
         return array
-    _checkComponents(array.shape[-1])
+    reason = _reasonNotGrey(array.shape[-1])
+    if reason:
+        raise InputError(reason)
     return luma(array)
 
 
-def _checkComponents(number: int) -> None:
-    from USToMRILib import InputError
-
-    if number not in (1, 3, 4):
-        text = _("The input volume has {n} components a voxel; choose a grey or colour image.")
-        raise InputError(text.format(n=number))
+def _reasonNotGrey(components: int) -> str:
+    if components in (1, 3, 4):
+        return ""
+    text = _("The volume has {n} values a voxel; choose a grey or colour image.")
+    return str(text.format(n=components))
