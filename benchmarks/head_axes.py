@@ -1,6 +1,6 @@
 """How well the axes of fetal heads are found, on the atlases' volumes turned at random.
 
-``python -m benchmarks.head_axes`` writes ``benchmarks/head_axes.json``: some five minutes of one
+``python -m benchmarks.head_axes`` writes ``benchmarks/head_axes.json``: some minutes of one
 core. Each volume is turned by random rotations, sampled on another grid, every other time mirrored
 in storage, and written with FeTA's numbers.
 """
