@@ -186,6 +186,7 @@ def main() -> None:
         "weights": pair.bundles,
         "heads": len(heads.images),
         "candidates": [quality(done, published, heads) for done in (published, *searched)],
+        "each_head": heads.correlations(default.pictures, published.pictures),
         "ranges": list(ranges_searched(heads, pair, published)),
         "pulls": list(parts_searched(heads, pair, published)),
         "gains": gains_compared(options.data, chosen, pair),

@@ -62,6 +62,8 @@ validation part of `training/splits/hc18.json` (real ultrasound, heads by their 
 
 {_candidates(results["candidates"])}
 
+The default mode's correlation with the first row, head by head: {_each(results["each_head"])}.
+
 The default mode with its levels spread evenly over other ranges of lambda, the logarithm of signal
 over noise; beyond each end one step is left:
 
@@ -126,6 +128,10 @@ def _candidates(candidates: list[dict[str, Any]]) -> str:
             for c in candidates
         ),
     )
+
+
+def _each(correlations: list[float]) -> str:
+    return ", ".join(f"{value:.3f}" for value in correlations)
 
 
 def _compared(c: dict[str, Any]) -> tuple[str, ...]:
