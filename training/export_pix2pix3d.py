@@ -216,9 +216,9 @@ def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
     config, steps = metadata["config"], metadata["steps"]
     weight = config["structure_weight"]
     structure = f" + {weight:g} x (1 - SSIM)" if weight else ""
-    since = metadata["training"]["runs"][-1]["from_step"]
+    last = ", the last" if len(metadata["training"]["runs"]) > 1 else ""
     training = (
-        f"{steps} steps, {f'since step {since} ' if since else ''}of {config['batch']} patches of "
+        f"{steps} steps{last} of {config['batch']} patches of "
         f"{' x '.join(map(str, config['patch']))} voxels, on one CPU core. "
         f"{len(metadata['subjects']['train'])} heads, {config['pairs_per_head']} simulated pairs "
         f"of each, {LESION_PROBABILITY:.0%} of them with a lesion "
