@@ -18,10 +18,9 @@ from scipy.optimize import minimize
 from training.fetal_labels import FetalTissue
 from USToMRILib.errors import InputError
 
-# Measured on the 28 volumes of the CRL and Wu atlases: 8.1 degrees, standard deviation 1.8. Long
-# axes of other tissues scatter by 1.9 to 3.7 degrees, lines between their centres by 3.7 to 6.1.
+# The mean over the volumes of the CRL and Wu atlases, whose own axes are known.
 LONG_AXIS_RISE_DEG = 8.1
-# From the hindbrain's centre to the cerebrum's; in the atlases 42 to 58 degrees from the long axis.
+# From the hindbrain's centre to the cerebrum's, off the middle plane and off either long axis.
 _LEAST_ANGLE_DEG = 15.0
 
 _COARSE_MM, _FINE_MM = 5.0, 2.5

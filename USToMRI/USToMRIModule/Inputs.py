@@ -34,11 +34,6 @@ class Frame(NamedTuple):
         whole = self.image.volume()
         return _cropped(whole, self.box) if self.box else whole
 
-    def copy(self) -> Volume:
-        """Return the same with voxels of its own, which may be changed."""
-        volume = self.volume()
-        return volume.with_array(volume.array.copy())
-
 
 def prepare(
     inputNode: Any,

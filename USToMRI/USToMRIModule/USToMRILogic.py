@@ -14,7 +14,7 @@ from .HeadCurve import showEllipse
 from .RegionVoxels import reasonBeside, reasonNotUsable
 from .SequenceNodes import reasonNotAnOutput, sequenceOf
 from .Task import Task
-from .VolumeNodes import isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
+from .VolumeNodes import copyOf, isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
 
 if TYPE_CHECKING:
     from .USToMRIParameterNode import USToMRIParameterNode
@@ -86,7 +86,9 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """
         task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
         results = [
-            self._translation()(frame.copy(), method=method, **_given(head=frame.head), **options)
+            self._translation()(
+                copyOf(frame.volume()), method=method, **_given(head=frame.head), **options
+            )
             for frame in task.frames
         ]
         return task.publish(results)

@@ -149,7 +149,11 @@ def volumeFromNode(node: Any, pixelSize: float = 0.0) -> Volume:
 
     For parameters and errors see :meth:`HeldImage.of`.
     """
-    volume = HeldImage.of(node, pixelSize).volume()
+    return copyOf(HeldImage.of(node, pixelSize).volume())
+
+
+def copyOf(volume: Volume) -> Volume:
+    """Return the same volume with voxels of its own, which may be changed."""
     return volume.with_array(volume.array.copy())
 
 
