@@ -98,7 +98,7 @@ def test_every_bundle_of_the_repository_is_complete_and_verified(bundled):
             assert not [entry for entry in archive.namelist() if "debug" in entry]
 
 
-def test_weights_of_another_run_get_the_next_version(tmp_path):
+def test_a_replaced_bundle_gets_the_next_version(tmp_path):
     replaced = tmp_path / "metadata.json"
     first = {"training": {"runs": [{"date": "2026-11-23", "command": "train --seed 0"}]}}
     assert versions(first, replaced) == {
@@ -106,7 +106,10 @@ def test_weights_of_another_run_get_the_next_version(tmp_path):
         "changelog": {"0.1.0": "first weights"},
     }
     replaced.write_text(json.dumps({**versions(first, replaced), **first}))
-    assert versions(first, replaced)["version"] == "0.1.0"  # measured anew
+    assert versions(first, replaced) == {
+        "version": "0.1.1",
+        "changelog": {"0.1.0": "first weights", "0.1.1": "the same weights, exported anew"},
+    }
     second = {"training": {"runs": [{"date": "2026-11-26", "command": "train --seed 1"}]}}
     assert versions(second, replaced) == {
         "version": "0.2.0",

@@ -56,20 +56,19 @@ def versions(metadata: dict[str, Any], replaced: Path) -> dict[str, Any]:
     Args:
         metadata: of the new bundle.
         replaced: metadata file of the old one, if there is one. Weights of other training runs
-            raise its minor version; weights measured anew keep it.
+            raise its minor version, the same exported anew its patch version.
     """
     if not replaced.exists():
         return {"version": "0.1.0", "changelog": {"0.1.0": "first weights"}}
-    earlier, run = (
-        json.loads(replaced.read_text(encoding="utf-8")),
-        metadata["training"]["runs"][-1],
-    )
-    version, changelog = earlier["version"], earlier["changelog"]
-    if earlier["training"]["runs"] != metadata["training"]["runs"]:
-        major, minor, _ = version.split(".")
-        version = f"{major}.{int(minor) + 1}.0"
-        changelog = {**changelog, version: f"weights of {run['date']}: {run['command']}"}
-    return {"version": version, "changelog": changelog}
+    earlier = json.loads(replaced.read_text(encoding="utf-8"))
+    major, minor, patch = map(int, earlier["version"].split("."))
+    if earlier["training"]["runs"] == metadata["training"]["runs"]:
+        version, change = f"{major}.{minor}.{patch + 1}", "the same weights, exported anew"
+    else:
+        run = metadata["training"]["runs"][-1]
+        version = f"{major}.{minor + 1}.0"
+        change = f"weights of {run['date']}: {run['command']}"
+    return {"version": version, "changelog": {**earlier["changelog"], version: change}}
 
 
 def drop_debug_records(weights: Path) -> None:

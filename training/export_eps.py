@@ -21,6 +21,7 @@ from training.eps_samples import NAMES, PARTS, describe_samples
 from training.eps_samples import sections as sample_sections
 from training.export import data_format, export_bundle, trace
 from training.fetal_slices import DOMAINS
+from training.steady import steady
 from training.train_eps import EpsConfig, EpsTrainer, prepared_slices
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
 
@@ -111,7 +112,8 @@ def feta_of(work: Path) -> Path | None:
 
 
 def _traced(net: EpsNet) -> torch.jit.ScriptModule:
-    return trace(net, torch.randn(2, 1, FRAME_SIZE, FRAME_SIZE), torch.tensor([3, 900]))
+    examples = torch.randn(2, 1, FRAME_SIZE, FRAME_SIZE), torch.tensor([3, 900])
+    return trace(steady(net), *examples)
 
 
 def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ _SAMPLES = {
         "https://raw.githubusercontent.com/USToMRI/USToMRI/main/Resources/Sample/"
         "generated_fetal_head.png",
         "generated_fetal_head.png",
-        "SHA256:9f365ee991caa956061cad705bcd1f73c1c09036c99c09396c7f3ab8c7a8c1a2",
+        "SHA256:3101548931b3d5267d7098a4f5abd331b676660d5f691e2e4a1531e4cfd08954",
         pixelSize=0.2735,
     ),
     # HC18, van den Heuvel et al. 2018, doi:10.5281/zenodo.1327317, CC BY 4.0, with the MD5 that
