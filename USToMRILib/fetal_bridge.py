@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -10,6 +9,7 @@ from . import bridge
 from .bundle import Bundle, load_bundle
 from .errors import InputError
 from .frame import check_fits_frame
+from .frame_threads import frames_at_work, on_threads
 from .gain import EVEN, check_gain
 from .imposed import MEDIAN_KERNEL, Imposed
 from .progress import Progress
@@ -178,22 +178,29 @@ def _translate_stack(
 
     parts = x0.to(pair.device).split(frames_at_once(pair.device))
     ahead = -(-reach(sigma) // len(parts[0]))
-    ways: deque[list[torch.Tensor]] = deque()
+    steps, at_work = settings.steps_each_way, frames_at_work(pair.device)
+    ways: dict[int, list[torch.Tensor]] = {}
     latents: list[torch.Tensor] = []
-    made = []
+    made: list[torch.Tensor] = []
+
+    def up(progress: Progress, part: torch.Tensor) -> list[torch.Tensor]:
+        return _up(part, pair, settings, progress)
+
+    def down(progress: Progress, number: int) -> torch.Tensor:
+        first = max(number - ahead, 0)
+        start = sum(map(len, latents[first:number]))
+        near = torch.cat(latents[first : number + ahead + 1])
+        shared = share(near, sigma, slice(start, start + len(parts[number])))
+        y = _down(ways.pop(number), shared.to(pair.device), pair, settings, progress)
+        return y.clamp(-1, 1).cpu()
+
     with progress.within("slices", settings.steps_of(len(x0), pair.device)) as inner:
-        for number in range(len(parts) + ahead):
-            if number < len(parts):
-                ways.append(_up(parts[number], pair, settings, inner))
-                latents.append(ways[-1][-1].cpu())
-            if number >= ahead:
-                part = number - ahead
-                first = max(part - ahead, 0)
-                start = sum(map(len, latents[first:part]))
-                near = torch.cat(latents[first : part + ahead + 1])
-                shared = share(near, sigma, slice(start, start + len(parts[part])))
-                down = _down(ways.popleft(), shared.to(pair.device), pair, settings, inner)
-                made.append(down.clamp(-1, 1).cpu())
+        for first in range(0, len(parts) + ahead, at_work):
+            begun = on_threads(up, parts[first : first + at_work], inner, steps, pair.device)
+            ways.update(enumerate(begun, start=first))
+            latents.extend(way[-1].cpu() for way in begun)
+            ready = range(len(made), min(first + at_work - ahead, len(parts)))
+            made += on_threads(down, ready, inner, steps, pair.device)
     return torch.cat(made)
 
 
@@ -253,7 +260,12 @@ def _in_parts(
     import torch
 
     parts = list(zip(*(each.to(device).split(frames_at_once(device)) for each in frames)))
+    steps = 2 * settings.steps_each_way
+
+    def made(progress: Progress, part: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        return cross(progress, *part).cpu()
+
     if len(parts) == 1:
-        return cross(progress, *parts[0]).cpu()
+        return on_threads(made, parts, progress, steps, device)[0]
     with progress.within("slices", settings.steps_of(len(frames[0]), device)) as inner:
-        return torch.cat([cross(inner, *part).cpu() for part in parts])
+        return torch.cat(on_threads(made, parts, inner, steps, device))

@@ -28,17 +28,22 @@ ProgressCallback = Callable[[ProgressEvent], None]
 
 
 class CancelToken:
-    """A request to stop, safe to set from a signal handler or another thread."""
+    """A request to stop, safe to set from a signal handler or another thread.
 
-    def __init__(self) -> None:
+    Args:
+        outer: a token whose request is one to this one too.
+    """
+
+    def __init__(self, outer: Optional[CancelToken] = None) -> None:
         self._event = threading.Event()
+        self._outer = outer
 
     def cancel(self) -> None:
         self._event.set()
 
     @property
     def cancelled(self) -> bool:
-        return self._event.is_set()
+        return self._event.is_set() or (self._outer is not None and self._outer.cancelled)
 
     def raise_if_cancelled(self) -> None:
         """Raise :class:`~USToMRILib.errors.Cancelled` once :meth:`cancel` was called."""
@@ -54,6 +59,7 @@ class Progress:
         cancel: looked at before each item.
 
     Attributes:
+        cancel: the token.
         timings: seconds spent in each phase so far.
     """
 
@@ -61,7 +67,7 @@ class Progress:
         self, callback: Optional[ProgressCallback] = None, cancel: Optional[CancelToken] = None
     ) -> None:
         self._callback = callback
-        self._cancel = cancel or CancelToken()
+        self.cancel = cancel or CancelToken()
         self.timings: dict[str, float] = {}
 
     def track(self, phase: str, items: Iterable[Item], of: Optional[int] = None) -> Iterator[Item]:
@@ -78,11 +84,11 @@ class Progress:
             of = len(items)
         start = time.perf_counter()
         for done, item in enumerate(items, start=1):
-            self._cancel.raise_if_cancelled()
+            self.cancel.raise_if_cancelled()
             yield item
             elapsed = time.perf_counter() - start
             self._report(ProgressEvent(phase, done, of, elapsed / done * (of - done)))
-        self._cancel.raise_if_cancelled()
+        self.cancel.raise_if_cancelled()
         self.timings[phase] = self.timings.get(phase, 0.0) + time.perf_counter() - start
 
     @contextmanager
@@ -95,7 +101,7 @@ class Progress:
     def within(self, phase: str, of: int) -> Iterator[Progress]:
         """A progress whose ``of`` items, of whatever phases, are those of one phase of this one."""
         outer = self.track(phase, range(of))
-        yield _Within(outer, self._cancel)
+        yield _Within(outer, self.cancel)
         next(outer, None)  # reports the last item
 
     def _report(self, event: ProgressEvent) -> None:

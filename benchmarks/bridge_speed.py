@@ -1,4 +1,4 @@
-"""What the engine costs beside the line-by-line reference, and where the time goes."""
+"""Where the time goes, and how much memory it takes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import argparse
 import gc
 import subprocess
 import sys
-import warnings
 from functools import partial
 from typing import Any, Callable
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from Testing.reference_bridge import reference_ddic
-from USToMRILib.bridge import ddic
-from USToMRILib.bundle import WEIGHTS_FILE, Bundle, models_dir
 from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, load_pair, translate_frames
-from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL, Imposed
+from USToMRILib.imposed import Imposed
 from USToMRILib.peak_memory import peak_memory_mib
 from USToMRILib.progress import Progress
-from USToMRILib.solvers import PUBLISHED
 
 Clock = Callable[[str], float]
 MATRIX = 2048
+# Solver, frames and threads of the processes whose memory is measured.
+MEMORY_OF = (
+    ("none", 0, 1),
+    ("dpm++2m", 1, 1),
+    ("dpm++2m", 8, 1),
+    ("dpm++2m", 8, 8),
+    ("ddim", 8, 8),
+)
 
 
 def _timed(work: Callable[[], Any], clock: Clock, device: str, times: int = 3) -> float:
@@ -36,50 +39,6 @@ def _timed(work: Callable[[], Any], clock: Clock, device: str, times: int = 3) -
         work()
         seconds.append(clock(device) - start)
     return min(seconds)
-
-
-def _as_trained(bundle: Bundle, device: str) -> torch.nn.Module:
-    """A bundle's network as PyTorch makes networks: its parameters ask for gradients."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        net = torch.jit.load(str(models_dir() / bundle.name / WEIGHTS_FILE), map_location=device)
-    for parameter in net.parameters():
-        parameter.requires_grad_(True)
-    return net.eval()
-
-
-def reference_time(
-    image: torch.Tensor, pair: EpsPair, steps: int, clock: Clock
-) -> dict[str, float]:
-    """Reference and engine in exact mode on one image, over the same few steps.
-
-    Returns:
-        Seconds of both for 1000 steps, their ratio, and the greatest difference of the pictures.
-    """
-    x0, schedule = image.to(pair.device), pair.schedule
-    us_net, mri_net = (_as_trained(bundle, pair.device) for bundle in (pair.us, pair.mri))
-    levels, scale = schedule.levels(steps), schedule.num_steps / steps
-    lr = GRADIENT_STEP * scale
-    pictures = {}
-
-    def reference() -> None:
-        with torch.jit.optimized_execution(False):
-            pictures["reference"] = reference_ddic(
-                x0, us_net, mri_net, schedule.alpha_bar, levels, lr, MEDIAN_KERNEL
-            )
-
-    def engine() -> None:
-        pictures["engine"] = ddic(
-            x0, pair.us.net, pair.mri.net, steps, PUBLISHED, schedule=schedule
-        )
-
-    seconds = {work.__name__: _timed(work, clock, pair.device, 2) for work in (reference, engine)}
-    return {
-        "steps": steps,
-        **{f"{name}_seconds": spent * scale for name, spent in seconds.items()},
-        "ratio": seconds["reference"] / seconds["engine"],
-        "largest_difference": float((pictures["engine"] - pictures["reference"]).abs().max()),
-    }
 
 
 def cost_of_parts(images: torch.Tensor, pair: EpsPair, clock: Clock) -> dict[str, Any]:
@@ -139,10 +98,12 @@ def cost_of_parts(images: torch.Tensor, pair: EpsPair, clock: Clock) -> dict[str
 def peak_memory(device: str) -> dict[str, float | None]:
     """Peak memory in MiB of processes that do one thing each; two steps reach the peak."""
     found: dict[str, float | None] = {}
-    for solver, count in (("none", 1), ("dpm++2m", 1), ("dpm++2m", 8), ("ddim", 1), ("ddim", 8)):
-        command = [sys.executable, "-m", "benchmarks.bridge_speed", solver, str(count), device]
+    for solver, frames, threads in MEMORY_OF:
+        job = [solver, str(frames), str(threads), device]
+        command = [sys.executable, "-m", "benchmarks.bridge_speed", *job]
         answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found[f"{solver}, {count} at once"] = None if answer == "None\n" else float(answer)
+        name = f"{solver}, {frames} frames, {threads} threads"
+        found[name] = None if answer == "None\n" else float(answer)
     return found
 
 
@@ -150,13 +111,14 @@ def main() -> None:
     """Load the networks, take two steps, and print the peak memory in MiB."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("solver")
-    parser.add_argument("count", type=int)
+    parser.add_argument("frames", type=int)
+    parser.add_argument("threads", type=int)
     parser.add_argument("device")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     pair = load_pair(options.device)
     if options.solver != "none":
-        frames = torch.zeros(options.count, 1, 128, 128)
+        frames = torch.zeros(options.frames, 1, 128, 128)
         frames[..., 32:96, 32:96] = torch.linspace(-1, 1, 64)
         settings = BridgeSettings("ddic", 2, options.solver)
         translate_frames(frames, pair, settings, Progress())

@@ -41,12 +41,16 @@ class Counted:
         return self.net(x, t)
 
 
-def busy_seconds(device: str) -> float:
-    """A clock that other programs on the machine move as little as can be."""
+def wall_seconds(device: str) -> float:
+    """A clock that has waited for the device."""
     if device == "cuda":
         torch.cuda.synchronize()
-        return time.perf_counter()
-    return time.process_time()
+    return time.perf_counter()
+
+
+def busy_seconds(device: str) -> float:
+    """A clock that other programs on the machine move as little as can be."""
+    return wall_seconds(device) if device == "cuda" else time.process_time()
 
 
 def cross(images: torch.Tensor, pair: EpsPair, settings: BridgeSettings) -> Candidate:

@@ -1,0 +1,94 @@
+"""The engine's exact mode beside the line-by-line reference, and what a thread a frame gains."""
+
+from __future__ import annotations
+
+import gc
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from benchmarks.crossing import wall_seconds
+from Testing.reference_bridge import reference_ddic
+from USToMRILib.bundle import WEIGHTS_FILE, Bundle, models_dir
+from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, translate_frames
+from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
+from USToMRILib.progress import Progress
+from USToMRILib.solvers import PUBLISHED
+
+STACK = 8
+ROUNDS = 3
+
+
+def against_reference(images: torch.Tensor, pair: EpsPair, steps: int) -> list[dict[str, Any]]:
+    """Seconds of wall clock for an image, on one thread and on all: reference, exact and default.
+
+    All take turns, and the least of some rounds counts.
+
+    Args:
+        images: float32 [B, 1, 128, 128] in [-1, 1].
+        pair: on its device.
+        steps: of the published mode and of its reference, of which the times of 1000 are reckoned.
+
+    Returns:
+        For each number of threads: ``threads``, ``seconds`` by name, and ``largest_difference``
+        between reference and engine.
+    """
+    numbers = sorted({1, os.cpu_count() or 1}) if pair.device == "cpu" else [1]
+    return [_on(threads, images, pair, steps) for threads in numbers]
+
+
+def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[str, Any]:
+    scale = pair.schedule.num_steps / steps
+    stack = images[torch.arange(STACK) % len(images)]
+    exact, default = BridgeSettings("ddic", steps, PUBLISHED), BridgeSettings("ddic")
+    us_net, mri_net = (_as_trained(bundle, pair.device) for bundle in (pair.us, pair.mri))
+    levels, lr = pair.schedule.levels(steps), GRADIENT_STEP * scale
+
+    def reference() -> torch.Tensor:
+        with torch.jit.optimized_execution(False):
+            x0, walk = images[:1].to(pair.device), (pair.schedule.alpha_bar, levels, lr)
+            return reference_ddic(x0, us_net, mri_net, *walk, MEDIAN_KERNEL).clamp(-1, 1)
+
+    def engine(frames: torch.Tensor, settings: BridgeSettings) -> torch.Tensor:
+        return translate_frames(frames, pair, settings, Progress())
+
+    works: dict[str, tuple[Callable[[], torch.Tensor], float]] = {
+        "reference": (reference, scale),
+        "exact, one image": (lambda: engine(images[:1], exact), scale),
+        f"exact, {STACK} images": (lambda: engine(stack, exact), scale / STACK),
+        "default, one image": (lambda: engine(images[:1], default), 1),
+        f"default, {STACK} images": (lambda: engine(stack, default), 1 / STACK),
+    }
+    seconds = {name: float("inf") for name in works}
+    made = {}
+    with _threads(threads):
+        for _ in range(ROUNDS):
+            for name, (work, part) in works.items():
+                gc.collect()
+                start = wall_seconds(pair.device)
+                made[name] = work().cpu()
+                seconds[name] = min(seconds[name], part * (wall_seconds(pair.device) - start))
+    difference = (made["reference"] - made["exact, one image"]).abs().max()
+    return {"threads": threads, "seconds": seconds, "largest_difference": float(difference)}
+
+
+def _as_trained(bundle: Bundle, device: str) -> torch.nn.Module:
+    """A bundle's network as PyTorch makes networks: its parameters ask for gradients."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = torch.jit.load(str(models_dir() / bundle.name / WEIGHTS_FILE), map_location=device)
+    for parameter in net.parameters():
+        parameter.requires_grad_(True)
+    return net.eval()
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    yield
+    torch.set_num_threads(before)
