@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from USToMRILib import Grid, Volume, translate
 from USToMRILib.ellipse import Ellipse
@@ -57,6 +58,33 @@ def test_a_landmark_stays_where_it_is_whatever_the_axis(tiny_models, axis, metho
     shift = near.mean(axis=0) - us.grid.index_to_physical(true)
     assert np.linalg.norm(shift) < 2.5
     assert result.provenance["parameters"]["axis"] == axis
+
+
+def test_a_volume_is_the_same_whatever_the_number_of_threads() -> None:
+    """With the bundled networks; events come as ever."""
+    us = drawn_head("k")
+    us.array[:10] = us.array[14:] = 20
+    head = us.with_array((us.array > 100).astype(np.uint8))
+    before, made, events = torch.get_num_threads(), [], []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            told: list[tuple[str, int, int]] = []
+            result = translate(
+                us,
+                steps=3,
+                axis="k",
+                head=head,
+                device="cpu",
+                progress=lambda e, told=told: told.append((e.phase, e.step, e.of)),
+            )
+            made.append(result.volume.array)
+            events.append(told)
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(*made)
+    assert made[0].any()
+    assert events[0] == events[1]
 
 
 def test_slices_without_a_head_stay_background_and_are_named(tiny_models) -> None:

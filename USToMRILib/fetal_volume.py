@@ -20,6 +20,7 @@ from .errors import InputError
 from .fetal import FrameMethod, HeadHint, OnePass, load_method, to_mri_values
 from .fetal_bridge import BridgeSettings
 from .frame import HeadFrame, head_limits, normalise_head
+from .frame_threads import on_threads
 from .gain import is_dark
 from .grid import Grid
 from .head import BUNDLE as HEAD_BUNDLE
@@ -245,14 +246,17 @@ def _find_heads(
     """Return the ellipse of every slice that shows a head."""
     masks = _mask_stack(volume, hint, stack.axis)
 
-    def look(number: int) -> Optional[Ellipse]:
-        if isinstance(hint, Ellipse):
-            return hint
-        if masks is not None:
-            return _ellipse_of_mask(masks.array[number], stack.spacing)
-        return _ellipse_found(stack.slice(number), device)
+    def look(progress: Progress, number: int) -> Optional[Ellipse]:
+        with progress.phase("head"):
+            if isinstance(hint, Ellipse):
+                return hint
+            if masks is not None:
+                return _ellipse_of_mask(masks.array[number], stack.spacing)
+            return _ellipse_found(stack.slice(number), device)
 
-    looked = {n: look(n) for n in progress.track("head", range(len(stack)))}
+    numbers = range(len(stack))
+    with progress.within("head", len(stack)) as inner:
+        looked = dict(zip(numbers, on_threads(look, numbers, inner, 1, device)))
     return {n: ellipse for n, ellipse in looked.items() if ellipse is not None}
 
 
