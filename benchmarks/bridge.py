@@ -3,7 +3,8 @@
 ``python -m benchmarks.bridge --heads 30`` writes ``benchmarks/bridge.md``, ``.json`` and ``.png``.
 The dearest part is the published algorithm for every head, some 200 seconds of a core each. Its
 pictures are kept, and a run that was stopped goes on; ``--only-published 0/2`` and ``1/2`` in two
-processes make them on two cores ahead of the measurement.
+processes make them on two cores ahead of the measurement. What takes turns with the reference is
+measured by the wall clock right after them, in a minute in which the machine should be idle.
 """
 
 from __future__ import annotations
@@ -188,9 +189,9 @@ def main() -> None:
     )
     if options.only_published or published is None:
         return
+    reference = against_reference(heads.images, pair, options.steps_timed)
     searched = [cross(heads.images, pair, settings) for settings in settings_searched()]
     default = next(c for c in searched if c.settings.crossing == BridgeSettings("ddic").crossing)
-    reference = against_reference(heads.images, pair, options.steps_timed)
     results = {
         "run": {**run_record(0), "threads": options.threads, "device": options.device},
         "weights": pair.bundles,
