@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -54,6 +56,58 @@ def test_results_come_in_order_and_events_in_the_calling_thread(four_threads) ->
     assert set(seen) == {threading.current_thread()}
 
 
+def test_time_is_counted_from_the_beginning(four_threads) -> None:
+    etas: list[float] = []
+    progress = Progress(lambda event: etas.append(event.eta_s))
+    run(lambda inner, item: steps(inner, 0.1), range(4), progress)
+    assert progress.timings["slices"] > 0.29
+    assert etas[0] > 0.29  # four are at work, and of each two of three steps are left
+    assert etas[-1] == 0
+
+
+@pytest.mark.parametrize("tracked", [0, 2, 5])
+def test_other_steps_than_were_said_do_no_harm(four_threads, tracked) -> None:
+    events: list[int] = []
+
+    def work(progress: Progress, item: int) -> int:
+        for _ in progress.track("step", range(tracked)):
+            pass
+        return item
+
+    assert run(work, range(6), Progress(lambda event: events.append(event.step))) == [*range(6)]
+    assert events == [*range(1, 19)]
+
+
+def test_a_thread_that_begins_meanwhile_has_all_of_torchs_threads(four_threads) -> None:
+    born: list[int] = []
+
+    def watch() -> None:
+        time.sleep(0.1)
+        born.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    run(lambda inner, item: steps(inner, 0.1), range(4))
+    thread.join()
+    assert born == [4]
+
+
+def test_a_program_ends_without_what_has_not_begun() -> None:
+    program = """
+import threading, time, torch
+from USToMRILib.frame_threads import on_threads
+from USToMRILib.progress import Progress
+torch.set_num_threads(2)
+work = lambda progress, item: time.sleep(0.5)
+arguments = work, range(40), Progress(), 1, "cpu"
+threading.Thread(target=on_threads, args=arguments, daemon=True).start()
+time.sleep(0.2)
+"""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert time.perf_counter() - start < 9.5
+
+
 def test_items_share_the_threads_and_those_of_the_caller_stay(four_threads) -> None:
     def work(progress: Progress, item: int) -> int:
         steps(progress)
@@ -85,7 +139,7 @@ def test_a_single_item_and_a_gpu_keep_to_the_calling_thread(four_threads, items,
 
 
 def test_the_first_failure_ends_the_others_and_is_the_one_that_is_raised(four_threads) -> None:
-    begun, ended = [], []
+    begun, ended, others = [], [], threading.active_count()
 
     def work(progress: Progress, item: int) -> None:
         begun.append(item)
@@ -99,7 +153,7 @@ def test_the_first_failure_ends_the_others_and_is_the_one_that_is_raised(four_th
         run(work, range(20))
     assert len(begun) < 8
     assert not ended
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("frames")]
+    assert threading.active_count() == others
     assert torch.get_num_threads() == 4
 
 

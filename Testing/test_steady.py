@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +16,7 @@ from training.steady import PointwiseConvolution, SteadyGroupNorm, steady
 from USToMRILib.bundle import load_bundle
 from USToMRILib.schedule import Schedule
 
+ROOT = Path(__file__).resolve().parents[1]
 NUMBERS = (1, 2, 4, 8)
 
 
@@ -42,6 +47,22 @@ def test_the_bundled_networks_round_the_same_on_more_threads(name: str) -> None:
         assert torch.equal(back_again, back)
 
 
+def test_they_do_with_the_matrix_products_of_older_processors_too() -> None:
+    """MKL rounds otherwise there on more threads, but for what the command sets."""
+    program = """
+from USToMRILib.torch_environment import prepare_torch
+prepare_torch()
+from Testing.test_steady import NUMBERS, there_and_back
+from USToMRILib.bundle import load_bundle
+net = load_bundle("fetal_mri_eps").net
+print(len({tuple(float(x.double().sum()) for x in there_and_back(net, n)) for n in NUMBERS}))
+"""
+    environment = {**os.environ, "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
+
+
 def test_a_steady_network_computes_the_same() -> None:
     torch.manual_seed(0)
     net = EpsNet(16, Schedule.cosine()).to(memory_format=torch.channels_last).eval()
@@ -62,3 +83,11 @@ def test_the_network_that_was_given_stays_as_it_was() -> None:
     assert [type(module) for module in calm] == [PointwiseConvolution, SteadyGroupNorm]
     assert calm.training
     assert all(module.training for module in calm)
+
+
+@pytest.mark.parametrize(
+    "options", [{"padding": 1}, {"groups": 2}, {"bias": False}, {"stride": 2}, {"kernel_size": 3}]
+)
+def test_other_convolutions_stay(options) -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(4, 4, **{"kernel_size": 1, **options}))
+    assert type(steady(net)[0]) is torch.nn.Conv2d

@@ -27,8 +27,8 @@ from .cli_training_log import add_training_log
 from .cli_translate import add_head, add_translate
 from .cnr import contrast_to_noise
 from .errors import Cancelled, InputError
-from .openmp import wait_asleep
 from .regions import read_region
+from .torch_environment import prepare_torch
 from .volume import Volume
 from .worker import add_worker
 
@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    wait_asleep()
+    prepare_torch()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a log in an old encoding holds no name of a case
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Generic, Optional, TypeVar, Union
 
 from .progress import CancelToken, Item, Progress
 
@@ -23,6 +24,11 @@ def frames_at_work(device: str) -> int:
     return min(torch.get_num_threads(), MOST_FRAMES) if device == "cpu" else 1
 
 
+def power_of_two(threads: int) -> int:
+    """The greatest that is not greater: oneDNN sums convolutions otherwise on 3 threads, or 6."""
+    return 1 << (threads.bit_length() - 1)
+
+
 def on_threads(
     work: Callable[[Progress, Item], Result],
     items: Sequence[Item],
@@ -32,8 +38,11 @@ def on_threads(
 ) -> list[Result]:
     """What ``work`` makes of every item, on a CPU of several at a time.
 
-    Torch's threads are shared out among the items at work. Progress is reported by the calling
-    thread; after a failure or a cancel the others end with their step.
+    Torch's threads are shared out among the items at work, a power of two to each. Progress is
+    reported by the calling thread; after a failure or a cancel the others end with their step.
+
+    A thread of the caller's that first uses torch in the moment in which the work is shared out
+    gets as few of torch's threads as an item.
 
     Args:
         work: called as ``work(progress, item)``; of the progress it tracks ``steps`` steps.
@@ -50,63 +59,91 @@ def on_threads(
     import torch
 
     threads, workers = torch.get_num_threads(), min(frames_at_work(device), len(items))
-    each = _power_of_two(threads // max(1, workers))
+    each = power_of_two(threads // max(1, workers))
     try:
         if workers < 2:
             torch.set_num_threads(each)
             return [work(progress, item) for item in items]
-        return _shared_out(work, items, progress, steps, workers, each)
+        with _Team(work, items, CancelToken(progress.cancel)) as team:
+            team.start(workers, each)
+            torch.set_num_threads(threads)
+            return team.results(progress, steps)
     finally:
         torch.set_num_threads(threads)
 
 
-def _power_of_two(threads: int) -> int:
-    """The greatest that is not greater: oneDNN sums convolutions otherwise on 3 threads, or 6."""
-    return 1 << (threads.bit_length() - 1)
+class _Team(Generic[Item, Result]):
+    """Threads that take one item after the other, and end with the context.
 
+    They are daemons: a program that ends does not wait for what they have not begun.
+    """
 
-def _shared_out(
-    work: Callable[[Progress, Item], Result],
-    items: Sequence[Item],
-    progress: Progress,
-    steps: int,
-    workers: int,
-    threads_each: int,
-) -> list[Result]:
-    import torch
+    def __init__(
+        self,
+        work: Callable[[Progress, Item], Result],
+        items: Sequence[Item],
+        stop: CancelToken,
+    ) -> None:
+        self._work, self._items, self._stop = work, items, stop
+        self._numbers = itertools.count()
+        self._made: dict[int, Result] = {}
+        # A step done, an item done, or what went wrong.
+        self._said: queue.SimpleQueue[Optional[Union[int, BaseException]]] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
 
-    said: queue.SimpleQueue[Optional[Future[Result]]] = queue.SimpleQueue()
-    stop = CancelToken(progress.cancel)
-    pool = ThreadPoolExecutor(workers, "frames", torch.set_num_threads, (threads_each,))
-    try:
-        futures = [pool.submit(work, _Relay(said, stop), item) for item in items]
-        for future in futures:
-            future.add_done_callback(said.put)
-        for _ in progress.track("slices", _steps(said, len(items)), of=steps * len(items)):
-            pass
-        return [future.result() for future in futures]
-    finally:
-        stop.cancel()
-        pool.shutdown(cancel_futures=True)
+    def __enter__(self) -> _Team[Item, Result]:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._stop.cancel()
+        for thread in self._threads:
+            thread.join()
 
-def _steps(said: queue.SimpleQueue[Optional[Future[Result]]], items: int) -> Iterator[None]:
-    """Each step that is said to be done, until all items are."""
-    while items:
-        done = said.get()
-        if done is None:
-            yield
-        else:
-            done.result()  # raises what the work raised
-            items -= 1
+    def start(self, workers: int, threads_each: int) -> None:
+        """Begin, and return when all have their share of torch's threads."""
+        ready = threading.Semaphore(0)
+        for _ in range(workers):
+            thread = threading.Thread(target=self._run, args=(ready, threads_each), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        for _ in range(workers):
+            ready.acquire()
+
+    def _run(self, ready: threading.Semaphore, threads_each: int) -> None:
+        import torch
+
+        torch.get_num_threads()  # sets them to those of the process, once a thread
+        torch.set_num_threads(threads_each)
+        ready.release()
+        try:
+            while (number := next(self._numbers)) < len(self._items):
+                self._made[number] = self._work(_Relay(self._said, self._stop), self._items[number])
+                self._said.put(number)
+        except BaseException as error:  # which the calling thread raises
+            self._said.put(error)
+
+    def results(self, progress: Progress, steps: int) -> list[Result]:
+        """Wait for all items, reporting their steps."""
+        for _ in progress.track("slices", range(steps * len(self._items))):
+            self._wait_for_step()
+        while len(self._made) < len(self._items):
+            self._wait_for_step()
+        return [self._made[number] for number in range(len(self._items))]
+
+    def _wait_for_step(self) -> None:
+        """Return after a step, or when all items are done; raise what went wrong."""
+        while len(self._made) < len(self._items):
+            said = self._said.get()
+            if isinstance(said, BaseException):
+                raise said
+            if said is None:
+                return
 
 
 class _Relay(Progress):
     """Says to another thread that a step is done."""
 
-    def __init__(
-        self, said: queue.SimpleQueue[Optional[Future[Result]]], stop: CancelToken
-    ) -> None:
+    def __init__(self, said: queue.SimpleQueue, stop: CancelToken) -> None:
         super().__init__(None, stop)
         self._said = said
 

@@ -215,7 +215,7 @@ def _result(
 
     parameters = {**made.parameters, "seed": seed}
     provenance = make_provenance(volume, method, parameters, made.bundles, device)
-    if device == "cpu":  # "pix2pix3d" rounds otherwise with another number
+    if device == "cpu":  # with others "pix2pix3d" rounds otherwise, and the search for the head
         provenance["threads"] = torch.get_num_threads()
     provenance["warnings"] = list(made.warnings)
     provenance["timings_s"] = {name: round(s, 3) for name, s in timings.items()}

@@ -1,5 +1,5 @@
 """What is measured, against what, with its results written down."""
 
-from USToMRILib.openmp import wait_asleep
+from USToMRILib.torch_environment import prepare_torch
 
-wait_asleep()  # as the command does
+prepare_torch()  # as the command does

@@ -58,8 +58,8 @@ RANGES = (
     (-1.75, 4.0),
 )
 
-# Of which the voxels should not depend on the number.
-OTHER_THREADS = 3
+# On which the voxels should be the same: two for each of eight frames.
+OTHER_THREADS = 16
 
 # Published steps whose pull is taken at once; the last is more than any step stands for.
 AT_ONCE = (8, 16, 32, 1000)

@@ -15,6 +15,7 @@ from benchmarks.crossing import wall_seconds
 from Testing.reference_bridge import reference_ddic
 from USToMRILib.bundle import WEIGHTS_FILE, Bundle, models_dir
 from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, translate_frames
+from USToMRILib.frame_threads import power_of_two
 from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
 from USToMRILib.progress import Progress
 from USToMRILib.solvers import PUBLISHED
@@ -24,7 +25,7 @@ ROUNDS = 3
 
 
 def against_reference(images: torch.Tensor, pair: EpsPair, steps: int) -> list[dict[str, Any]]:
-    """Seconds of wall clock for an image, on one thread and on all: reference, exact and default.
+    """Seconds of wall clock for an image, on one thread and on many: reference, exact and default.
 
     All take turns, and the least of some rounds counts.
 
@@ -37,7 +38,7 @@ def against_reference(images: torch.Tensor, pair: EpsPair, steps: int) -> list[d
         For each number of threads: ``threads``, ``seconds`` by name, and ``largest_difference``
         between reference and engine.
     """
-    numbers = sorted({1, os.cpu_count() or 1}) if pair.device == "cpu" else [1]
+    numbers = sorted({1, power_of_two(os.cpu_count() or 1)}) if pair.device == "cpu" else [1]
     return [_on(threads, images, pair, steps) for threads in numbers]
 
 

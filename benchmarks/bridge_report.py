@@ -105,7 +105,7 @@ One pull of the imposed correlation: {parts["pull_seconds"] * 1e3:.1f} ms.
 ## What should not differ
 
 Greatest difference on [-1, 1] between two runs of the default: {largest["twice"]:.1e}; between an
-image among 8 and alone: {largest["batch_and_alone"]:.1e}; between {_threads(run["threads"])} and 3:
+image among 8 and alone: {largest["batch_and_alone"]:.1e}; between a thread a frame and two:
 {largest["threads"]:.1e}.
 
 Mean of the residual map inside the heads, in grey levels of 255: {residual["ddib"]:.2f} for DDIB,
@@ -167,7 +167,8 @@ def _gains(gains: dict[str, list[float]]) -> Iterable[tuple[str, ...]]:
 def _reference(rows: list[dict[str, Any]]) -> str:
     def cell(row: dict[str, Any], name: str) -> str:
         seconds = row["seconds"]
-        return f"{seconds[name]:.3g} ({seconds['reference'] / seconds[name]:.2f})"
+        digits = 0 if seconds[name] > 100 else 2
+        return f"{seconds[name]:.{digits}f} ({seconds['reference'] / seconds[name]:.2f})"
 
     header = ("seconds an image", *(f"{_threads(row['threads'])}" for row in rows))
     return table(

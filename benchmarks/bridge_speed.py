@@ -102,7 +102,7 @@ def peak_memory(device: str) -> dict[str, float | None]:
         job = [solver, str(frames), str(threads), device]
         command = [sys.executable, "-m", "benchmarks.bridge_speed", *job]
         answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        name = f"{solver}, {frames} frames, {threads} threads"
+        name = f"{solver}, frames: {frames}, threads: {threads}"
         found[name] = None if answer == "None\n" else float(answer)
     return found
 

@@ -1,7 +1,7 @@
 """How torch's threads should wait for each other: on an idle machine, and beside other work.
 
 ``python -m benchmarks.waiting`` writes ``benchmarks/waiting.md``. The machine should be idle: the
-other work is a process of the benchmark's own.
+other work is a process of the benchmark's own. Linux alone: torch's OpenMP is GNU's there.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from benchmarks.machine import processor
 from benchmarks.markdown import table
 from training.runinfo import run_record
 from USToMRILib.fetal_bridge import BridgeSettings, load_pair, translate_frames
-from USToMRILib.openmp import SPINS
+from USToMRILib.frame_threads import power_of_two
 from USToMRILib.progress import Progress
+from USToMRILib.torch_environment import SPINS
 
 # Looks at a barrier before a thread sleeps.
 POLICIES = {"300000": "GNU's OpenMP by default", SPINS: "`ustomri`", "0": "passive"}
@@ -77,7 +78,7 @@ def main() -> None:
         torch.set_num_threads(options.one_image)
         print(seconds_an_image())
         return
-    cores = os.cpu_count() or 1
+    cores = power_of_two(os.cpu_count() or 1)
     runs = [(1, SPINS), *((cores, spins) for spins in POLICIES)]
     idle = [_measured(*run) for run in runs]
     with busy_process():
@@ -87,15 +88,16 @@ def main() -> None:
         for (threads, spins), *seconds in zip(runs, idle, busy)
     )
     header = ("threads", "looks", "as in", "idle machine", "beside a busy process")
-    options.output.write_text(_text(table(header, rows), cores), encoding="utf-8")
+    options.output.write_text(_text(table(header, rows)), encoding="utf-8")
 
 
-def _text(rows: str, cores: int) -> str:
+def _text(rows: str) -> str:
     run = run_record(0)
     return f"""\
 # Threads that wait for each other
 
-`{run["command"]}` at commit `{run["commit"]}`, {run["date"]}; {processor()}, {cores} cores.
+`{run["command"]}` at commit `{run["commit"]}`, {run["date"]}; {processor()}, GNU's
+OpenMP.
 
 Seconds of wall clock for a drawn frame by `ddic` in its default mode, the least of {ROUNDS}; in
 brackets, how many times those of one thread on the idle machine. *Looks* are how often a thread

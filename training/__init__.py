@@ -1,5 +1,5 @@
 """From public data to the bundles in ``Resources/Models``."""
 
-from USToMRILib.openmp import wait_asleep
+from USToMRILib.torch_environment import prepare_torch
 
-wait_asleep()
+prepare_torch()

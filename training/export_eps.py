@@ -113,7 +113,12 @@ def feta_of(work: Path) -> Path | None:
 
 def _traced(net: EpsNet) -> torch.jit.ScriptModule:
     examples = torch.randn(2, 1, FRAME_SIZE, FRAME_SIZE), torch.tensor([3, 900])
-    return trace(steady(net), *examples)
+    exported = steady(net).eval()
+    with torch.no_grad():
+        difference = (exported(*examples) - net.eval()(*examples)).abs().max().item()
+    if not difference < 1e-4:
+        raise RuntimeError(f"The steady form differs from the network by {difference:g}.")
+    return trace(exported, *examples)
 
 
 def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ PyTorch computes a 1x1 convolution of one image otherwise on one thread than on 
 way back through a group normalisation with weights too; a normalisation of channels-last tensors
 depends on the number even more. What the last digits say hardly matters to a picture, but a median
 can then be another pixel's. The forms here compute the same from operations without that property,
-as ``Testing/test_steady.py`` holds against the PyTorch that is installed.
+as ``Testing/test_steady.py`` holds against the PyTorch that is installed; matrix products have it
+on some processors unless :mod:`USToMRILib.torch_environment` has been called for.
 """
 
 from __future__ import annotations
@@ -56,8 +57,14 @@ def steady(net: Net) -> Net:
 
 
 def _steady_form(module: nn.Module) -> nn.Module | None:
-    if type(module) is nn.Conv2d and module.kernel_size == (1, 1) and module.stride == (1, 1):
+    if type(module) is nn.Conv2d and _is_matrix_product(module):
         return PointwiseConvolution(module.in_channels, module.out_channels, 1)
-    if type(module) is nn.GroupNorm:
+    if type(module) is nn.GroupNorm and module.affine:
         return SteadyGroupNorm(module.num_groups, module.num_channels, module.eps)
     return None
+
+
+def _is_matrix_product(convolution: nn.Conv2d) -> bool:
+    plain = (1, 1), (1, 1), (0, 0), 1
+    c = convolution
+    return (c.kernel_size, c.stride, c.padding, c.groups) == plain and c.bias is not None
