@@ -10,8 +10,8 @@ def prepare_torch() -> None:
 
     A network's operations take some ten microseconds each, and after each its threads wait for the
     last. On a machine that something else keeps busy too, the last may not have a core, and threads
-    that wait awake hold the one that it needs: two were fifteen times as slow as one. That they
-    fall asleep instead costs an eighth on an idle machine (``python -m benchmarks.waiting``).
+    that wait awake hold the one that it needs: two were seven times as slow as one. That they fall
+    asleep instead costs a sixth on an idle machine (``python -m benchmarks.waiting``).
 
     To be called before torch first computes. What the user has set in the environment stays.
     """
