@@ -108,13 +108,20 @@ def test_a_killed_run_goes_on(images, tmp_path):
 
 
 def test_a_process_that_dies_takes_no_case_with_it(images, tmp_path, monkeypatch):
-    """The second process is killed over a case; another one takes the case over."""
-    killed = []
+    """A process is killed over a case; another one takes the case over."""
+    hired, killed = [], []
+    hire = processes._Crew._hired
+
+    def told(crew):
+        hired.append(hire(crew))
+        return hired[-1]
+
+    monkeypatch.setattr(processes._Crew, "_hired", told)
 
     def kill_one(outcome, ended, of):
         if ended == 3:
-            victim = next(iter(os_children()))
-            os.kill(victim, signal.SIGKILL)
+            victim = next(member for member in hired if member.ready).process
+            victim.kill()
             killed.append(victim)
 
     output = tmp_path / "out"
@@ -124,12 +131,6 @@ def test_a_process_that_dies_takes_no_case_with_it(images, tmp_path, monkeypatch
     assert killed
     assert [outcome.status for outcome in report.outcomes] == ["done"] * 10
     no_leftovers(output)
-
-
-def os_children() -> list[int]:
-    import multiprocessing
-
-    return [child.pid for child in multiprocessing.active_children() if child.pid]
 
 
 def test_two_runs_of_two_processes_each_on_one_folder(images, tmp_path):
