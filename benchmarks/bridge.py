@@ -10,23 +10,23 @@ measured by the wall clock right after them, in a minute in which the machine sh
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
 
+from benchmarks.bridge_attempts import crossed
 from benchmarks.bridge_heads import Heads, filled, read_heads
 from benchmarks.bridge_reference import against_reference
 from benchmarks.bridge_report import write_report
 from benchmarks.bridge_speed import cost_of_parts, peak_memory
-from benchmarks.crossing import Candidate, busy_seconds, cross
+from benchmarks.crossing import Attempt, Candidate, busy_seconds
 from benchmarks.published_pictures import published_pictures
 from training.data import add_data_option
 from training.runinfo import run_record
-from USToMRILib import imposed, schedule
 from USToMRILib.bridge import residual
 from USToMRILib.fetal_bridge import (
     BRIDGES,
@@ -42,22 +42,23 @@ from USToMRILib.similarity import SIMILARITIES
 from USToMRILib.solvers import PUBLISHED
 
 SEARCHED = {
-    "ddim": (25, 50, 100),
-    "heun": (6, 8, 12, 16),
-    "dpm++2m": (8, 12, 16, 20, 24, 32, 64),
+    "ddim": (25, 50),
+    "heun": (8, 12, 16),
+    "dpm++2m": (8, 12, 16, 20, 24, 32),
 }
 
 # Of lambda, between which the levels of the second order solvers are spread.
 RANGES = (
-    (-4.0, 3.0),
-    (-3.0, 4.0),
-    (-3.0, 4.5),
-    (-3.0, 5.0),
-    (-2.6, 4.5),
-    (-3.5, 4.5),
-    (-4.0, 4.5),
     (-1.75, 4.0),
+    (-3.0, 4.5),
+    (-3.5, 4.0),
+    (-3.5, 4.5),
+    (-3.5, 5.0),
+    (-4.0, 4.5),
+    (-4.0, 3.0),
 )
+
+AS_RECORDED = Attempt(BridgeSettings("ddic"), even=False)
 
 # On which the voxels should be the same: two for each of eight frames.
 OTHER_THREADS = 16
@@ -119,33 +120,13 @@ def consistency(heads: Heads, pair: EpsPair, done: Candidate) -> dict[str, float
     }
 
 
-def ranges_searched(heads: Heads, pair: EpsPair, published: Candidate) -> Iterator[dict[str, Any]]:
-    """The default mode with its levels spread over other ranges of log-SNR."""
-    for ends in RANGES:
-        with mock.patch.object(schedule, "LOG_SNR_RANGE", ends):
-            done = cross(heads.images, pair, BridgeSettings("ddic"))
-        yield {"log_snr_range": ends, **heads.compare(done.pictures, published.pictures)}
-
-
-def parts_searched(heads: Heads, pair: EpsPair, published: Candidate) -> Iterator[dict[str, Any]]:
-    """The default mode with its pull taken in other parts."""
-    for at_once in AT_ONCE:
-        with mock.patch.object(imposed, "PULLED_AT_ONCE", at_once):
-            done = cross(heads.images, pair, BridgeSettings("ddic"))
-        compared = heads.compare(done.pictures, published.pictures)
-        yield {"at_once": at_once, "seconds": done.seconds, **compared}
-
-
-def gains_compared(
-    data: Path, chosen: int | Sequence[int], pair: EpsPair
-) -> dict[str, list[float]]:
-    """How much of every head the default mode fills, from the smallest part on."""
-    found = {}
-    for name, even in (("as recorded", False), ("even", True)):
-        heads = read_heads(data, chosen, even)
-        done = cross(heads.images, pair, BridgeSettings("ddic"))
-        found[name] = sorted(filled(done.pictures, heads.masks))
-    return found
+def attempts() -> Iterator[Attempt]:
+    """All ways that are measured beside the published algorithm."""
+    default = BridgeSettings("ddic")
+    yield from map(Attempt, settings_searched())
+    yield from (Attempt(default, log_snr_range=ends) for ends in RANGES)
+    yield from (Attempt(default, pulled_at_once=count) for count in AT_ONCE)
+    yield AS_RECORDED
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -181,7 +162,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(""))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    chosen = options.places or options.heads
+    chosen = tuple(options.places) if options.places else options.heads
     pair, heads = load_pair(options.device), read_heads(options.data, chosen)
     settings = BridgeSettings("ddic", options.steps_reference, PUBLISHED)
     part, parts = options.only_published or (0, 1)
@@ -191,17 +172,27 @@ def main() -> None:
     if options.only_published or published is None:
         return
     reference = against_reference(heads.images, pair, options.steps_timed)
-    searched = [cross(heads.images, pair, settings) for settings in settings_searched()]
-    default = next(c for c in searched if c.settings.crossing == BridgeSettings("ddic").crossing)
+    done = crossed(attempts(), options.data, chosen, options.device, options.threads)
+    default = done[Attempt(BridgeSettings("ddic", STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER))]
+    searched = [done[Attempt(settings)] for settings in settings_searched()]
+
+    def compared(attempt: Attempt) -> dict[str, Any]:
+        made = done[attempt]
+        near = heads.compare(made.pictures, published.pictures)
+        return {**asdict(attempt), "seconds": made.seconds, **near}
+
     results = {
         "run": {**run_record(0), "threads": options.threads, "device": options.device},
         "weights": pair.bundles,
         "heads": len(heads.images),
-        "candidates": [quality(done, published, heads) for done in (published, *searched)],
+        "candidates": [quality(way, published, heads) for way in (published, *searched)],
         "each_head": heads.correlations(default.pictures, published.pictures),
-        "ranges": list(ranges_searched(heads, pair, published)),
-        "pulls": list(parts_searched(heads, pair, published)),
-        "gains": gains_compared(options.data, chosen, pair),
+        "ranges": [compared(attempt) for attempt in done if attempt.log_snr_range],
+        "pulls": [compared(attempt) for attempt in done if attempt.pulled_at_once],
+        "gains": {
+            "even": sorted(filled(default.pictures, heads.masks)),
+            "as recorded": sorted(filled(done[AS_RECORDED].pictures, heads.masks)),
+        },
         "steps_timed": options.steps_timed,
         "reference": reference,
         "parts": cost_of_parts(heads.images, pair, busy_seconds),

@@ -20,7 +20,7 @@ from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
 from USToMRILib.progress import Progress
 from USToMRILib.solvers import PUBLISHED
 
-STACK = 8
+STACK = 4
 ROUNDS = 3
 
 

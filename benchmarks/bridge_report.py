@@ -156,7 +156,7 @@ def _ranges(ranges: list[dict[str, Any]]) -> Iterable[tuple[str, ...]]:
 
 def _pulls(pulls: list[dict[str, Any]]) -> Iterable[tuple[str, ...]]:
     for c in pulls:
-        yield str(c["at_once"]), f"{c['seconds']:.2f}", *_compared(c)
+        yield str(c["pulled_at_once"]), f"{c['seconds']:.2f}", *_compared(c)
 
 
 def _gains(gains: dict[str, list[float]]) -> Iterable[tuple[str, ...]]:

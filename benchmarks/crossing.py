@@ -14,6 +14,23 @@ from USToMRILib.fetal_bridge import BRIDGES, BridgeSettings, EpsPair, frames_at_
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """A way to cross the bridge with many images.
+
+    Attributes:
+        settings: of the bridge.
+        log_snr_range: in place of the library's, where given.
+        pulled_at_once: published steps, likewise.
+        even: whether the heads have even gain.
+    """
+
+    settings: BridgeSettings
+    log_snr_range: tuple[float, float] | None = None
+    pulled_at_once: int | None = None
+    even: bool = True
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One way to cross the bridge, made and timed.
 
