@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from USToMRILib import Grid, Volume, translate
 from USToMRILib.ellipse import Ellipse
@@ -60,31 +59,30 @@ def test_a_landmark_stays_where_it_is_whatever_the_axis(tiny_models, axis, metho
     assert result.provenance["parameters"]["axis"] == axis
 
 
-def test_a_volume_is_the_same_whatever_the_number_of_threads() -> None:
+def test_a_volume_is_the_same_whatever_the_number_of_threads(torch_threads) -> None:
     """With the bundled networks; events come as ever."""
     us = drawn_head("k")
     us.array[:10] = us.array[14:] = 20
     head = us.with_array((us.array > 100).astype(np.uint8))
-    before, made, events = torch.get_num_threads(), [], []
-    try:
-        for threads in (1, 9):  # a thread and two for each of four slices
-            torch.set_num_threads(threads)
-            told: list[tuple[str, int, int]] = []
-            result = translate(
-                us,
-                steps=3,
-                axis="k",
-                head=head,
-                device="cpu",
-                progress=lambda e, told=told: told.append((e.phase, e.step, e.of)),
-            )
-            made.append(result.volume.array)
-            events.append(told)
-    finally:
-        torch.set_num_threads(before)
-    assert np.array_equal(*made)
-    assert made[0].any()
-    assert events[0] == events[1]
+
+    def on(threads: int) -> tuple[np.ndarray, list[tuple[str, int, int]]]:
+        told: list[tuple[str, int, int]] = []
+        torch_threads(threads)
+        result = translate(
+            us,
+            steps=3,
+            axis="k",
+            head=head,
+            device="cpu",
+            progress=lambda event: told.append((event.phase, event.step, event.of)),
+        )
+        return result.volume.array, told
+
+    one, events = on(1)
+    many, others = on(9)  # two for each of four slices
+    assert one.any()
+    assert np.array_equal(one, many)
+    assert events == others
 
 
 def test_slices_without_a_head_stay_background_and_are_named(tiny_models) -> None:

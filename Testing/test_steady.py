@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NUMBERS = (1, 2, 4, 8)
 
 
-@pytest.fixture(autouse=True)
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("torch_threads")
 
 
 def there_and_back(net: torch.nn.Module, number: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -58,6 +58,7 @@ RANGES = (
     (-4.0, 3.0),
 )
 
+DEFAULT = Attempt(BridgeSettings("ddic", STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER))
 AS_RECORDED = Attempt(BridgeSettings("ddic"), even=False)
 
 # On which the voxels should be the same: two for each of eight frames.
@@ -134,8 +135,37 @@ def _part(text: str) -> tuple[int, int]:
     return part, parts
 
 
-def main() -> None:
-    """Measure the diffusion bridge, its fast mode against the published algorithm."""
+def measured(
+    heads: Heads, pair: EpsPair, published: Candidate, done: dict[Attempt, Candidate]
+) -> dict[str, Any]:
+    """What is compared with the published pictures, and what else the networks alone need."""
+    default = done[DEFAULT]
+    searched = [done[Attempt(settings)] for settings in settings_searched()]
+
+    def compared(attempt: Attempt) -> dict[str, Any]:
+        made = done[attempt]
+        near = heads.compare(made.pictures, published.pictures)
+        return {**asdict(attempt), "seconds": made.seconds, **near}
+
+    return {
+        "weights": pair.bundles,
+        "heads": len(heads.images),
+        "candidates": [quality(way, published, heads) for way in (published, *searched)],
+        "each_head": heads.correlations(default.pictures, published.pictures),
+        "ranges": [compared(attempt) for attempt in done if attempt.log_snr_range],
+        "pulls": [compared(attempt) for attempt in done if attempt.pulled_at_once],
+        "gains": {
+            "even": sorted(filled(default.pictures, heads.masks)),
+            "as recorded": sorted(filled(done[AS_RECORDED].pictures, heads.masks)),
+        },
+        "parts": cost_of_parts(heads.images, pair, busy_seconds),
+        "memory_mib": peak_memory(pair.device),
+        "largest_difference": invariance(heads, pair),
+        "residual_grey_levels": consistency(heads, pair, default),
+    }
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
     add_data_option(parser)
     parser.add_argument("--heads", type=int, default=30, help="of HC18's validation part")
@@ -160,7 +190,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(""))
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure the diffusion bridge, its fast mode against the published algorithm."""
+    options = _options()
     torch.set_num_threads(options.threads)
     chosen = tuple(options.places) if options.places else options.heads
     pair, heads = load_pair(options.device), read_heads(options.data, chosen)
@@ -173,39 +208,14 @@ def main() -> None:
         return
     reference = against_reference(heads.images, pair, options.steps_timed)
     done = crossed(attempts(), options.data, chosen, options.device, options.threads)
-    default = done[Attempt(BridgeSettings("ddic", STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER))]
-    searched = [done[Attempt(settings)] for settings in settings_searched()]
-
-    def compared(attempt: Attempt) -> dict[str, Any]:
-        made = done[attempt]
-        near = heads.compare(made.pictures, published.pictures)
-        return {**asdict(attempt), "seconds": made.seconds, **near}
-
     results = {
         "run": {**run_record(0), "threads": options.threads, "device": options.device},
-        "weights": pair.bundles,
-        "heads": len(heads.images),
-        "candidates": [quality(way, published, heads) for way in (published, *searched)],
-        "each_head": heads.correlations(default.pictures, published.pictures),
-        "ranges": [compared(attempt) for attempt in done if attempt.log_snr_range],
-        "pulls": [compared(attempt) for attempt in done if attempt.pulled_at_once],
-        "gains": {
-            "even": sorted(filled(default.pictures, heads.masks)),
-            "as recorded": sorted(filled(done[AS_RECORDED].pictures, heads.masks)),
-        },
         "steps_timed": options.steps_timed,
         "reference": reference,
-        "parts": cost_of_parts(heads.images, pair, busy_seconds),
-        "memory_mib": peak_memory(options.device),
-        "largest_difference": {
-            **invariance(heads, pair),
-            "reference": max(row["largest_difference"] for row in reference),
-        },
-        "residual_grey_levels": consistency(heads, pair, default),
+        **measured(heads, pair, published, done),
     }
-    write_report(
-        results, options.output, np.stack([c.pictures[0, 0] for c in (published, default)])
-    )
+    pictures = np.stack([way.pictures[0, 0] for way in (published, done[DEFAULT])])
+    write_report(results, options.output, pictures)
 
 
 if __name__ == "__main__":

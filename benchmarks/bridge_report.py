@@ -80,15 +80,7 @@ part of its pixels above a tenth of the range, with the gain as recorded and eve
 
 ## The exact mode against the line-by-line reference
 
-The reference (`Testing/reference_bridge.py`) has networks as PyTorch makes them, whose parameters
-ask for gradients, and takes one image at a time. Seconds of wall clock for an image, those of 1000
-steps reckoned from {results["steps_timed"]}; in brackets, how many times as fast as the reference
-on as many threads. All take turns. Of several images each has a thread, as far as there are
-threads.
-
-{_reference(results["reference"])}
-
-The pictures of exact mode and reference differ by at most {largest["reference"]:.1e} on [-1, 1].
+{_reference(results["reference"], results["steps_timed"])}
 
 ## What a pass costs
 
@@ -164,16 +156,25 @@ def _gains(gains: dict[str, list[float]]) -> Iterable[tuple[str, ...]]:
         yield name, ", ".join(f"{part:.0%}" for part in parts)
 
 
-def _reference(rows: list[dict[str, Any]]) -> str:
+def _reference(rows: list[dict[str, Any]], steps: int) -> str:
     def cell(row: dict[str, Any], name: str) -> str:
         seconds = row["seconds"]
         digits = 0 if seconds[name] > 100 else 2
         return f"{seconds[name]:.{digits}f} ({seconds['reference'] / seconds[name]:.2f})"
 
-    header = ("seconds an image", *(f"{_threads(row['threads'])}" for row in rows))
-    return table(
-        header, ((name, *(cell(row, name) for row in rows)) for name in rows[0]["seconds"])
-    )
+    header = ("seconds an image", *(_threads(row["threads"]) for row in rows))
+    names = rows[0]["seconds"]
+    seconds = table(header, ((name, *(cell(row, name) for row in rows)) for name in names))
+    return f"""\
+The reference (`Testing/reference_bridge.py`) has networks as PyTorch makes them, whose parameters
+ask for gradients, and takes one image at a time. Seconds of wall clock for an image, those of 1000
+steps reckoned from {steps}; in brackets, how many times as fast as the reference on as many
+threads. All take turns. Of several images each has a thread, as far as there are threads.
+
+{seconds}
+
+The pictures of exact mode and reference differ by at most
+{max(row["largest_difference"] for row in rows):.1e} on [-1, 1]."""
 
 
 def _threads(number: int) -> str:
