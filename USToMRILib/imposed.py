@@ -15,6 +15,7 @@ from .solvers import ddim_step
 if TYPE_CHECKING:
     import torch
 
+    from .side_thread import SideThread
     from .solvers import EpsNet
 
 # Of the DDIC paper, at 1000 steps and for 128x128 pixels.
@@ -50,13 +51,13 @@ class Imposed:
                 f"A median filter of width {self.median_kernel} has no centre; give an odd width."
             )
 
-    def similarities(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """How alike each pair of images [B, 1, H, W] is, [B]."""
-        return self._alike(median_filter(x, self.median_kernel), y)
+    def filtered(self, image: torch.Tensor) -> torch.Tensor:
+        """What of images [B, 1, H, W] is compared, the same shape."""
+        return median_filter(image, self.median_kernel)
 
-    def _alike(self, filtered: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """:meth:`similarities` for an ultrasound that is filtered already."""
-        return SIMILARITIES[self.similarity](filtered, median_filter(y, self.median_kernel))
+    def similarities(self, target: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """How alike each y is to its target, an ultrasound that is :meth:`filtered`, [B]."""
+        return SIMILARITIES[self.similarity](target, self.filtered(y))
 
     def published_step(
         self,
@@ -67,29 +68,41 @@ class Imposed:
         schedule: Schedule,
         levels: tuple[int, int],
         weight: float,
+        side: SideThread,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One step of the published algorithm from levels[0] to levels[1].
 
-        One DDIM step of both images gives x_{t-1} and y_{t-1}; y_t moves along the gradient of
-        their similarity with respect to y_t; y_{t-1} is computed again from there.
+        One DDIM step of both images gives x_{t-1} and y_{t-1}, at the same time where there are
+        threads; y_t moves along the gradient of their similarity with respect to y_t; y_{t-1} is
+        computed again from there.
 
         Args:
             x, y: ultrasound and MRI [B, 1, H, W] at levels[0].
             us_net, mri_net, schedule: of the diffusion.
             levels: of the step.
             weight: number of published steps that this one stands for.
+            side: where the ultrasound goes its step.
         """
         import torch
 
-        with torch.no_grad():
-            x = ddim_step(x, us_net, schedule, *levels)
+        moving = y.detach().requires_grad_(True)
+
+        def of_ultrasound() -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.no_grad():
+                below = ddim_step(x, us_net, schedule, *levels)
+                return below, self.filtered(below)
+
+        def of_mri() -> torch.Tensor:
+            with torch.enable_grad():
+                return ddim_step(moving, mri_net, schedule, *levels)
+
+        (x_below, target), y_below = side.both(of_ultrasound, of_mri)
         with torch.enable_grad():
-            y = y.detach().requires_grad_(True)
             # The sum keeps the images of a batch independent of each other.
-            alike = self.similarities(x, ddim_step(y, mri_net, schedule, *levels)).sum()
-            (gradient,) = torch.autograd.grad(alike, y)
+            (gradient,) = torch.autograd.grad(self.similarities(target, y_below).sum(), moving)
         with torch.no_grad():
-            return x, ddim_step(y + weight * self.lr * gradient, mri_net, schedule, *levels)
+            moved = y + weight * self.lr * gradient
+            return x_below, ddim_step(moved, mri_net, schedule, *levels)
 
     def pull(self, x: torch.Tensor, y: torch.Tensor, weight: float) -> torch.Tensor:
         """Move y along the gradient of its similarity with x, both [B, 1, H, W] at one level.
@@ -104,11 +117,11 @@ class Imposed:
         import torch
 
         parts = max(1, math.ceil(weight / PULLED_AT_ONCE))
-        target = median_filter(x, self.median_kernel)
+        target = self.filtered(x)
         for _ in range(parts):
             with torch.enable_grad():
                 y = y.detach().requires_grad_(True)
-                (gradient,) = torch.autograd.grad(self._alike(target, y).sum(), y)
+                (gradient,) = torch.autograd.grad(self.similarities(target, y).sum(), y)
             y = y.detach() + weight / parts * self.lr * gradient
         return y
 

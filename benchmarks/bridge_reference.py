@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,11 +12,14 @@ import torch
 
 from benchmarks.crossing import wall_seconds
 from Testing.reference_bridge import reference_ddic
-from USToMRILib.bundle import WEIGHTS_FILE, Bundle, models_dir
+from training.eps_net import EpsNet
+from training.inference_form import as_trained
+from USToMRILib.bundle import Bundle
 from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, translate_frames
 from USToMRILib.frame_threads import power_of_two
 from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
 from USToMRILib.progress import Progress
+from USToMRILib.schedule import Schedule
 from USToMRILib.solvers import PUBLISHED
 
 STACK = 4
@@ -46,13 +48,14 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
     scale = pair.schedule.num_steps / steps
     stack = images[torch.arange(STACK) % len(images)]
     exact, default = BridgeSettings("ddic", steps, PUBLISHED), BridgeSettings("ddic")
-    us_net, mri_net = (_as_trained(bundle, pair.device) for bundle in (pair.us, pair.mri))
+    us_net, mri_net = (
+        _as_trained(bundle, pair.schedule, pair.device) for bundle in (pair.us, pair.mri)
+    )
     levels, lr = pair.schedule.levels(steps), GRADIENT_STEP * scale
 
     def reference() -> torch.Tensor:
-        with torch.jit.optimized_execution(False):
-            x0, walk = images[:1].to(pair.device), (pair.schedule.alpha_bar, levels, lr)
-            return reference_ddic(x0, us_net, mri_net, *walk, MEDIAN_KERNEL).clamp(-1, 1)
+        x0, walk = images[:1].to(pair.device), (pair.schedule.alpha_bar, levels, lr)
+        return reference_ddic(x0, us_net, mri_net, *walk, MEDIAN_KERNEL).clamp(-1, 1)
 
     def engine(frames: torch.Tensor, settings: BridgeSettings) -> torch.Tensor:
         return translate_frames(frames, pair, settings, Progress())
@@ -77,14 +80,13 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
     return {"threads": threads, "seconds": seconds, "largest_difference": float(difference)}
 
 
-def _as_trained(bundle: Bundle, device: str) -> torch.nn.Module:
-    """A bundle's network as PyTorch makes networks: its parameters ask for gradients."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        net = torch.jit.load(str(models_dir() / bundle.name / WEIGHTS_FILE), map_location=device)
-    for parameter in net.parameters():
-        parameter.requires_grad_(True)
-    return net.eval()
+def _as_trained(bundle: Bundle, schedule: Schedule, device: str) -> torch.nn.Module:
+    """A bundle's network as it was trained: MONAI's, whose parameters ask for gradients."""
+    state = as_trained(bundle.net.script.state_dict())
+    width = len(state["unet.conv_in.conv.bias"])
+    net = EpsNet(width, schedule)
+    net.load_state_dict(state)
+    return net.to(device).eval()
 
 
 @contextmanager

@@ -103,23 +103,24 @@ class EpsNet(nn.Module):
     def velocity(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """v of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1."""
         places = self.places.expand(x.shape[0], -1, -1, -1)
-        mirrored = x.flip(2)
+        averages = self._averages(x, t)
         parts = [
-            *(F.pixel_unshuffle(x, BLOCK), places, *self._averages(x, t)),
-            *(F.pixel_unshuffle(mirrored, BLOCK), *self._averages(mirrored, t)),
+            *(F.pixel_unshuffle(x, BLOCK), places, averages),
+            *(F.pixel_unshuffle(x.flip(2), BLOCK), averages.flip(2)),
         ]
         return F.pixel_shuffle(self.unet(torch.cat(parts, dim=1), t), BLOCK)
 
-    def _averages(self, x: torch.Tensor, t: torch.Tensor) -> list[torch.Tensor]:
-        """Block averages of x, scaled to about unit size at every level."""
+    def _averages(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Block averages of x, a channel for each, scaled to about unit size at every level."""
         signal = self.sqrt_ab[t].square().view(-1, 1, 1, 1)
         size = [FRAME_SIZE // BLOCK] * 2
-        return [
+        averages = [
             F.interpolate(
                 F.avg_pool2d(x, n) * (signal + (1 - signal) / n**2).rsqrt(), size, mode="bilinear"
             )
             for n in AVERAGES
         ]
+        return torch.cat(averages, dim=1)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Eps of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1, same shape as x."""

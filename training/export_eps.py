@@ -21,7 +21,7 @@ from training.eps_samples import NAMES, PARTS, describe_samples
 from training.eps_samples import sections as sample_sections
 from training.export import data_format, export_bundle, trace
 from training.fetal_slices import DOMAINS
-from training.steady import steady
+from training.inference_form import inference_form
 from training.train_eps import EpsConfig, EpsTrainer, prepared_slices
 from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE
 
@@ -113,11 +113,11 @@ def feta_of(work: Path) -> Path | None:
 
 def _traced(net: EpsNet) -> torch.jit.ScriptModule:
     examples = torch.randn(2, 1, FRAME_SIZE, FRAME_SIZE), torch.tensor([3, 900])
-    exported = steady(net).eval()
+    exported = inference_form(net)
     with torch.no_grad():
         difference = (exported(*examples) - net.eval()(*examples)).abs().max().item()
     if not difference < 1e-4:
-        raise RuntimeError(f"The steady form differs from the network by {difference:g}.")
+        raise RuntimeError(f"The form for inference differs from the network by {difference:g}.")
     return trace(exported, *examples)
 
 

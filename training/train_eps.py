@@ -23,6 +23,7 @@ from training.data import add_data_option, add_feta_option
 from training.eps_net import EpsNet
 from training.eps_samples import dream
 from training.fetal_slices import DOMAINS, contact_sheet, fetal_slices
+from training.inference_form import as_trained
 from training.moving_average import move_average
 from training.parallel import ALONE, Ranks, start_ranks
 from training.precision import convolution_layout, mixed_precision
@@ -235,7 +236,8 @@ def earlier_weights(place: Path) -> tuple[dict[str, torch.Tensor], list[dict[str
     """The averaged weights of a run's folder, or of a bundle, and the records of what made them."""
     if (place / METADATA_FILE).exists():
         metadata = json.loads((place / METADATA_FILE).read_text(encoding="utf-8"))
-        weights = torch.jit.load(str(place / WEIGHTS_FILE), map_location="cpu").state_dict()
+        exported = torch.jit.load(str(place / WEIGHTS_FILE), map_location="cpu")
+        weights = as_trained(exported.state_dict())
         return weights, metadata["training"]["runs"]
     records = json.loads((place / "run.json").read_text())
     return load_checkpoint(place / "checkpoint.pt")["ema"], records
