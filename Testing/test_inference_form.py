@@ -113,7 +113,7 @@ def test_the_parameters_as_trained_come_back() -> None:
 @pytest.mark.parametrize("name", ["fetal_us_eps", "fetal_mri_eps"])
 def test_the_bundled_networks_are_those_that_were_trained(name: str) -> None:
     bundle = load_bundle(name)
-    state = as_trained(bundle.net.script.state_dict())
+    state = as_trained(bundle.net.get_submodule("script").state_dict())
     net = EpsNet(len(state["unet.conv_in.conv.bias"]), Schedule.from_metadata(bundle.metadata))
     net.load_state_dict(state)
     for mine, expected in zip(there_and_back(bundle.net, 1), there_and_back(net.eval(), 1)):

@@ -82,7 +82,7 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
 
 def _as_trained(bundle: Bundle, schedule: Schedule, device: str) -> torch.nn.Module:
     """A bundle's network as it was trained: MONAI's, whose parameters ask for gradients."""
-    state = as_trained(bundle.net.script.state_dict())
+    state = as_trained(bundle.net.get_submodule("script").state_dict())
     width = len(state["unet.conv_in.conv.bias"])
     net = EpsNet(width, schedule)
     net.load_state_dict(state)

@@ -29,6 +29,7 @@ class PointwiseConvolution(nn.Module):
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
+        assert convolution.bias is not None
         self.weight, self.bias = convolution.weight, convolution.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -80,14 +81,12 @@ class SubpixelUpsample(nn.Module):
 
     def __init__(self, upsample: WrappedUpsample) -> None:
         super().__init__()
-        convolution = upsample.postconv.conv
-        kernels = [
-            kernel
-            for rows in _of_undoubled(convolution.weight.detach(), 2)
-            for kernel in _of_undoubled(rows, 3)
-        ]
+        weight, bias = (
+            upsample.get_parameter(f"postconv.conv.{kind}").detach() for kind in ("weight", "bias")
+        )
+        kernels = [k for rows in _of_undoubled(weight, 2) for k in _of_undoubled(rows, 3)]
         self.weight = nn.Parameter(torch.stack(kernels, dim=1).flatten(0, 1))
-        self.bias = nn.Parameter(convolution.bias.detach().repeat_interleave(len(kernels)))
+        self.bias = nn.Parameter(bias.repeat_interleave(len(kernels)))
 
     def forward(self, x: torch.Tensor, emb: torch.Tensor | None = None) -> torch.Tensor:
         """Map [B, C, H, W] to [B, C, 2 H, 2 W]."""
