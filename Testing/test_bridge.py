@@ -308,6 +308,25 @@ def test_a_nan_on_the_way_stops_the_run_and_names_the_level():
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+def test_a_nan_of_the_mri_network_stops_the_way_down(solver):
+    schedule = Schedule.cosine(20)
+    us_net, mri_net = pixel_nets(schedule)
+
+    def failing(x, t):
+        return mri_net(x, t) * (float("nan") if int(t[0]) < 5 else 1.0)
+
+    with pytest.raises(FloatingPointError, match=r"at level -?[0-4] of"):
+        ddic(
+            torch.zeros(1, 1, 12, 12, dtype=torch.float64),
+            us_net,
+            failing,
+            steps=20,
+            solver=solver,
+            schedule=schedule,
+        )
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_a_cancel_is_obeyed_within_one_step(solver):
     schedule, token = Schedule.cosine(20), CancelToken()
     nets = pixel_nets(schedule)

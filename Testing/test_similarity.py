@@ -3,10 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 
-from USToMRILib.errors import InputError
-from USToMRILib.median import median_filter
 from USToMRILib.similarity import local_correlation, mutual_information, pearson
 
 
@@ -75,23 +72,3 @@ def test_a_flat_image_has_a_finite_gradient(measure):
     y = torch.zeros(1, 1, 16, 16, requires_grad=True)
     measure(images(9, 1, 1, 16, 16), y).sum().backward()
     assert y.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
-def test_median_is_scipys_with_mirrored_borders(kernel):
-    x = images(2, 2, 1, 12, 17)
-    expected = [ndimage.median_filter(image[0].numpy(), kernel, mode="mirror") for image in x]
-    np.testing.assert_array_equal(median_filter(x, kernel)[:, 0], expected)
-
-
-def test_the_gradient_of_a_median_goes_to_the_chosen_pixel():
-    x = torch.arange(25.0).view(1, 1, 5, 5).requires_grad_(True)
-    median_filter(x, 5)[0, 0, 2, 2].backward()
-    assert x.grad.flatten().nonzero().item() == 12
-    assert x.grad.sum() == 1
-
-
-@pytest.mark.parametrize("kernel", [0, 4, -3])
-def test_a_kernel_without_centre_is_refused(kernel):
-    with pytest.raises(InputError, match="odd"):
-        median_filter(images(0, 1, 1, 8, 8), kernel)

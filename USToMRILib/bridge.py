@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .imposed import GRADIENT_STEP, MEDIAN_KERNEL, Imposed, pull_weights
 from .progress import Progress
 from .schedule import Schedule
-from .side_thread import SideThread
+from .side_by_side import SideBySide
 from .similarity import PEARSON
 from .solvers import PUBLISHED, SOLVERS, levels_of
 
@@ -210,7 +210,7 @@ def _decode_published(
 ) -> torch.Tensor:
     weight = schedule.num_steps / (len(levels) - 1)
     down = levels[::-1]
-    with SideThread(y.device.type) as side:
+    with SideBySide(y.device.type) as side:
         for step in progress.track("decode", list(zip(down, down[1:]))):
             x, y = imposed.published_step(x, y, us_net, mri_net, schedule, step, weight, side)
             _finite(y, step[1])

@@ -29,6 +29,17 @@ def power_of_two(threads: int) -> int:
     return 1 << (threads.bit_length() - 1)
 
 
+def take_threads(number: int) -> None:
+    """Give the calling thread so many of torch's threads.
+
+    A thread that first uses torch after that has as many, until another says how many it has.
+    """
+    import torch
+
+    torch.get_num_threads()  # sets them to those of the process, once a thread
+    torch.set_num_threads(number)
+
+
 def on_threads(
     work: Callable[[Progress, Item], Result],
     items: Sequence[Item],
@@ -110,10 +121,7 @@ class _Team(Generic[Item, Result]):
             ready.acquire()
 
     def _run(self, ready: threading.Semaphore, threads_each: int) -> None:
-        import torch
-
-        torch.get_num_threads()  # sets them to those of the process, once a thread
-        torch.set_num_threads(threads_each)
+        take_threads(threads_each)
         ready.release()
         try:
             while (number := next(self._numbers)) < len(self._items):

@@ -15,7 +15,7 @@ from .solvers import ddim_step
 if TYPE_CHECKING:
     import torch
 
-    from .side_thread import SideThread
+    from .side_by_side import SideBySide
     from .solvers import EpsNet
 
 # Of the DDIC paper, at 1000 steps and for 128x128 pixels.
@@ -68,7 +68,7 @@ class Imposed:
         schedule: Schedule,
         levels: tuple[int, int],
         weight: float,
-        side: SideThread,
+        side: SideBySide,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One step of the published algorithm from levels[0] to levels[1].
 
@@ -81,7 +81,7 @@ class Imposed:
             us_net, mri_net, schedule: of the diffusion.
             levels: of the step.
             weight: number of published steps that this one stands for.
-            side: where the ultrasound goes its step.
+            side: where both go their first step.
         """
         import torch
 

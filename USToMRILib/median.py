@@ -29,6 +29,7 @@ def median_filter(image: torch.Tensor, kernel: int) -> torch.Tensor:
     """Median over kernel x kernel pixels, borders reflected; differentiable.
 
     The gradient of a median flows to the pixel that was chosen (of equal ones, to one of them).
+    With NaN in a window its median means nothing.
 
     Args:
         image: float [B, 1, H, W].
@@ -83,8 +84,9 @@ def _places(flat: torch.Tensor, medians: torch.Tensor, stride: int, kernel: int)
     shifts = [row * stride + column for row in range(kernel) for column in range(kernel)]
     end = shifts[-1] + 1
     # All in one type of number: many times as fast as booleans, and as argmax() over the windows.
-    before_end, equal = torch.zeros_like(medians), torch.empty_like(medians)
-    for shift in shifts:
+    # What is NaN equals nothing, and is from the last place.
+    before_end, equal = torch.ones_like(medians), torch.empty_like(medians)
+    for shift in shifts[:-1]:
         torch.eq(flat[:, shift : shift + count], medians, out=equal)
         before_end = torch.maximum(before_end, equal * (end - shift))
     return torch.arange(end, end + count, device=flat.device) - before_end.long()

@@ -1,0 +1,70 @@
+"""The median filter against SciPy's, and where its gradient goes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+
+from USToMRILib.errors import InputError
+from USToMRILib.median import median_filter
+
+SIZES = st.tuples(st.integers(1, 3), st.just(1), st.integers(5, 12), st.integers(5, 12))
+# Of few grey levels, so that windows hold many equal pixels.
+IMAGES = SIZES.flatmap(lambda size: arrays(np.float32, size, elements=st.integers(-3, 3)))
+KERNELS = st.sampled_from([1, 3, 5, 7, 9])
+
+
+@given(IMAGES, KERNELS)
+@settings(deadline=None)
+def test_it_is_scipys_with_mirrored_borders(image, kernel):
+    expected = [ndimage.median_filter(one[0], kernel, mode="mirror") for one in image]
+    x = torch.from_numpy(image)
+    for asked in (x, x.clone().requires_grad_(True)):
+        made = median_filter(asked, kernel)
+        assert made.shape == x.shape
+        np.testing.assert_array_equal(made.detach()[:, 0], expected)
+
+
+@given(IMAGES, KERNELS, st.data())
+@settings(deadline=None)
+def test_the_gradient_goes_to_one_of_the_pixels_with_the_median(image, kernel, data):
+    row, column = (data.draw(st.integers(0, size - 1)) for size in image.shape[2:])
+    x = torch.from_numpy(image).requires_grad_(True)
+    median = median_filter(x, kernel)[-1, 0, row, column]
+    (gradient,) = torch.autograd.grad(median, x)
+    ((batch, _, chosen_row, chosen_column),) = gradient.nonzero().tolist()
+    assert gradient.sum() == 1
+    assert batch == len(image) - 1
+    assert x[batch, 0, chosen_row, chosen_column] == median
+    assert abs(chosen_row - row) <= kernel // 2
+    assert abs(chosen_column - column) <= kernel // 2
+
+
+def test_the_gradient_of_the_only_median_goes_there():
+    x = torch.arange(25.0).view(1, 1, 5, 5).requires_grad_(True)
+    median_filter(x, 5)[0, 0, 2, 2].backward()
+    assert x.grad.flatten().nonzero().item() == 12
+    assert x.grad.sum() == 1
+
+
+def test_windows_without_nan_are_as_they_were():
+    x = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = median_filter(x, 5)[..., :5, :5]
+    x[..., 7, 7] = torch.nan
+    assert median_filter(x, 5)[..., 7, 7].isnan()
+    x.requires_grad_(True)
+    made = median_filter(x, 5)[..., :5, :5]
+    assert torch.equal(made, expected)
+    (gradient,) = torch.autograd.grad(made.sum(), x)
+    assert gradient.sum() == 25
+
+
+@pytest.mark.parametrize("kernel", [0, 4, -3])
+def test_a_kernel_without_centre_is_refused(kernel):
+    with pytest.raises(InputError, match="odd"):
+        median_filter(torch.zeros(1, 1, 8, 8), kernel)
