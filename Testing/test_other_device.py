@@ -1,0 +1,89 @@
+"""That what belongs on the network's device is there, shown without one.
+
+PyTorch's fake tensors have no values, but a device: mixing those of two devices fails as it would
+on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from training.eps_net import EpsNet
+from training.inference_form import inference_form
+from USToMRILib import bridge, fetal_bridge
+from USToMRILib.bundle import Bundle
+from USToMRILib.fetal_bridge import (
+    DEFAULT_SOLVER,
+    DEVICE_FRAMES,
+    BridgeSettings,
+    EpsPair,
+    residual_frames,
+    translate_frames,
+)
+from USToMRILib.progress import Progress
+from USToMRILib.schedule import Schedule
+from USToMRILib.similarity import PEARSON, SIMILARITIES
+from USToMRILib.solvers import SOLVERS
+
+# Any name of a device that this build of PyTorch knows, and on which it can make no real tensor.
+ELSEWHERE = "lazy"
+
+
+@pytest.fixture
+def pair(monkeypatch) -> Iterator[EpsPair]:
+    """Networks elsewhere; they and their images are fake while a test has them."""
+    monkeypatch.setattr(bridge, "_finite", lambda x, level: x)  # asks for a value
+    schedule = Schedule.cosine()
+    net = inference_form(EpsNet(16, schedule))
+    with FakeTensorMode():
+        for module in net.modules():
+            for values in (module._parameters, module._buffers):
+                values.update({name: fake(value) for name, value in values.items()})
+        bundle = Bundle("fake", {}, "", net)
+        yield EpsPair(bundle, bundle, schedule, ELSEWHERE)
+
+
+def fake(value: torch.Tensor | None) -> torch.Tensor | None:
+    return None if value is None else torch.empty(value.shape, dtype=value.dtype, device=ELSEWHERE)
+
+
+def test_devices_cannot_be_mixed_unnoticed(pair) -> None:
+    with pytest.raises(RuntimeError, match="device"):
+        pair.us.net(torch.zeros(1, 1, 128, 128), torch.zeros(1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("solver", "similarity"),
+    sorted({*product(SOLVERS, [PEARSON]), *product([DEFAULT_SOLVER], SIMILARITIES)}),
+)
+def test_frames_are_translated_there_and_come_back(pair, solver, similarity) -> None:
+    settings = BridgeSettings("ddic", 2, solver, similarity)
+    x0 = torch.zeros(DEVICE_FRAMES + 1, 1, 128, 128)
+    made = translate_frames(x0, pair, settings, Progress())
+    assert made.shape == x0.shape
+    assert made.device.type == "cpu"
+
+
+@pytest.mark.parametrize("method", ["ddic", "ddib"])
+def test_a_stack_shares_its_latents_here(pair, method, monkeypatch) -> None:
+    def share(latents: torch.Tensor, sigma: float, part: slice) -> torch.Tensor:
+        assert latents.device.type == "cpu"
+        return latents[part]
+
+    monkeypatch.setattr(fetal_bridge, "share", share)  # asks for values
+    x0 = torch.zeros(2 * DEVICE_FRAMES + 1, 1, 128, 128)
+    made = translate_frames(x0, pair, BridgeSettings(method, 2), Progress(), sigma=2.0)
+    assert made.shape == x0.shape
+    assert made.device.type == "cpu"
+
+
+def test_the_residual_is_computed_there(pair) -> None:
+    x0 = torch.zeros(2, 1, 128, 128)
+    made = residual_frames(x0, x0, pair, BridgeSettings("ddic", 2), Progress())
+    assert made.shape == x0.shape
+    assert made.device.type == "cpu"
