@@ -15,6 +15,9 @@ from USToMRILib import Grid, Volume
 from USToMRILib.bundle import models_dir
 from USToMRILib.ellipse import Ellipse
 from USToMRILib.schedule import Schedule
+from USToMRILib.torch_environment import prepare_torch
+
+prepare_torch()
 
 # Two test processes share two cores.
 torch.set_num_threads(1)

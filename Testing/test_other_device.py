@@ -1,7 +1,7 @@
 """That what belongs on the network's device is there, shown without one.
 
 PyTorch's fake tensors have no values, but a device: mixing those of two devices fails as it would
-on a GPU.
+on a GPU. The networks are those that are exported, before they are traced.
 """
 
 from __future__ import annotations

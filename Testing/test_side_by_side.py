@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 import torch
 
 from USToMRILib.fetal_bridge import BridgeSettings, load_pair, translate_frames
+from USToMRILib.frame_threads import on_threads
 from USToMRILib.progress import Progress
 from USToMRILib.side_by_side import SideBySide
 
@@ -16,7 +20,7 @@ def who() -> tuple[str, int]:
     return threading.current_thread().name, torch.get_num_threads()
 
 
-@pytest.mark.parametrize(("threads", "half"), [(2, 1), (4, 2), (5, 2)])
+@pytest.mark.parametrize(("threads", "half"), [(2, 1), (4, 2), (6, 2)])
 def test_both_are_done_at_the_same_time_on_half_of_the_threads(torch_threads, threads, half):
     torch_threads(threads)
     meeting = threading.Barrier(2, timeout=10)
@@ -32,7 +36,7 @@ def test_both_are_done_at_the_same_time_on_half_of_the_threads(torch_threads, th
             assert its == others == half
             assert torch.get_num_threads() == threads
     assert threading.current_thread().name not in (one, other)
-    assert one not in {thread.name for thread in threading.enumerate()}
+    assert not {one, other} & {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize(("device", "threads"), [("cpu", 1), ("cuda", 4), ("mps", 4)])
@@ -50,6 +54,7 @@ def test_without_threads_for_both_the_caller_does_one_after_the_other(
 @pytest.mark.parametrize("fails", [0, 1])
 def test_what_goes_wrong_is_raised_and_the_threads_end(torch_threads, fails):
     torch_threads(4)
+    before = set(threading.enumerate())
 
     def fail() -> None:
         raise FloatingPointError("NaN")
@@ -59,18 +64,80 @@ def test_what_goes_wrong_is_raised_and_the_threads_end(torch_threads, fails):
     with pytest.raises(FloatingPointError), SideBySide("cpu") as side:
         side.both(*works)
     assert torch.get_num_threads() == 4
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("side")]
+    assert set(threading.enumerate()) == before
 
 
-def test_a_thread_that_begins_meanwhile_has_all_of_torchs_threads(torch_threads):
-    torch_threads(4)
-    born = []
+def test_of_two_failures_the_first_is_raised_when_both_are_done(torch_threads):
+    torch_threads(2)
+    done = []
+
+    def fail_at_once() -> None:
+        raise ValueError("first")
+
+    def fail_later() -> None:
+        time.sleep(0.2)
+        done.append(True)
+        raise KeyError("second")
+
     with SideBySide("cpu") as side:
-        side.both(who, who)
-        thread = threading.Thread(target=lambda: born.append(torch.get_num_threads()))
-        thread.start()
-        thread.join()
-    assert born == [4]
+        with pytest.raises(ValueError, match="first"):
+            side.both(fail_at_once, fail_later)
+        assert done
+        assert side.both(lambda: 1, lambda: 2) == (1, 2)
+
+
+def test_a_thread_that_cannot_be_started_leaves_none_behind(torch_threads, monkeypatch):
+    torch_threads(4)
+    before, starts = set(threading.enumerate()), []
+    start = threading.Thread.start
+
+    def fail_the_second(thread: threading.Thread) -> None:
+        starts.append(thread)
+        if len([thread for thread in starts if thread in started_by_side]) == 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    side = SideBySide("cpu")
+    started_by_side = [worker._thread for worker in side._workers]
+    monkeypatch.setattr(threading.Thread, "start", fail_the_second)
+    with pytest.raises(RuntimeError, match="start"), side:
+        pass
+    assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_thread_that_begins_meanwhile_has_all_of_torchs_threads(torch_threads, frames):
+    torch_threads(4)
+    born: list[int] = []
+    all_have_theirs = threading.Barrier(frames, timeout=10)
+
+    def beside(progress: Progress, item: int) -> int:
+        with SideBySide("cpu") as side:
+            (_, its), _ = side.both(who, who)
+            all_have_theirs.wait()
+            thread = threading.Thread(target=lambda: born.append(torch.get_num_threads()))
+            thread.start()
+            thread.join()
+        return its
+
+    assert on_threads(beside, range(frames), Progress(), 0, "cpu") == [2 // frames] * frames
+    assert born == [4] * frames
+
+
+def test_a_program_ends_without_waiting_for_either():
+    program = """
+import threading, time, torch
+from USToMRILib.side_by_side import SideBySide
+torch.set_num_threads(2)
+def run():
+    with SideBySide("cpu") as side:
+        side.both(lambda: time.sleep(60), lambda: time.sleep(60))
+threading.Thread(target=run, daemon=True).start()
+time.sleep(0.2)
+"""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
+    assert time.perf_counter() - start < 40
 
 
 def test_the_exact_mode_makes_the_same_voxels_on_more_threads(torch_threads):

@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 # are more threads, a frame has several.
 MOST_FRAMES = 16
 
+_TAKING = threading.Lock()
+
 
 def frames_at_work(device: str) -> int:
     """How many items at most :func:`on_threads` works on at a time."""
@@ -30,14 +32,19 @@ def power_of_two(threads: int) -> int:
 
 
 def take_threads(number: int) -> None:
-    """Give the calling thread so many of torch's threads.
+    """Give the calling thread, which is new to torch, so many of torch's threads.
 
-    A thread that first uses torch after that has as many, until another says how many it has.
+    Torch would give later threads as many; they get all of them, but for one that first uses torch
+    while this is at work.
     """
     import torch
 
-    torch.get_num_threads()  # sets them to those of the process, once a thread
-    torch.set_num_threads(number)
+    with _TAKING:
+        of_process = torch.get_num_threads()
+        torch.set_num_threads(number)
+        later = threading.Thread(target=torch.set_num_threads, args=(of_process,), daemon=True)
+        later.start()
+        later.join()
 
 
 def on_threads(
@@ -77,7 +84,6 @@ def on_threads(
             return [work(progress, item) for item in items]
         with _Team(work, items, CancelToken(progress.cancel)) as team:
             team.start(workers, each)
-            torch.set_num_threads(threads)
             return team.results(progress, steps)
     finally:
         torch.set_num_threads(threads)
@@ -111,19 +117,15 @@ class _Team(Generic[Item, Result]):
             thread.join()
 
     def start(self, workers: int, threads_each: int) -> None:
-        """Begin, and return when all have their share of torch's threads."""
-        ready = threading.Semaphore(0)
+        """Begin, with so many workers that have so many of torch's threads each."""
         for _ in range(workers):
-            thread = threading.Thread(target=self._run, args=(ready, threads_each), daemon=True)
+            thread = threading.Thread(target=self._run, args=(threads_each,), daemon=True)
             thread.start()
             self._threads.append(thread)
-        for _ in range(workers):
-            ready.acquire()
 
-    def _run(self, ready: threading.Semaphore, threads_each: int) -> None:
-        take_threads(threads_each)
-        ready.release()
+    def _run(self, threads_each: int) -> None:
         try:
+            take_threads(threads_each)
             while (number := next(self._numbers)) < len(self._items):
                 self._made[number] = self._work(_Relay(self._said, self._stop), self._items[number])
                 self._said.put(number)

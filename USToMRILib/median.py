@@ -32,7 +32,7 @@ def median_filter(image: torch.Tensor, kernel: int) -> torch.Tensor:
     With NaN in a window its median means nothing.
 
     Args:
-        image: float [B, 1, H, W].
+        image: float [B, C, H, W].
         kernel: odd width in pixels, at least 1.
 
     Raises:
@@ -45,28 +45,28 @@ def median_filter(image: torch.Tensor, kernel: int) -> torch.Tensor:
         raise InputError(f"A median filter of width {kernel} has no centre; give an odd width.")
     padded = F.pad(image, [kernel // 2] * 4, mode="reflect")
     stride = padded.shape[3]
-    flat = padded.flatten(1)
+    flat = padded.flatten(2).flatten(0, 1)
     with torch.no_grad():
         medians = _medians(flat, stride, kernel)
         if not flat.requires_grad:
             return _as_image(medians, image.shape, stride)
         places = _as_image(_places(flat, medians, stride, kernel), image.shape, stride)
-    return flat.gather(1, places.flatten(1)).view_as(image)
+    return flat.gather(1, places.flatten(2).flatten(0, 1)).view_as(image)
 
 
 def _medians(flat: torch.Tensor, stride: int, kernel: int) -> torch.Tensor:
-    """The medians of the windows of padded images [B, N] whose rows lie one after the other.
+    """The medians of the windows of padded images [B C, N] whose rows lie one after the other.
 
     Shifted images are then plain pieces of memory. A window that would go on in the next row is
     computed with the others, and means nothing.
 
-    Selection networks on whole images are some ten times as fast as sorting pixel by pixel. Windows
+    Selection networks on whole images are many times as fast as sorting pixel by pixel. Windows
     beside each other share their sorted columns and pairs of columns (as in Adams 2021, "Fast
     median filters using separable sorting networks").
     """
     count = _windows(flat, stride, kernel)
-    high = [flat[:, row * stride :][:, : count + kernel - 1] for row in range(kernel)]
-    column = _through(_sorting(kernel), high)
+    rows = [flat[:, row * stride :][:, : count + kernel - 1] for row in range(kernel)]
+    column = _through(_sorting(kernel), rows)
     beside = [one[:, :-1] for one in column] + [one[:, 1:] for one in column]
     pair = _through(_merging(kernel), beside)
     runs = [one[:, :count] for one in column]
@@ -85,7 +85,8 @@ def _places(flat: torch.Tensor, medians: torch.Tensor, stride: int, kernel: int)
     end = shifts[-1] + 1
     # All in one type of number: many times as fast as booleans, and as argmax() over the windows.
     # What is NaN equals nothing, and is from the last place.
-    before_end, equal = torch.ones_like(medians), torch.empty_like(medians)
+    before_end = torch.ones_like(medians, dtype=torch.float32)
+    equal = torch.empty_like(before_end)
     for shift in shifts[:-1]:
         torch.eq(flat[:, shift : shift + count], medians, out=equal)
         before_end = torch.maximum(before_end, equal * (end - shift))
@@ -98,8 +99,9 @@ def _windows(flat: torch.Tensor, stride: int, kernel: int) -> int:
 
 
 def _as_image(windows: torch.Tensor, shape: torch.Size, stride: int) -> torch.Tensor:
-    """What was computed for each window, where its centre is in images [B, 1, H, W]."""
-    return windows.as_strided(shape, (windows.stride(0), 0, stride, 1))
+    """What was computed for each window [B C, N], where its centre is in images [B, C, H, W]."""
+    strides = (windows.stride(0), stride, 1)
+    return windows.as_strided((len(windows), *shape[2:]), strides).unflatten(0, shape[:2])
 
 
 def _through(network: Network, values: list[torch.Tensor]) -> list[torch.Tensor]:

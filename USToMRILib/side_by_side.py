@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Optional, TypeVar
+from concurrent.futures import Future, wait
+from typing import Any, Callable, Optional, TypeVar
 
-from .frame_threads import take_threads
+from .frame_threads import power_of_two, take_threads
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -17,7 +18,7 @@ class SideBySide:
 
     Two networks side by side keep two cores busier than one after the other on both: their
     operations are short, and threads wait for each other after each. For the same result as one
-    after the other they have to round the same on any number of threads.
+    after the other they have to round the same on any power of two threads.
 
     Args:
         device: "cpu", "cuda" or "mps". Except on a CPU with threads for both, one thing is done
@@ -25,25 +26,23 @@ class SideBySide:
     """
 
     def __init__(self, device: str) -> None:
-        self._device = device
-        self._pool: Optional[ThreadPoolExecutor] = None
-
-    def __enter__(self) -> SideBySide:
         import torch
 
-        threads = torch.get_num_threads()
-        if self._device == "cpu" and threads > 1:
-            self._pool = ThreadPoolExecutor(2, "side", take_threads, (threads // 2,))
-            both_begun = threading.Barrier(3)
-            for _ in range(2):
-                self._pool.submit(both_begun.wait)
-            both_begun.wait()
-            torch.set_num_threads(threads)
+        threads = power_of_two(torch.get_num_threads()) if device == "cpu" else 1
+        self._workers = [_Worker(threads // 2) for _ in range(2)] if threads > 1 else []
+
+    def __enter__(self) -> SideBySide:
+        try:
+            for worker in self._workers:
+                worker.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool:
-            self._pool.shutdown()
+        for worker in self._workers:
+            worker.end()
 
     def both(
         self, first: Callable[[], First], second: Callable[[], Second]
@@ -51,9 +50,41 @@ class SideBySide:
         """The results of both.
 
         Raises:
-            Exception: what either raised, that of ``first`` before that of ``second``.
+            Exception: what either raised, when both are done; of two that of ``first``.
         """
-        if self._pool is None:
+        if not self._workers:
             return first(), second()
-        left, right = self._pool.submit(first), self._pool.submit(second)
-        return left.result(), right.result()
+        asked = [worker.ask(work) for worker, work in zip(self._workers, (first, second))]
+        wait(asked)
+        return asked[0].result(), asked[1].result()
+
+
+class _Worker:
+    """A thread that does one thing after the other, and does not keep a program from ending."""
+
+    def __init__(self, threads: int) -> None:
+        self._asked: queue.SimpleQueue[Optional[tuple[Callable[[], Any], Future[Any]]]]
+        self._asked = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, args=(threads,), daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask(self, work: Callable[[], Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._asked.put((work, future))
+        return future
+
+    def end(self) -> None:
+        self._asked.put(None)
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
+
+    def _run(self, threads: int) -> None:
+        take_threads(threads)
+        while (asked := self._asked.get()) is not None:
+            work, future = asked
+            try:
+                future.set_result(work())
+            except BaseException as error:  # which whoever asked raises
+                future.set_exception(error)

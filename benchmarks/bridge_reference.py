@@ -12,14 +12,12 @@ import torch
 
 from benchmarks.crossing import wall_seconds
 from Testing.reference_bridge import reference_ddic
-from training.eps_net import EpsNet
-from training.inference_form import as_trained
-from USToMRILib.bundle import Bundle
+from training.inference_form import trained_net
+from training.precision import convolution_layout
 from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, translate_frames
 from USToMRILib.frame_threads import power_of_two
 from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
 from USToMRILib.progress import Progress
-from USToMRILib.schedule import Schedule
 from USToMRILib.solvers import PUBLISHED
 
 STACK = 4
@@ -48,8 +46,11 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
     scale = pair.schedule.num_steps / steps
     stack = images[torch.arange(STACK) % len(images)]
     exact, default = BridgeSettings("ddic", steps, PUBLISHED), BridgeSettings("ddic")
+    device = torch.device(pair.device)
+    layout = convolution_layout(device)
     us_net, mri_net = (
-        _as_trained(bundle, pair.schedule, pair.device) for bundle in (pair.us, pair.mri)
+        trained_net(bundle).to(device, memory_format=layout)  # type: ignore[call-overload]
+        for bundle in (pair.us, pair.mri)
     )
     levels, lr = pair.schedule.levels(steps), GRADIENT_STEP * scale
 
@@ -78,15 +79,6 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
                 seconds[name] = min(seconds[name], part * (wall_seconds(pair.device) - start))
     difference = (made["reference"] - made["exact, one image"]).abs().max()
     return {"threads": threads, "seconds": seconds, "largest_difference": float(difference)}
-
-
-def _as_trained(bundle: Bundle, schedule: Schedule, device: str) -> torch.nn.Module:
-    """A bundle's network as it was trained: MONAI's, whose parameters ask for gradients."""
-    state = as_trained(bundle.net.get_submodule("script").state_dict())
-    width = len(state["unet.conv_in.conv.bias"])
-    net = EpsNet(width, schedule)
-    net.load_state_dict(state)
-    return net.to(device).eval()
 
 
 @contextmanager

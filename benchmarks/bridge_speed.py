@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Callable
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, load_pair, translate_frames
 from USToMRILib.imposed import Imposed
@@ -27,6 +27,21 @@ MEMORY_OF = (
     ("dpm++2m", 8, 8),
     ("ddim", 8, 8),
 )
+
+
+def _attention(*shapes: Any, **_: Any) -> int:
+    return sdpa_flop_count(*shapes[:3])
+
+
+def _attention_back(*shapes: Any, **_: Any) -> int:
+    return sdpa_backward_flop_count(*shapes[:4])
+
+
+# What torch counts nothing for.
+CPU_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back,
+}
 
 
 def _timed(work: Callable[[], Any], clock: Clock, device: str, times: int = 3) -> float:
@@ -60,7 +75,7 @@ def cost_of_parts(images: torch.Tensor, pair: EpsPair, clock: Clock) -> dict[str
     for count in (1, 2, 4, 8, 16):
         x = images[torch.arange(count) % len(images)].to(device)
         for name, work in (("forward", forward), ("forward and back", back)):
-            with FlopCounterMode(display=False) as counter:
+            with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION) as counter:
                 work(x)
             flop = counter.get_total_flops() / count
             seconds = _timed(partial(work, x), clock, device) / count

@@ -21,6 +21,10 @@ from monai.networks.nets.diffusion_model_unet import WrappedUpsample
 from torch import nn
 from torch.nn import functional as F
 
+from training.eps_net import EpsNet
+from USToMRILib.bundle import Bundle
+from USToMRILib.schedule import Schedule
+
 Net = TypeVar("Net", bound=nn.Module)
 
 
@@ -49,6 +53,7 @@ class SteadyGroupNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise [B, C, H, W]."""
         even = F.group_norm(x, self.num_groups, eps=self.eps)
+        # Both at once, by addcmul(), takes longer.
         return even * self.weight[:, None, None] + self.bias[:, None, None]
 
 
@@ -62,7 +67,7 @@ class FusedAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map tokens [B, N, C] to as many."""
-        x = x.contiguous()
+        x = x.contiguous()  # MONAI hands it over transposed, and each of the three would lay it out
         q, k, v = (
             project(x).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
             for project in (self.to_q, self.to_k, self.to_v)
@@ -106,7 +111,7 @@ def _of_doubled(odd: torch.Tensor, even: torch.Tensor, dim: int) -> torch.Tensor
 
 
 def inference_form(net: Net) -> Net:
-    """A copy of a :class:`training.eps_net.EpsNet` that computes the same faster, in evaluation.
+    """A copy of an eps-network that computes the same faster, in evaluation.
 
     Its parameters are laid out as PyTorch does by default, since what channels-last convolutions
     return would have to be laid out anew for every normalisation.
@@ -120,7 +125,10 @@ def inference_form(net: Net) -> Net:
 
 
 def as_trained(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The parameters of an eps-network, by name, from those of its :func:`inference_form`."""
+    """The parameters of an eps-network, by name, from those of its :func:`inference_form`.
+
+    Those of the upsampling are the same to rounding, the others exactly.
+    """
     trained = {}
     for name, values in state.items():
         owner, _, kind = name.rpartition(".")
@@ -133,6 +141,15 @@ def as_trained(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             odd, even = (_of_doubled(k[:, 0], k[:, 1], 3) for k in kernels.unbind(1))
             trained[f"{owner}.postconv.conv.weight"] = _of_doubled(odd, even, 2)
     return trained
+
+
+def trained_net(bundle: Bundle) -> EpsNet:
+    """The network that a bundle was exported from, as it is trained, in evaluation mode."""
+    state = as_trained(bundle.net.get_submodule("script").state_dict())
+    width = len(state["unet.conv_in.conv.bias"])
+    net = EpsNet(width, Schedule.from_metadata(bundle.metadata))
+    net.load_state_dict(state)
+    return net.eval()
 
 
 def _form(module: nn.Module) -> nn.Module:
