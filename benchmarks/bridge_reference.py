@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,6 @@ import torch
 from benchmarks.crossing import wall_seconds
 from Testing.reference_bridge import reference_ddic
 from training.inference_form import trained_net
-from training.precision import convolution_layout
 from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, translate_frames
 from USToMRILib.frame_threads import power_of_two
 from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
@@ -46,15 +46,9 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
     scale = pair.schedule.num_steps / steps
     stack = images[torch.arange(STACK) % len(images)]
     exact, default = BridgeSettings("ddic", steps, PUBLISHED), BridgeSettings("ddic")
-    device = torch.device(pair.device)
-    layout = convolution_layout(device)
-    us_net, mri_net = (
-        trained_net(bundle).to(device, memory_format=layout)  # type: ignore[call-overload]
-        for bundle in (pair.us, pair.mri)
-    )
     levels, lr = pair.schedule.levels(steps), GRADIENT_STEP * scale
 
-    def reference() -> torch.Tensor:
+    def reference(us_net: torch.nn.Module, mri_net: torch.nn.Module) -> torch.Tensor:
         x0, walk = images[:1].to(pair.device), (pair.schedule.alpha_bar, levels, lr)
         return reference_ddic(x0, us_net, mri_net, *walk, MEDIAN_KERNEL).clamp(-1, 1)
 
@@ -62,7 +56,11 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
         return translate_frames(frames, pair, settings, Progress())
 
     works: dict[str, tuple[Callable[[], torch.Tensor], float]] = {
-        "reference": (reference, scale),
+        "reference": (partial(reference, *_trained(pair, torch.contiguous_format)), scale),
+        "the same, channels last": (
+            partial(reference, *_trained(pair, torch.channels_last)),
+            scale,
+        ),
         "exact, one image": (lambda: engine(images[:1], exact), scale),
         f"exact, {STACK} images": (lambda: engine(stack, exact), scale / STACK),
         "default, one image": (lambda: engine(images[:1], default), 1),
@@ -79,6 +77,13 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
                 seconds[name] = min(seconds[name], part * (wall_seconds(pair.device) - start))
     difference = (made["reference"] - made["exact, one image"]).abs().max()
     return {"threads": threads, "seconds": seconds, "largest_difference": float(difference)}
+
+
+def _trained(pair: EpsPair, layout: torch.memory_format) -> list[torch.nn.Module]:
+    return [
+        trained_net(bundle).to(pair.device, memory_format=layout)  # type: ignore[call-overload]
+        for bundle in (pair.us, pair.mri)
+    ]
 
 
 @contextmanager
