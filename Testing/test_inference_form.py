@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from Testing.reference_bridge import reference_ddic
 from training.eps_net import EpsNet
 from training.inference_form import (
     FusedAttention,
@@ -21,8 +22,12 @@ from training.inference_form import (
     inference_form,
     trained_net,
 )
+from USToMRILib.bridge import ddic
 from USToMRILib.bundle import load_bundle
+from USToMRILib.fetal_bridge import MRI_BUNDLE, US_BUNDLE
+from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
 from USToMRILib.schedule import Schedule
+from USToMRILib.solvers import PUBLISHED
 
 ROOT = Path(__file__).resolve().parents[1]
 NUMBERS = (1, 2, 4, 8)
@@ -42,7 +47,7 @@ def there_and_back(net: torch.nn.Module, number: int) -> tuple[torch.Tensor, tor
     return made.detach(), back
 
 
-@pytest.mark.parametrize("name", ["fetal_us_eps", "fetal_mri_eps"])
+@pytest.mark.parametrize("name", [US_BUNDLE, MRI_BUNDLE])
 def test_the_bundled_networks_round_the_same_on_more_threads(name: str) -> None:
     net = load_bundle(name).net
     made, back = there_and_back(net, 1)
@@ -111,12 +116,32 @@ def test_the_parameters_as_trained_come_back() -> None:
         torch.testing.assert_close(values, trained[name], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["fetal_us_eps", "fetal_mri_eps"])
+@pytest.mark.parametrize("name", [US_BUNDLE, MRI_BUNDLE])
 def test_the_bundled_networks_compute_what_monais_do_with_their_weights(name: str) -> None:
     bundle = load_bundle(name)
     nets = bundle.net, trained_net(bundle)
     for mine, expected in zip(*(there_and_back(net, 1) for net in nets)):
         assert torch.allclose(mine, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_the_exact_mode_with_the_exported_form_is_the_published_algorithm_with_the_trained() -> (
+    None
+):
+    us_net, mri_net = (trained_net(load_bundle(name)).double() for name in (US_BUNDLE, MRI_BUNDLE))
+    schedule, steps = Schedule.cosine(), 4
+    x0 = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(0)).double()
+    published = reference_ddic(
+        x0,
+        us_net,
+        mri_net,
+        schedule.alpha_bar,
+        schedule.levels(steps),
+        GRADIENT_STEP * schedule.num_steps / steps,
+        MEDIAN_KERNEL,
+    )
+    nets = inference_form(us_net), inference_form(mri_net)
+    made = ddic(x0, *nets, steps=steps, solver=PUBLISHED, schedule=schedule)
+    torch.testing.assert_close(made, published, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,12 @@ first step.
 
 {seconds}
 
-The pictures of exact mode and reference differ by at most
-{max(row["largest_difference"] for row in rows):.1e} on [-1, 1]."""
+With the same networks the pictures of exact mode and reference differ by at most
+{max(row["largest_difference"] for row in rows):.1e} on [-1, 1]. Those that were trained compute the
+same as those that were exported, but round otherwise (and otherwise on more threads); medians are
+then other pixels', and single pixels differ by up to
+{max(row["difference_by_rounding"] for row in rows):.1e}. In double precision there is no such
+difference (`Testing/test_inference_form.py`)."""
 
 
 def _threads(number: int) -> str:
