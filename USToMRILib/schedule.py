@@ -15,7 +15,7 @@ CLEAN = -1
 
 # Outside this range of lambda hardly anything is decided: one step at each end covers it. Of the
 # ranges in benchmarks/bridge.md, it is among those nearest to the published algorithm's pictures.
-LOG_SNR_RANGE = (-3.5, 4.5)
+LOG_SNR_RANGE = (-3.5, 5.0)
 
 
 @dataclass(frozen=True)

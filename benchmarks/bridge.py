@@ -44,18 +44,18 @@ from USToMRILib.solvers import PUBLISHED
 SEARCHED = {
     "ddim": (25, 50),
     "heun": (8, 12, 16),
-    "dpm++2m": (8, 12, 16, 20, 24, 32),
+    "dpm++2m": (8, 12, 16, 18, 20, 24, 32),
 }
 
 # Of lambda, between which the levels of the second order solvers are spread.
 RANGES = (
     (-1.75, 4.0),
-    (-3.0, 4.5),
-    (-3.5, 4.0),
+    (-3.0, 5.0),
     (-3.5, 4.5),
     (-3.5, 5.0),
-    (-4.0, 4.5),
-    (-4.0, 3.0),
+    (-3.5, 5.5),
+    (-3.75, 5.0),
+    (-4.0, 5.0),
 )
 
 DEFAULT = Attempt(BridgeSettings("ddic", STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER))
