@@ -1,6 +1,7 @@
 """Set up, demonstrate and test USToMRI from a checkout; needs Python alone.
 
-python3 dev.py demo [IMAGE] [--pixel-size MM]   translate the sample, or an image of yours
+python3 dev.py demo [IMAGE] [--pixel-size MM]   translate the sample, or an image of yours;
+                                                other options are those of "ustomri translate"
 python3 dev.py test [PYTEST OPTIONS]            style, types and tests
 python3 dev.py setup                            only make the environment, .venv in this folder
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -41,6 +43,9 @@ def main() -> int:
         found = platform.python_version()
         print(f"Python 3.10 to 3.13 is needed and this is {found}; run dev.py with one of those.")
         return 2
+    if importlib.util.find_spec("ensurepip") is None:
+        print("This Python cannot make environments; on Debian: apt-get install python3-venv.")
+        return 2
     command = {"setup": _setup_all, "demo": _demo, "test": _test}[options.command]
     try:
         return command(rest)
@@ -66,7 +71,7 @@ def _setup(*extras: str) -> None:
             return
         wanted["extras"] = sorted({*extras, *made["extras"]})
     print(f"Setting up {VENV} (once; some minutes and about 3 GB) ...", flush=True)
-    if not PYTHON.exists() or not _same_python():
+    if not PYTHON.exists() or not _is_complete():
         venv.create(VENV, clear=True, with_pip=True)
     package = f"{ROOT}[{','.join(wanted['extras'])}]" if wanted["extras"] else str(ROOT)
     _pip("install", TORCH, *_torch_source())
@@ -74,9 +79,9 @@ def _setup(*extras: str) -> None:
     stamp.write_text(json.dumps(wanted))
 
 
-def _same_python() -> bool:
-    """Whether ``.venv`` was made with the Python that runs this."""
-    asked = [str(PYTHON), "-c", "import sys; print(sys.version)"]
+def _is_complete() -> bool:
+    """Whether ``.venv`` was made with the Python that runs this, to its end."""
+    asked = [str(PYTHON), "-c", "import pip, sys; print(sys.version)"]
     found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     return found == sys.version
 
@@ -94,12 +99,15 @@ def _torch_source() -> list[str]:
 
 
 def _demo(rest: list[str]) -> int:
-    """Translate an image and say where the results are and how long each phase took."""
+    """Translate an image and say where the results are and how long each phase took.
+
+    Options that are not of this command are those of ``ustomri translate``.
+    """
     parser = argparse.ArgumentParser(prog="dev.py demo")
     parser.add_argument("image", nargs="?", type=Path, default=SAMPLE)
     parser.add_argument("--pixel-size", type=float, metavar="MM")
     parser.add_argument("--method", default="ddic")
-    options = parser.parse_args(rest)
+    options, others = parser.parse_known_args(rest)
     if options.image == SAMPLE:
         description = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
         options.pixel_size = description["pixel_size_mm"]
@@ -110,7 +118,7 @@ def _demo(rest: list[str]) -> int:
     output = OUTPUT / f"{stem}_SYNTHETIC_MRI_{options.method}.nrrd"
     picture = output.with_suffix(".png")
     command = [PYTHON, "-m", "USToMRILib", "translate", options.image, output]
-    command += ["--method", options.method, "--picture", picture, "--progress", "text"]
+    command += ["--method", options.method, "--picture", picture, "--progress", "text", *others]
     if options.pixel_size:
         command += ["--pixel-size", str(options.pixel_size)]
     status = subprocess.run(list(map(str, command))).returncode

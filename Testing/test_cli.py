@@ -100,6 +100,13 @@ def test_models_are_listed_and_verified(tiny_models, capsys):
     assert all("verified" in line for line in lines)
 
 
+@pytest.mark.parametrize("action", ["list", "verify"])
+def test_a_folder_without_models_is_told(tmp_path, monkeypatch, capsys, action):
+    monkeypatch.setenv("USTOMRI_MODELS", str(tmp_path))
+    assert main(["models", action]) == 2
+    assert "holds no model bundles" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -111,6 +118,10 @@ def test_models_are_listed_and_verified(tiny_models, capsys):
         (["translate", "{us}", "{us}"], "is the input itself"),
         (["translate", "{us}", "o.nrrd", "--uncertainty", "{us}"], "is the input itself"),
         (["translate", "{us}", "o.nrrd", "--uncertainty", "./o.nrrd"], "is named for two outputs"),
+        (["translate", "{us}", "o.nrrd", "--picture", "{us}"], "is the input itself"),
+        (["translate", "{us}", "o.nrrd", "--provenance", "{us}"], "is the input itself"),
+        (["translate", "{us}", "o.nrrd", "--provenance", "o.nrrd"], "is named for two outputs"),
+        (["head", "{us}", "--mask-out", "{us}"], "is the input itself"),
         (["translate", "{us}", "o.nrrd", "--uncertainty", "u.nrrd"], "use 'pix2pix3d'"),
         (["translate", "{us}", "o.nrrd", *VOLUME, "--memory", "0.1"], "0.1 GiB are allowed"),
         (["translate", "{us}", "{folder}/o.nrrd", "--method", "magic"], "choose from ddic"),

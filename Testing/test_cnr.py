@@ -179,3 +179,14 @@ def test_the_command_line_measures_a_box_against_a_mask(tmp_path, capsys):
     expected = abs(inside.mean() - outside.mean()) / np.sqrt(inside.var() + outside.var())
     assert answer["cnr"] == pytest.approx(expected, abs=1e-6)
     assert answer["roi"]["voxels"] == 200
+
+
+def test_a_picture_of_the_images_size_is_a_mask_on_it(tmp_path):
+    oblique = (0.0, 0.6, -0.8, 1.0, 0.0, 0.0, 0.0, -0.8, -0.6)
+    grid = Grid((9, 7, 1), (0.3, 0.4, 1.0), (5, -7, 9), oblique)
+    mask = np.zeros((1, 7, 9), np.uint8)
+    mask[0, 2:5, 3:8] = 255
+    Volume(mask, Grid((9, 7, 1))).write(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_region(tmp_path / "mask.png", grid), mask > 0)
+    with pytest.raises(InputError, match="does not lie on the image's grid"):
+        read_region(tmp_path / "mask.png", Grid((9, 8, 1)))

@@ -113,6 +113,17 @@ def test_what_cannot_be_paired_is_named_and_the_rest_goes_on(tmp_path: Path) -> 
     assert sorted(text.partition(":")[0] for text in problems) == ["alone", "lost", "small", "torn"]
 
 
+def test_a_picture_has_the_pixel_size_of_what_was_made_of_it(tmp_path: Path) -> None:
+    for folder in ("ultrasound", "pseudo_mri"):
+        (tmp_path / folder).mkdir()
+    made = pair("a", (0.25, 0.25))
+    made.ultrasound.write(tmp_path / "ultrasound" / "a.png")
+    made.pseudo_mri.write(tmp_path / "pseudo_mri" / "a.nrrd")
+    (read,), texts = read_pairs(tmp_path)
+    assert texts == []
+    assert read.ultrasound.grid.spacing[:2] == read.pseudo_mri.grid.spacing[:2] == (0.25, 0.25)
+
+
 @pytest.mark.parametrize("broken", ["nothing", "unpaired"])
 def test_folder_without_pairs_is_refused(tmp_path: Path, broken: str) -> None:
     if broken == "unpaired":

@@ -11,7 +11,14 @@ from conftest import HEAD
 
 from USToMRILib import Cancelled, CancelToken, Grid, InputError, Volume, translate
 from USToMRILib.ellipse import Ellipse
-from USToMRILib.fetal_bridge import BridgeSettings, load_pair, translate_frames
+from USToMRILib.fetal import read_head_hint
+from USToMRILib.fetal_bridge import (
+    DEFAULT_SOLVER,
+    STEPS,
+    BridgeSettings,
+    load_pair,
+    translate_frames,
+)
 from USToMRILib.gain import GAINS
 from USToMRILib.head import Head, find_head
 from USToMRILib.progress import Progress
@@ -81,7 +88,8 @@ def test_the_residual_is_where_the_way_back_does_not_meet_the_ultrasound(
     assert "RESIDUAL" in exact.residual.metadata["description"]
     # The bridge between two Gaussians is a scaling, which can be gone back.
     assert 0 < exact.residual.array.max() < 3
-    assert [e.of for e in events if e.phase == "residual"] == [32] * 32
+    both_ways = 2 * STEPS[DEFAULT_SOLVER]
+    assert [e.of for e in events if e.phase == "residual"] == [both_ways] * both_ways
     exact.write(tmp_path / "mri.nrrd", residual_path=tmp_path / "residual.nrrd")
     again = Volume.read(tmp_path / "residual.nrrd")
     np.testing.assert_array_equal(again.array, exact.residual.array)
@@ -182,6 +190,25 @@ def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_pat
     again = Volume.read(output)
     assert again.grid.is_close(head_slice.grid)
     assert json.loads(again.metadata["USToMRI_provenance"]) == record
+
+
+def test_results_are_written_where_a_text_says(tiny_models, head_slice, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = translate(head_slice, steps=2, residual=True)
+    result.write("pseudo_mri.nrrd", residual_path="residual.nrrd")
+    result.write("again.nrrd", "record.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("again.nrrd", "pseudo_mri.nrrd", "pseudo_mri.nrrd.json", "record.json", "residual.nrrd")
+    ]
+
+
+def test_a_picture_of_the_images_size_is_its_head_mask(tiny_models, head_slice, tmp_path):
+    mask = tmp_path / "mask.png"
+    inside = HEAD.mask(head_slice.array.shape[1:], head_slice.grid.spacing[:2])
+    Volume(inside[None].astype(np.uint8), Grid(head_slice.grid.size)).write(mask)
+    hint = read_head_hint(str(mask), head_slice)
+    assert hint.grid == head_slice.grid
+    assert translate(head_slice, steps=2, head=hint).volume.grid == head_slice.grid
 
 
 def test_nothing_is_written_when_the_image_cannot_be(tiny_models, head_slice, tmp_path):
@@ -303,17 +330,33 @@ def test_cancel_during_a_run_stops_it(tiny_models, head_slice):
         translate(head_slice, steps=10, progress=listen, cancel=token)
 
 
-def test_a_device_out_of_memory_falls_back_to_the_cpu_and_says_so():
+@pytest.mark.parametrize(
+    ("chosen", "error"),
+    [
+        ("cuda", torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")),
+        ("mps", RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB).")),
+    ],
+)
+def test_a_device_out_of_memory_falls_back_to_the_cpu_and_says_so(chosen, error):
     def compute(device):
         if device != "cpu":
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return "made on the CPU"
 
-    made, device, warnings = _with_fallback(compute, "cuda")
+    made, device, warnings = _with_fallback(compute, chosen)
     assert (made, device) == ("made on the CPU", "cpu")
     assert "did not suffice" in warnings[0]
-    with pytest.raises(torch.OutOfMemoryError):
-        _with_fallback(lambda device: compute("cuda"), "cpu")
+    with pytest.raises(type(error)):
+        _with_fallback(lambda device: compute(chosen), "cpu")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error"), InputError("No head.")])
+def test_other_errors_of_a_device_are_raised(error):
+    def compute(device):
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        _with_fallback(compute, "cuda")
 
 
 def test_importing_the_library_loads_no_torch():

@@ -118,7 +118,9 @@ def _translate(options: argparse.Namespace) -> int:
 
     from USToMRILib.batch.run import here
     from USToMRILib.cli_batch import run_options
+    from USToMRILib.torch_environment import prepare_torch
 
+    prepare_torch()
     source = SceneSource(saveScenes=options.mrb)
     return run_options(options, source, here(source), options.device)
 

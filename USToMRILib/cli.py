@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from .bundle import list_bundles, read_metadata, verify_bundle
+from .bundle import list_bundles, models_dir, read_metadata, verify_bundle
 from .cli_batch import add_batch
 from .cli_devices import add_devices
 from .cli_evaluate import add_evaluate
@@ -97,7 +97,13 @@ def _cnr(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
-    for name in list_bundles():
+    names = list_bundles()
+    if not names:
+        raise InputError(
+            f"{models_dir()} holds no model bundles; install the complete extension or point "
+            "USTOMRI_MODELS to a folder that holds them."
+        )
+    for name in names:
         metadata = read_metadata(name)
         state = f"verified {verify_bundle(name)}" if options.action == "verify" else ""
         print(f"{name} {metadata['version']}: {metadata['task']} {state}".rstrip())

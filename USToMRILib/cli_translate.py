@@ -125,10 +125,10 @@ def _check_outputs(options: argparse.Namespace, provenance_path: Path, volume: V
     maps = [path for path in (options.uncertainty, options.residual) if path]
     for path in (options.output, *maps):
         check_writable(path, volume.grid)
-    for path in (provenance_path, options.picture):
-        if path:
-            check_creatable(path)
-    _check_distinct(options.input, [options.output, *maps])
+    beside = [path for path in (provenance_path, options.picture) if path]
+    for path in beside:
+        check_creatable(path)
+    _check_distinct(options.input, [options.output, *maps, *beside])
 
 
 def _check_distinct(source: Path, outputs: Sequence[Path]) -> None:
@@ -155,6 +155,7 @@ def find_head_in_file(
     volume = Volume.read(options.input, options.pixel_size, options.frame)
     if options.mask_out:
         check_writable(options.mask_out, volume.grid)
+        _check_distinct(options.input, [options.mask_out])
     check_usable(volume)
     cancel.raise_if_cancelled()
     head = find_head(volume, choose_device(options.device))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import numpy as np
 
-from . import cyclegan, picture_files
+from . import cyclegan
 from .bundle import load_bundle
 from .ellipse import Ellipse
 from .errors import InputError
@@ -17,6 +17,7 @@ from .gain import DARK_WARNING, EVEN, even_gain, is_dark
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, find_head
 from .progress import Progress
+from .regions import read_mask
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -164,15 +165,12 @@ def to_mri_values(pixels: np.ndarray) -> np.ndarray:
 def read_head_hint(option: str | None, volume: Volume) -> HeadHint:
     """The hint that the user gave for an image: the path of a mask, "none", or nothing.
 
-    A mask in a format without a pixel size has the image's.
-
     Raises:
         InputError: if the mask cannot be read.
     """
     if option is None or option == "none":
         return option
-    is_picture = option.lower().endswith(picture_files.SUFFIXES)
-    return Volume.read(option, volume.grid.spacing[0] if is_picture else None)
+    return read_mask(option, volume.grid)
 
 
 def locate_head(volume: Volume, hint: HeadHint, device: str) -> Head:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
+
+def is_picture(path: Path) -> bool:
+    """Whether the file is a picture, which has no geometry of its own."""
+    return path.suffix.lower() in SUFFIXES
+
+
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 
 

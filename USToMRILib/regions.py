@@ -11,8 +11,10 @@ from typing import Callable
 import numpy as np
 
 from .errors import InputError
+from .files import expanded
 from .grid import Grid
-from .volume import Volume
+from .picture_files import is_picture
+from .volume import PathLike, Volume
 
 # A Slicer markups file, by its suffix.
 MARKUPS_SUFFIX = ".mrk.json"
@@ -178,12 +180,25 @@ def read_region(path: Path, grid: Grid) -> np.ndarray:
     """
     if path.name.lower().endswith(MARKUPS_SUFFIX):
         return Box.from_markups(path).mask(grid)
-    mask = Volume.read(path)
+    mask = read_mask(path, grid)
     if not mask.grid.is_close(grid):
         raise InputError(
             f"{path} does not lie on the image's grid; give a mask drawn on this image."
         )
     return mask.array > 0
+
+
+def read_mask(path: PathLike, grid: Grid) -> Volume:
+    """Read a mask image; a picture of the grid's size, which has no place of its own, lies on it.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    path = expanded(path)
+    if not is_picture(path):
+        return Volume.read(path)
+    mask = Volume.read(path, grid.spacing[0])
+    return Volume(mask.array, grid) if mask.array.shape == grid.shape else mask
 
 
 def polygon_voxels(outline: np.ndarray, shape: tuple[int, ...]) -> Voxels:

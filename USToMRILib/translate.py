@@ -16,7 +16,7 @@ from .errors import InputError
 from .fetal import HeadHint, OnePass, translate_slice
 from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
 from .fetal_volume import check_axis, translate_stack
-from .files import atomic
+from .files import atomic, expanded
 from .gain import EVEN
 from .imposed import MEDIAN_KERNEL
 from .peak_memory import peak_memory_mib
@@ -25,7 +25,7 @@ from .pix2pix3d import DEFAULT_MEMORY_GIB, load_generator, precision_of, transla
 from .progress import CancelToken, Progress, ProgressCallback
 from .provenance import header_fields, make_provenance, sidecar_path
 from .similarity import PEARSON
-from .volume import Volume, check_usable
+from .volume import PathLike, Volume, check_usable
 
 METHODS = (*BRIDGES, CYCLEGAN, PIX2PIX3D)
 
@@ -65,19 +65,24 @@ class Result:
 
     def write(
         self,
-        output: Path,
-        provenance_path: Path | None = None,
+        output: PathLike,
+        provenance_path: PathLike | None = None,
         compress: bool = True,
-        uncertainty_path: Path | None = None,
-        residual_path: Path | None = None,
+        uncertainty_path: PathLike | None = None,
+        residual_path: PathLike | None = None,
     ) -> None:
         """Write the volume, and its provenance beside it as ``OUTPUT.json``; all or nothing.
 
         Raises:
             InputError: as :meth:`Volume.write`; or a map is to be written that was not computed.
         """
+        output = expanded(output)
+        record, uncertainty, residual = (
+            None if path is None else expanded(path)
+            for path in (provenance_path, uncertainty_path, residual_path)
+        )
         try:
-            self._write(output, provenance_path, compress, uncertainty_path, residual_path)
+            self._write(output, record, compress, uncertainty, residual)
         except OSError as error:
             raise InputError(
                 f"{output} could not be written ({error.strerror}); free some space there or "
@@ -296,10 +301,10 @@ def _with_fallback(
     compute: Callable[[str], _Made], device: str
 ) -> tuple[_Made, str, tuple[str, ...]]:
     """Run on ``device``; where its memory does not suffice, on the CPU, and say so."""
-    import torch
-
     try:
         return compute(device), device, ()
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:  # which has a type of its own on some devices only
+        if device == "cpu" or "out of memory" not in str(error).lower():
+            raise
         warning = f"The memory of the device {device!r} did not suffice; computed on the CPU."
         return compute("cpu"), "cpu", (warning,)

@@ -214,7 +214,9 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             return self._translateFunction
         ensureDependencies()
         from USToMRILib import translate
+        from USToMRILib.torch_environment import prepare_torch
 
+        prepare_torch()
         return translate
 
 

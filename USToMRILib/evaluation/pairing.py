@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..itk_files import READ_SUFFIXES
 from ..picture_files import SUFFIXES as PICTURE_SUFFIXES
+from ..picture_files import is_picture
 from ..regions import MARKUPS_SUFFIX, read_region
 from ..volume import Volume
 
@@ -155,11 +156,6 @@ class Reader:
         for axis, ratio in enumerate((height / width, width / height)):
             pixels = pixels.repeat(max(1, round(ratio)), axis=axis)
         return pixels
-
-
-def is_picture(path: Path) -> bool:
-    """Whether the file is a picture, which has no geometry of its own."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def find_cases(folders: Folders) -> tuple[list[Case], list[Problem]]:

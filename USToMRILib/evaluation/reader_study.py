@@ -84,8 +84,9 @@ def read_pairs(folder: Path) -> tuple[list[StudyPair], list[str]]:
 
 def _read_pair(name: str, ultrasound: Path, pseudo_mri: Path) -> StudyPair:
     """Read a pair whose two images lie in one place."""
-    reader = Reader()
-    pair = StudyPair(name, reader.read(ultrasound), reader.read(pseudo_mri))
+    made = Reader().read(pseudo_mri)
+    # A picture does not know its pixel size; what was made of it does.
+    pair = StudyPair(name, Reader(made.grid.spacing[0]).read(ultrasound), made)
     check_same_grid(pair.pseudo_mri, pseudo_mri, pair.ultrasound, ultrasound)
     return pair
 
