@@ -1,7 +1,7 @@
 """Set up, demonstrate and test USToMRI from a checkout; needs Python alone.
 
-python3 dev.py demo [IMAGE] [--pixel-size MM]   translate the sample, or an image of yours;
-                                                other options are those of "ustomri translate"
+python3 dev.py demo [IMAGE] [--pixel-size MM]   translate the sample, or an image of yours, with
+                                                all options of "ustomri translate" after it
 python3 dev.py test [PYTEST OPTIONS]            style, types and tests
 python3 dev.py setup                            only make the environment, .venv in this folder
 """
@@ -103,21 +103,24 @@ def _demo(rest: list[str]) -> int:
 
     Options that are not of this command are those of ``ustomri translate``.
     """
-    parser = argparse.ArgumentParser(prog="dev.py demo")
-    parser.add_argument("image", nargs="?", type=Path, default=SAMPLE)
+    parser = argparse.ArgumentParser(
+        prog="dev.py demo", usage="%(prog)s [IMAGE] [OPTIONS of ustomri translate]"
+    )
     parser.add_argument("--pixel-size", type=float, metavar="MM")
     parser.add_argument("--method", default="ddic")
-    options, others = parser.parse_known_args(rest)
-    if options.image == SAMPLE:
+    named = bool(rest) and not rest[0].startswith("-")
+    image = Path(rest[0]) if named else SAMPLE
+    options, others = parser.parse_known_args(rest[1:] if named else rest)
+    if image == SAMPLE:
         description = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
         options.pixel_size = description["pixel_size_mm"]
         print(f"Sample: {description['description']}")
     _setup()
     OUTPUT.mkdir(exist_ok=True)
-    stem = options.image.name.split(".")[0]
+    stem = image.name.split(".")[0]
     output = OUTPUT / f"{stem}_SYNTHETIC_MRI_{options.method}.nrrd"
     picture = output.with_suffix(".png")
-    command = [PYTHON, "-m", "USToMRILib", "translate", options.image, output]
+    command = [PYTHON, "-m", "USToMRILib", "translate", image, output]
     command += ["--method", options.method, "--picture", picture, "--progress", "text", *others]
     if options.pixel_size:
         command += ["--pixel-size", str(options.pixel_size)]
