@@ -71,7 +71,12 @@ def add_method(command: argparse.ArgumentParser) -> None:
         help=f"of what ddic and ddib see: {', '.join(GAINS)} (as published); default: {EVEN}, "
         "which raises dark parts of the head",
     )
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of random numbers, for the record: the methods that there are draw none",
+    )
     command.add_argument(
         "--axis",
         default="auto",
