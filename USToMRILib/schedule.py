@@ -14,7 +14,7 @@ from .errors import InputError
 CLEAN = -1
 
 # Outside this range of lambda hardly anything is decided: one step at each end covers it. Of the
-# ranges in benchmarks/bridge.md, it is among those nearest to the published algorithm's pictures.
+# ranges in benchmarks/bridge.md, it comes nearest to the published algorithm's pictures.
 LOG_SNR_RANGE = (-3.5, 5.0)
 
 
