@@ -140,7 +140,7 @@ def _median_of_runs(kernel: int) -> Network:
     for end, length in zip(ends, lengths):
         more, merged = _merge(merged, list(range(end - length, end)))
         comparisons += more
-    return _needed(comparisons, merged[len(merged) // 2 :][:1])
+    return _needed(comparisons, [merged[len(merged) // 2]])
 
 
 def _sort(wires: list[int]) -> tuple[list[tuple[int, int]], list[int]]:
