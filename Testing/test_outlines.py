@@ -16,6 +16,7 @@ from scipy.integrate import quad
 
 from USToMRILib import Grid, InputError, Volume
 from USToMRILib.cli import main
+from USToMRILib.evaluation import packages
 from USToMRILib.evaluation.outline_shape import measure, outline_of
 from USToMRILib.evaluation.outlines import (
     FULL,
@@ -287,3 +288,14 @@ def test_command_writes_measures_and_report(
     assert page.count("random walker (scikit-image)") >= 2
     assert "data:image/png" in page
     assert "c: There is no pair" in page
+
+
+def test_a_report_that_cannot_be_made_is_told_before_anything_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "PACKAGES", ("there_is_no_such_package",))
+    arguments = ["outlines", str(tmp_path), str(tmp_path / "p.csv")]
+    assert main([*arguments, "--report", str(tmp_path / "r.html")]) == 2
+    captured = capsys.readouterr()
+    assert "dev.py setup" in captured.err
+    assert captured.out == ""

@@ -43,6 +43,7 @@ def add_outlines(commands: Any) -> None:
 def _outlines(options: argparse.Namespace) -> int:
     from .evaluation.outline_report import section
     from .evaluation.outlines import as_json, outline_tasks, read_tasks
+    from .evaluation.packages import check_packages
     from .evaluation.reader_study import read_pairs
     from .evaluation.report import write_report
     from .evaluation.segmenters import random_walker, segment_anything
@@ -50,6 +51,8 @@ def _outlines(options: argparse.Namespace) -> int:
     for path in (options.json, options.report):
         if path:
             check_creatable(path)
+    if options.report:
+        check_packages()
     tasks, problems = read_tasks(options.prompts)
     pairs, unpaired = read_pairs(options.pairs)
     segmenter = (
