@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from USToMRILib.errors import InputError
+from USToMRILib.evaluation.pairing import Reader
 from USToMRILib.grid import Grid
 from USToMRILib.volume import Volume
 
@@ -122,6 +123,19 @@ def test_an_uncalibrated_image_asks_for_its_pixel_size(tmp_path: Path) -> None:
     path = _save(_dicom(GREY), tmp_path / "us.dcm")
     assert "--pixel-size MM" in _refusal(path)
     assert Volume.read(path, pixel_size=0.25).grid.spacing == (0.25, 0.25, 1.0)
+
+
+def test_images_that_are_compared_have_the_given_pixel_size_where_they_state_none(
+    tmp_path: Path,
+) -> None:
+    uncalibrated = _save(_dicom(GREY), tmp_path / "us.dcm")
+    calibrated = Volume.read(uncalibrated, pixel_size=0.25)
+    calibrated.write(tmp_path / "mri.nrrd")
+    reader = Reader(pixel_size=0.25)
+    for path in (uncalibrated, tmp_path / "mri.nrrd"):
+        assert reader.read(path).grid.spacing == (0.25, 0.25, 1.0)
+    with pytest.raises(InputError, match="--pixel-size MM"):
+        Reader().read(uncalibrated)
 
 
 def test_two_regions_of_different_scale_are_refused(tmp_path: Path) -> None:

@@ -45,7 +45,10 @@ def add_evaluate(commands: Any) -> None:
     )
     command.add_argument("--metrics", metavar="LIST", help="with commas between; default: all")
     command.add_argument(
-        "--pixel-size", type=float, metavar="MM", help="of pictures; needed for Slicer ROIs only"
+        "--pixel-size",
+        type=float,
+        metavar="MM",
+        help="of images that do not state it; of pictures it matters for Slicer ROIs only",
     )
     command.add_argument(
         "--rescale", action="store_true", help="least and greatest value of every image to 0, 255"

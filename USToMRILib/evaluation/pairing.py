@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..itk_files import READ_SUFFIXES
 from ..picture_files import SUFFIXES as PICTURE_SUFFIXES
 from ..picture_files import is_picture
+from ..reading import NeedlessPixelSizeError
 from ..regions import MARKUPS_SUFFIX, read_region
 from ..volume import Volume
 
@@ -108,7 +109,8 @@ class Reader:
     """How image files are read.
 
     Attributes:
-        pixel_size: in mm, of pictures (PNG ...); it matters only for Slicer's ROIs.
+        pixel_size: in mm, of images that do not state theirs; 1 mm for pictures (PNG ...) where
+            it is not given, since it matters only for Slicer's ROIs.
         rescale: map every image's least and greatest value to 0 and 255.
     """
 
@@ -121,7 +123,12 @@ class Reader:
         Raises:
             InputError: as :meth:`Volume.read`.
         """
-        return Volume.read(path, self.pixel_size or 1.0 if is_picture(path) else None)
+        if is_picture(path):
+            return Volume.read(path, self.pixel_size or 1.0)
+        try:
+            return Volume.read(path, self.pixel_size)
+        except NeedlessPixelSizeError:
+            return Volume.read(path)
 
     def read_grey(self, path: Path) -> Volume:
         """Read an image whose values are float64 in 0 .. 255, rescaled to it where asked.
