@@ -43,9 +43,6 @@ def main() -> int:
         found = platform.python_version()
         print(f"Python 3.10 to 3.13 is needed and this is {found}; run dev.py with one of those.")
         return 2
-    if importlib.util.find_spec("ensurepip") is None:
-        print("This Python cannot make environments; on Debian: apt-get install python3-venv.")
-        return 2
     command = {"setup": _setup_all, "demo": _demo, "test": _test}[options.command]
     try:
         return command(rest)
@@ -72,6 +69,8 @@ def _setup(*extras: str) -> None:
         wanted["extras"] = sorted({*extras, *made["extras"]})
     print(f"Setting up {VENV} (once; some minutes and about 3 GB) ...", flush=True)
     if not PYTHON.exists() or not _is_complete():
+        if importlib.util.find_spec("ensurepip") is None:
+            sys.exit("This Python makes no environments; on Debian: apt-get install python3-venv.")
         venv.create(VENV, clear=True, with_pip=True)
     package = f"{ROOT}[{','.join(wanted['extras'])}]" if wanted["extras"] else str(ROOT)
     _pip("install", TORCH, *_torch_source())

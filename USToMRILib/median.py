@@ -64,7 +64,7 @@ def _medians(flat: torch.Tensor, stride: int, kernel: int) -> torch.Tensor:
     beside each other share their sorted columns and pairs of columns (as in Adams 2021, "Fast
     median filters using separable sorting networks").
     """
-    count = _windows(flat, stride, kernel)
+    count = flat.shape[1] - (kernel - 1) * (stride + 1)  # from the first to the last of an image
     rows = [flat[:, row * stride :][:, : count + kernel - 1] for row in range(kernel)]
     column = _through(_sorting(kernel), rows)
     beside = [one[:, :-1] for one in column] + [one[:, 1:] for one in column]
@@ -91,11 +91,6 @@ def _places(flat: torch.Tensor, medians: torch.Tensor, stride: int, kernel: int)
         torch.eq(flat[:, shift : shift + count], medians, out=equal)
         before_end = torch.maximum(before_end, equal * (end - shift))
     return torch.arange(end, end + count, device=flat.device) - before_end.long()
-
-
-def _windows(flat: torch.Tensor, stride: int, kernel: int) -> int:
-    """How many windows :func:`_medians` computes: from the first to the last of each image."""
-    return flat.shape[1] - (kernel - 1) * (stride + 1)
 
 
 def _as_image(windows: torch.Tensor, shape: torch.Size, stride: int) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """The diffusion bridge: its fast mode against the published algorithm, and its engine's speed.
 
 ``python -m benchmarks.bridge --heads 30`` writes ``benchmarks/bridge.md``, ``.json`` and ``.png``.
-The dearest part is the published algorithm for every head, some 200 seconds of a core each. Its
+The dearest part is the published algorithm for every head, some 150 seconds of a core each. Its
 pictures are kept, and a run that was stopped goes on; ``--only-published 0/2`` and ``1/2`` in two
 processes make them on two cores ahead of the measurement. What takes turns with the reference is
 measured by the wall clock right after them, in a minute in which the machine should be idle.

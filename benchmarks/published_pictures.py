@@ -1,4 +1,4 @@
-"""The published algorithm's pictures of the heads, kept: some 200 seconds of a core each."""
+"""The published algorithm's pictures of the heads, kept: some 150 seconds of a core each."""
 
 from __future__ import annotations
 
