@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from USToMRILib import Volume, __version__
-from USToMRILib.bundle import list_bundles
+from USToMRILib.compute.bundle import list_bundles
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "Resources" / "Sample" / "generated_fetal_head.png"
