@@ -83,12 +83,14 @@ class Biometry:
 
     def as_dict(self) -> dict[str, Any]:
         """The same, ready for JSON; lengths to 0.1 mm, ages to 0.1 week."""
-        rounded = {k: round(v, 1) if isinstance(v, float) else v for k, v in asdict(self).items()}
-        rounded["gestational_age"] = [
-            {k: round(v, 1) if isinstance(v, float) else v for k, v in age.items()}
-            for age in rounded["gestational_age"]
-        ]
-        return rounded
+        return {
+            **_rounded(asdict(self)),
+            "gestational_age": [_rounded(asdict(age)) for age in self.gestational_age],
+        }
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 1) if isinstance(v, float) else v for k, v in values.items()}
 
 
 def gestational_ages(circumference_mm: float) -> tuple[GestationalAge, ...]:
