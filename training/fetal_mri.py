@@ -91,20 +91,25 @@ def cut_planes(subject: str, image: sitk.Image, labels: sitk.Image) -> Iterator[
             yield MriSlice(subject, pixels, sitk.GetArrayFromImage(cut)[0] > 0)
 
 
-def transthalamic_plane(labels: sitk.Image, offset_mm: float, pitch_deg: float) -> sitk.Image:
+def transthalamic_plane(
+    labels: sitk.Image, offset_mm: float, pitch_deg: float, roll_deg: float = 0.0
+) -> sitk.Image:
     """An empty one-slice image through the thalami, columns to the front, rows to the left.
 
     Args:
         labels: each voxel's tissue, the head upright; deep grey matter marks the thalami.
         offset_mm: of the plane, upwards along its normal.
         pitch_deg: rotation about the left-right axis; positive lifts the front.
+        roll_deg: rotation about the axis from back to front; positive lifts the left.
     """
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(labels)
     pitch = np.deg2rad(pitch_deg)
     # LPS: +y is the back of the head and +z its top.
     front = np.array([0.0, -np.cos(pitch), np.sin(pitch)])
-    left = np.array([1.0, 0.0, 0.0])
+    roll = np.deg2rad(roll_deg)
+    above = np.cross([1.0, 0.0, 0.0], -front)
+    left = np.cos(roll) * np.array([1.0, 0.0, 0.0]) + np.sin(roll) * above
     normal = np.cross(front, left)
     direction = np.column_stack([front, left, normal])
     thalami = np.array(shape.GetCentroid(int(FetalTissue.DEEP_GREY_MATTER)))

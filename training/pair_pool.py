@@ -1,0 +1,125 @@
+"""Simulated pairs of ultrasound and MRI, drawn as a training goes on and kept in a folder.
+
+A training begins with few pairs and gets new ones while it runs. Each shard of the pool depends on
+the seed and its own number alone, so that a run which is stopped, or another one, has the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.brain_slices import BrainSlice, atlas_slices
+from training.simulation.fetal_anatomy import Warp, warped
+from training.simulation.fetal_ultrasound import simulate_brain
+from training.splits import read_split
+
+SHARD = 250
+PLANES = 48
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Arrays of N pairs: us and mri float16 [N, 128, 128], tissues uint8, size_mm float32 [N]."""
+
+    us: np.ndarray
+    mri: np.ndarray
+    tissues: np.ndarray
+    size_mm: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.size_mm)
+
+
+class PairPool:
+    """Pairs on demand.
+
+    Args:
+        slices: brains that the pairs are drawn from.
+        shares: probability of each; all alike where None.
+        folder: where shards are kept.
+        seed: of everything that is drawn.
+    """
+
+    def __init__(
+        self,
+        slices: Sequence[BrainSlice],
+        folder: Path,
+        seed: int,
+        shares: np.ndarray | None = None,
+    ) -> None:
+        self._slices, self._folder, self._seed, self._shares = slices, folder, seed, shares
+        self._shards: list[Pairs] = []
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def grow(self, shards: int) -> None:
+        """Have at least so many shards."""
+        while len(self._shards) < shards:
+            self._shards.append(self._shard(len(self._shards)))
+
+    def draw(self, picks: np.ndarray) -> Pairs:
+        """The pairs at ``picks``, fractions of the pool from 0 to 1."""
+        places = (picks * len(self._shards) * SHARD).astype(int)
+        rows = [(self._shards[p // SHARD], p % SHARD) for p in places]
+        return Pairs(
+            *(
+                np.stack([getattr(shard, name)[i] for shard, i in rows])
+                for name in ("us", "mri", "tissues", "size_mm")
+            )
+        )
+
+    def _shard(self, number: int) -> Pairs:
+        path = self._folder / f"{number:04}.npz"
+        if not path.exists():
+            made = draw_pairs(
+                self._slices, SHARD, np.random.default_rng([self._seed, number]), self._shares
+            )
+            partial = path.with_name(f"{number:04}.{os.getpid()}.partial.npz")
+            np.savez(partial, us=made.us, mri=made.mri, tissues=made.tissues, size_mm=made.size_mm)
+            partial.replace(path)
+        with np.load(path) as kept:
+            return Pairs(kept["us"], kept["mri"], kept["tissues"], kept["size_mm"])
+
+
+def draw_pairs(
+    slices: Sequence[BrainSlice],
+    count: int,
+    rng: np.random.Generator,
+    shares: np.ndarray | None = None,
+) -> Pairs:
+    """Draw pairs: a slice, its anatomy warped, its ultrasound simulated."""
+    us, mri, tissues, sizes = [], [], [], []
+    for place in rng.choice(len(slices), count, p=shares):
+        brain = warped(slices[place], Warp.draw(rng), rng)
+        us.append(simulate_brain(brain, rng).astype(np.float16))
+        mri.append(brain.mri.astype(np.float16))
+        tissues.append(brain.tissues)
+        sizes.append(brain.size_mm)
+    return Pairs(np.stack(us), np.stack(mri), np.stack(tissues), np.array(sizes, np.float32))
+
+
+def read_brains(data: Path, part: str, cache: Path) -> list[BrainSlice]:
+    """Random planes of the atlases' volumes of one part, kept in ``cache``."""
+    path = cache / f"brains_{part}.npz"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        subjects = read_split("fetal_mri")[part]
+        drawn = list(atlas_slices(data / "fetal_mri", subjects, PLANES, np.random.default_rng(0)))
+        partial = path.with_name(f"brains_{part}.{os.getpid()}.partial.npz")
+        np.savez(
+            partial,
+            subject=np.array([b.subject for b in drawn]),
+            mri=np.stack([b.mri for b in drawn]).astype(np.float16),
+            tissues=np.stack([b.tissues for b in drawn]),
+            size_mm=np.array([b.size_mm for b in drawn], np.float32),
+        )
+        partial.replace(path)
+    with np.load(path) as kept:
+        rows = zip(
+            kept["subject"], kept["mri"].astype(np.float32), kept["tissues"], kept["size_mm"]
+        )
+        return [BrainSlice(str(s), m, t, float(size)) for s, m, t, size in rows]
