@@ -18,8 +18,12 @@ from training.simulation.fetal_anatomy import Warp, warped
 from training.simulation.fetal_ultrasound import simulate_brain
 from training.splits import read_split
 
+# Pairs of a shard, and planes of a volume that they are drawn from.
 SHARD = 250
 PLANES = 48
+
+# A training begins with so many shards and gets one more after so many steps, up to the last.
+FIRST_SHARDS, STEPS_A_SHARD, MOST_SHARDS = 4, 80, 120
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,12 @@ class PairPool:
         self._shards: list[Pairs] = []
         folder.mkdir(parents=True, exist_ok=True)
 
-    def grow(self, shards: int) -> None:
-        """Have at least so many shards."""
+    def draw(self, step: int, count: int, rng: np.random.Generator) -> Pairs:
+        """Pairs for a step of a training, from as many shards as there are by then."""
+        shards = min(MOST_SHARDS, FIRST_SHARDS + step // STEPS_A_SHARD)
         while len(self._shards) < shards:
             self._shards.append(self._shard(len(self._shards)))
-
-    def draw(self, picks: np.ndarray) -> Pairs:
-        """The pairs at ``picks``, fractions of the pool from 0 to 1."""
-        places = (picks * len(self._shards) * SHARD).astype(int)
+        places = rng.integers(shards * SHARD, size=count)
         rows = [(self._shards[p // SHARD], p % SHARD) for p in places]
         return Pairs(
             *(

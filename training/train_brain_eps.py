@@ -34,8 +34,8 @@ from USToMRILib.schedule import Schedule
 DOMAINS = ("us", "mri")
 SHOWN = 16
 
-# Batches of images [B, 1, 128, 128] and sizes in mm [B], drawn by numpy's random numbers.
-Draw = Callable[[int, np.random.Generator], "tuple[torch.Tensor, torch.Tensor]"]
+# A batch of so many images [B, 1, 128, 128] and sizes in mm [B] for a step.
+Draw = Callable[[int, int, np.random.Generator], "tuple[torch.Tensor, torch.Tensor]"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class BrainEpsTrainer:
         config = self.config
         generator = step_generator(config.seed, self.step)
         rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
-        x0, size = (part.to(self.device) for part in self.draw(config.batch, rng))
+        x0, size = (part.to(self.device) for part in self.draw(self.step, config.batch, rng))
         t = self._levels(generator).to(self.device)
         eps = torch.randn(x0.shape, generator=generator).to(self.device)
         for group in self.optimiser.param_groups:
@@ -198,8 +198,8 @@ def mri_batches(pool: PairPool) -> Draw:
     """MRI of the pool."""
     augment = augmentation("mri")
 
-    def draw(count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        pairs = pool.draw(rng.random(count))
+    def draw(step: int, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        pairs = pool.draw(step, count, rng)
         return _augmented(pairs.mri.astype(np.float32), pairs.size_mm, augment, rng)
 
     return draw
@@ -209,7 +209,7 @@ def us_batches(images: np.ndarray, sizes: np.ndarray) -> Draw:
     """Ultrasound of real heads, [N, 128, 128], of sizes in mm [N]."""
     augment = augmentation("us")
 
-    def draw(count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(step: int, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         picks = rng.integers(len(images), size=count)
         return _augmented(images[picks], sizes[picks], augment, rng)
 
@@ -232,7 +232,6 @@ def main() -> None:
     add_data_option(parser)
     parser.add_argument("--work", type=Path, help="folder of this run; default: runs/brain_DOMAIN")
     parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"), help="folder of the pool")
-    parser.add_argument("--shards", type=int, default=40, help="of the pool that are used")
     parser.add_argument("--steps", type=int, default=40_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -251,7 +250,6 @@ def main() -> None:
     if options.domain == "mri":
         brains = {p: read_brains(options.data, p, options.pairs) for p in ("train", "validation")}
         pool = PairPool(brains["train"], options.pairs, options.seed)
-        pool.grow(options.shards)
         draw = mri_batches(pool)
         held = brains["validation"]
         validation = np.stack([b.mri for b in held]), np.array([b.size_mm for b in held])

@@ -35,8 +35,6 @@ class SliceConfig:
     """What decides the weights, next to data and seed.
 
     Attributes:
-        first_shards, steps_a_shard, most_shards: the pool of pairs begins with, and gets one more
-            after so many steps, up to.
         background: weight of the error of MRI outside the brain.
         edges, structure, tissues: weights of the losses beside the absolute error.
     """
@@ -48,9 +46,6 @@ class SliceConfig:
     warmup: int = 200
     cooldown: int = 3000
     ema: float = 0.999
-    first_shards: int = 4
-    steps_a_shard: int = 80
-    most_shards: int = 120
     background: float = 0.3
     edges: float = 0.5
     structure: float = 0.3
@@ -96,9 +91,6 @@ class SliceTrainer:
     def train_step(self) -> dict[str, float]:
         """One optimiser step; its losses."""
         config = self.config
-        self.pool.grow(
-            min(config.most_shards, config.first_shards + self.step // config.steps_a_shard)
-        )
         generator = step_generator(config.seed, self.step)
         us, mri, tissues, size = self._batch(generator)
         for group in self.optimiser.param_groups:
@@ -140,7 +132,7 @@ class SliceTrainer:
         """Pairs, mirrored and moved alike, the ultrasound with another gamma and grain."""
         seed = int(torch.randint(2**31, (), generator=generator))
         rng = np.random.default_rng(seed)
-        pairs = self.pool.draw(rng.random(self.config.batch))
+        pairs = self.pool.draw(self.step, self.config.batch, rng)
         us, mri = (torch.from_numpy(a.astype(np.float32))[:, None] for a in (pairs.us, pairs.mri))
         tissues = torch.from_numpy(pairs.tissues.astype(np.int64))[:, None]
         flips = [d for d in (2, 3) if rng.random() < 0.5]
