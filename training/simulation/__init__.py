@@ -1,1 +1,1 @@
-"""Simulated ultrasound."""
+"""Ultrasound and MRI simulated from anatomy: adult volumes and fetal slices."""
