@@ -1,5 +1,1 @@
-<<<<<<< HEAD
-"""The networks that are trained."""
-=======
 """The networks, and the form in which they are exported."""
->>>>>>> main

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from training.eps_net import (
+from training.data.fetal_labels import FetalTissue
+from training.networks.eps import (
     AVERAGES,
     BLOCK,
     PLACES,
@@ -16,7 +17,6 @@ from training.eps_net import (
     place_planes,
     size_plane,
 )
-from training.fetal_labels import FetalTissue
 
 # The tissues of the parcellation, and what is no brain.
 CLASSES = len(FetalTissue) + 1
@@ -40,7 +40,7 @@ class SliceTranslator(nn.Module):
         channels = VIEWS * (BLOCK**2 + len(AVERAGES)) + PLACES + 1
         self.unet = TimedUNet(width, channels, BLOCK**2 * (1 + CLASSES), LEVELS)
         # MONAI starts the last convolution at zero, as suits a predicted noise.
-        nn.init.normal_(self.unet.out[-1].conv.weight, std=0.02)
+        nn.init.normal_(self.unet.out[-1].get_parameter("conv.weight"), std=0.02)
         self.register_buffer("places", place_planes())
 
     def forward(self, us: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

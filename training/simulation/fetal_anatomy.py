@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-from training.brain_slices import BrainSlice
-from training.fetal_labels import FetalTissue
-from USToMRILib.brain import BACKGROUND
+from training.data.brain_slices import BrainSlice
+from training.data.fetal_labels import FetalTissue
+from USToMRILib.fetal.brain import BACKGROUND
 
 # The smallest part of a slice whose ventricles can be moved.
 _LEAST_VENTRICLE_PIXELS = 40

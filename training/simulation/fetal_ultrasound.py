@@ -4,7 +4,7 @@ No simulation of one probe looks like the images of all: what is drawn here, the
 tissue, the machine, the way of the sound, covers them (domain randomisation; Tobin et al., IROS
 2017, doi:10.1109/IROS.2017.8202133; for label maps Billot et al., Med. Image Anal. 2023,
 doi:10.1016/j.media.2023.102789). The terms are those of
-:mod:`training.ultrasound_simulation`: scattering with speckle, specular echoes by the cosine of
+:mod:`training.simulation.ultrasound`: scattering with speckle, specular echoes by the cosine of
 incidence, losses on the way, log compression. In addition it draws what makes a fetal head: skull,
 falx, choroid plexus, haze under the nearer half of the skull and its echoes.
 
@@ -26,10 +26,10 @@ from scipy.ndimage import (
     label,
 )
 
-from training.brain_slices import BrainSlice
-from training.fetal_labels import FetalTissue
-from USToMRILib.brain import normalise_brain
-from USToMRILib.ellipse import Ellipse
+from training.data.brain_slices import BrainSlice
+from training.data.fetal_labels import FetalTissue
+from USToMRILib.fetal.brain import normalise_brain
+from USToMRILib.fetal.ellipse import Ellipse
 
 _TISSUES = len(FetalTissue) + 1
 

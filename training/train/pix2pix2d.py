@@ -1,7 +1,7 @@
 """Train the network that turns the ultrasound of a brain into its MRI and its tissues.
 
-``python -m training.train_pix2pix2d --steps 40000``; the same command again goes on from the last
-checkpoint. The pairs are simulated (:mod:`training.pair_pool`).
+``python -m training.train.pix2pix2d --steps 40000``; the same command again goes on from the last
+checkpoint. The pairs are simulated (:mod:`training.simulation.brain_pairs`).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import torch
 from monai.losses.ssim_loss import SSIMLoss
 from torch.nn import functional as F
 
-from training.brain_slices import hc18_brains
-from training.checkpoint import step_generator
-from training.data import add_data_option
-from training.loop import rate, run
-from training.moving_average import move_average
+from training.data.brain_slices import hc18_brains
+from training.data.location import add_data_option
 from training.networks.slice_translator import CLASSES, SliceTranslator
-from training.pair_pool import PairPool, Pairs, draw_pairs, read_brains
-from training.precision import convolution_layout, mixed_precision
 from training.runinfo import run_record
+from training.simulation.brain_pairs import PairPool, Pairs, draw_pairs, read_brains
+from training.train.checkpoint import step_generator
+from training.train.loop import rate, run
+from training.train.moving_average import move_average
+from training.train.precision import convolution_layout, mixed_precision
 
 SHOWN = 8
 VALIDATION_PAIRS = 192

@@ -1,8 +1,8 @@
 """Train an eps-network on brains in the head-scaled frame, told their size.
 
-``python -m training.train_brain_eps --domain mri --steps 40000``; the same command again goes on
-from the last checkpoint. The MRI is that of :mod:`training.pair_pool`: the atlases' slices with
-their anatomy warped.
+``python -m training.train.brain_eps --domain mri --steps 40000``; the same command again goes on
+from the last checkpoint. The MRI is that of :mod:`training.simulation.brain_pairs`: slices of the
+atlases with their anatomy warped.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import numpy as np
 import torch
 from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 
-from training.brain_slices import hc18_brains
-from training.checkpoint import step_generator
-from training.data import add_data_option
-from training.eps_net import USUAL_SIZE_MM, EpsNet
-from training.loop import rate, run
-from training.moving_average import move_average
-from training.pair_pool import PairPool, read_brains
-from training.precision import convolution_layout, mixed_precision
+from training.data.brain_slices import hc18_brains
+from training.data.location import add_data_option
+from training.networks.eps import USUAL_SIZE_MM, EpsNet
 from training.runinfo import run_record
-from training.train_eps import FIRST_WEIGHT, earlier_weights
-from USToMRILib.bridge import decode
-from USToMRILib.schedule import Schedule
+from training.simulation.brain_pairs import PairPool, read_brains
+from training.train.checkpoint import step_generator
+from training.train.eps import FIRST_WEIGHT, earlier_weights
+from training.train.loop import rate, run
+from training.train.moving_average import move_average
+from training.train.precision import convolution_layout, mixed_precision
+from USToMRILib.bridge.diffusion_bridge import decode
+from USToMRILib.bridge.schedule import Schedule
 
 DOMAINS = ("us", "mri")
 SHOWN = 16

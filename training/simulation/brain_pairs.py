@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from training.brain_slices import BrainSlice, atlas_slices
+from training.data.brain_slices import BrainSlice, atlas_slices
+from training.data.splits import read_split
 from training.simulation.fetal_anatomy import Warp, warped
 from training.simulation.fetal_ultrasound import simulate_brain
-from training.splits import read_split
 
 # Pairs of a shard, and planes of a volume that they are drawn from.
 SHARD = 250

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from training.checkpoint import load_checkpoint, save_checkpoint
-from training.fetal_slices import contact_sheet
+from training.data.fetal_slices import contact_sheet
 from training.runinfo import append_record
-from training.runlog import RunLog
+from training.train.checkpoint import load_checkpoint, save_checkpoint
+from training.train.runlog import RunLog
 
 CHECKPOINT = "checkpoint.pt"
 

@@ -5,7 +5,7 @@ and nothing but the brain is shown. The atlases differ in tone: white matter is 
 than fluid in another. The ultrasound does not say which atlas it belongs to, so all volumes are
 brought to one tone by their tissues first.
 
-Run ``python -m training.brain_slices --sheet OUT.png`` to see them.
+Run ``python -m training.data.brain_slices --sheet OUT.png`` to see them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.interpolate import PchipInterpolator
 
-from training.data import add_data_option
-from training.fetal_labels import FetalTissue
-from training.fetal_mri import transthalamic_plane
-from training.fetal_slices import contact_sheet
-from training.fetal_volumes import FetalVolume, read_upright
-from training.hc18 import HeadImage, read_hc18
-from training.splits import read_split
-from USToMRILib.brain import BACKGROUND, brain_in_skull, normalise_brain
-from USToMRILib.ellipse import Ellipse
+from training.data.fetal_labels import FetalTissue
+from training.data.fetal_mri import transthalamic_plane
+from training.data.fetal_slices import contact_sheet
+from training.data.fetal_volumes import FetalVolume, read_upright
+from training.data.hc18 import HeadImage, read_hc18
+from training.data.location import add_data_option
+from training.data.splits import read_split
+from USToMRILib.fetal.brain import BACKGROUND, brain_in_skull, normalise_brain
+from USToMRILib.fetal.ellipse import Ellipse
 
 SIZE = 128
 LONG_AXIS_PIXELS = 112
