@@ -1,21 +1,10 @@
-"""The brain inside the skull: its outline, and one brightness for all of its ultrasound.
-
-A skull is the brightest thing in an image of a fetal head and the brain the reason for taking it:
-the head-scaled frame shows the brain alone, and its grey levels are set by the brain alone.
-"""
+"""One brightness for the ultrasound of a brain within its skull."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .ellipse import Ellipse
-
-BACKGROUND = np.float32(-1)
-
-# From the outer edge of the skull, which the head's ellipse follows, to the brain on every side:
-# scalp side of the bone, bone, and the fluid around the brain grow with the head.
-SKULL_MM = 1.5
-SKULL_FRACTION = 0.02
+from .frame import BACKGROUND
 
 # Local gain: the mean over this part of the frame's width is brought to this brightness of 0..1.
 _MEAN_WIDTH = 0.14
@@ -24,13 +13,6 @@ _GAIN_RANGE = (0.6, 5.0)
 # The rim, where the skull's echo reaches in, is left out of the mean.
 _RIM_PIXELS = 3
 _BLACK_PERCENTILE, _WHITE_PERCENTILE = 1.0, 98.0
-
-
-def brain_in_skull(skull: Ellipse) -> Ellipse:
-    """The brain's ellipse inside the outer edge of a skull, both in mm."""
-    long, short = skull.semi_axes
-    margin = SKULL_MM + SKULL_FRACTION * 2 * long
-    return Ellipse(skull.centre, (long - margin, short - margin), skull.angle)
 
 
 def normalise_brain(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:

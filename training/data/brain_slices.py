@@ -1,6 +1,6 @@
 """Brains in the head-scaled frame: slices of the MRI atlases, and the heads of HC18.
 
-In the frame a brain's long axis is :data:`LONG_AXIS_PIXELS` long and horizontal, whatever its size,
+In :data:`FRAME` a brain's long axis has one length and is horizontal, whatever its size,
 and nothing but the brain is shown. The atlases differ in tone: white matter is brighter in one
 than fluid in another. The ultrasound does not say which atlas it belongs to, so all volumes are
 brought to one tone by their tissues first.
@@ -26,12 +26,12 @@ from training.data.fetal_volumes import FetalVolume, read_upright
 from training.data.hc18 import HeadImage, read_hc18
 from training.data.location import add_data_option
 from training.data.splits import read_split
-from USToMRILib.fetal.brain import BACKGROUND, brain_in_skull, normalise_brain
+from USToMRILib.fetal.brain import normalise_brain
 from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.frame import BACKGROUND, HeadFrame
+from USToMRILib.fetal.frame_spec import HEAD, SKULL, FrameSpec
 
-SIZE = 128
-LONG_AXIS_PIXELS = 112
-SHAPE = (SIZE, SIZE)
+FRAME = FrameSpec(HEAD, (128, 128), long_axis_pixels=112, inside=SKULL)
 
 # The grey of the tissues on -1 .. 1 in every MRI that is trained on: the order that all atlases
 # have, with the contrast of the clearer ones.
@@ -128,15 +128,16 @@ def cut_brain(subject: str, image: sitk.Image, labels: sitk.Image, plane: sitk.I
 
 def _frame_in_plane(plane: sitk.Image, ellipse: Ellipse) -> sitk.Image:
     """The frame about an ellipse in a plane, as an empty image of one slice."""
-    pixel = 2 * ellipse.semi_axes[0] / LONG_AXIS_PIXELS
+    pixel, (rows, columns) = FRAME.pixel_size(ellipse), FRAME.shape
     axes = np.array(plane.GetDirection()).reshape(3, 3)
     axes[:, :2] = axes[:, :2] @ ellipse.rotation
     across, down = np.array(plane.GetDirection()).reshape(3, 3)[:, :2].T
     centre = np.array(plane.GetOrigin()) + ellipse.centre[0] * across + ellipse.centre[1] * down
-    grid = sitk.Image([SIZE, SIZE, 1], sitk.sitkFloat32)
+    half = np.array([columns - 1, rows - 1]) / 2 * pixel
+    grid = sitk.Image([columns, rows, 1], sitk.sitkFloat32)
     grid.SetSpacing([pixel] * 3)
     grid.SetDirection(axes.ravel().tolist())
-    grid.SetOrigin((centre - (SIZE - 1) / 2 * pixel * (axes[:, 0] + axes[:, 1])).tolist())
+    grid.SetOrigin((centre - axes[:, :2] @ half).tolist())
     return grid
 
 
@@ -164,29 +165,12 @@ def hc18_brains(root: Path, part: str) -> Iterator[BrainUltrasound]:
 
 def prepare_brain(head: HeadImage) -> BrainUltrasound:
     """One annotated head in the frame."""
-    brain = brain_in_skull(head.ellipse)
-    pixels, mask = to_frame(head.pixels, brain, (head.pixel_size_mm, head.pixel_size_mm))
-    return BrainUltrasound(head.name, normalise_brain(pixels, mask), 2 * brain.semi_axes[0])
-
-
-def to_frame(
-    pixels: np.ndarray, brain: Ellipse, spacing: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """An image [rows, columns] in the frame about a brain, float32 [128, 128], and its mask."""
-    pixel = 2 * brain.semi_axes[0] / LONG_AXIS_PIXELS
-    image = sitk.GetImageFromArray(np.asarray(pixels, np.float32))
-    image.SetSpacing(spacing)
-    finest = min(spacing)
-    if finest < pixel:
-        image = sitk.SmoothingRecursiveGaussian(image, np.sqrt(pixel**2 - finest**2) / 2.3548)
-    half = (SIZE - 1) / 2 * pixel
-    grid = sitk.Image(SIZE, SIZE, sitk.sitkFloat32)
-    grid.SetSpacing((pixel, pixel))
-    grid.SetDirection(brain.rotation.ravel().tolist())
-    grid.SetOrigin((np.array(brain.centre) - brain.rotation @ np.full(2, half)).tolist())
-    framed = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
-    mask = Ellipse((half, half), brain.semi_axes, 0.0).mask(SHAPE, (pixel, pixel))
-    return sitk.GetArrayFromImage(framed), mask
+    spacing = (head.pixel_size_mm, head.pixel_size_mm)
+    pixels = head.pixels
+    frame = HeadFrame.around(head.ellipse, pixels.shape, spacing, FRAME)
+    return BrainUltrasound(
+        head.name, normalise_brain(frame.to_frame(pixels), frame.mask), frame.size_mm
+    )
 
 
 def main() -> None:

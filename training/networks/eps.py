@@ -10,7 +10,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from USToMRILib.bridge.schedule import Schedule
-from USToMRILib.fetal.frame import FRAME_SIZE
 
 # Pixel (0, 0) of the frame is always the same place of an aligned head, and a convolution does not
 # know where it is: column, row and distance from the centre go in with the image.
@@ -79,16 +78,15 @@ class TimedUNet(DiffusionModelUNet):
         return self.out(h)
 
 
-def place_planes() -> torch.Tensor:
-    """Column, row and distance from the centre, each from -1 to 1, float32 [3, 64, 64]."""
-    axis = torch.linspace(-1, 1, FRAME_SIZE // BLOCK)
+def place_planes(side: int) -> torch.Tensor:
+    """Column, row and distance from the centre, each from -1 to 1, float32 [3, side, side]."""
+    axis = torch.linspace(-1, 1, side)
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([columns, rows, torch.hypot(columns, rows)])
 
 
-def size_plane(size_mm: torch.Tensor) -> torch.Tensor:
-    """The brain's length in mm, float32 [B], as a plane of about unit size, [B, 1, 64, 64]."""
-    side = FRAME_SIZE // BLOCK
+def size_plane(size_mm: torch.Tensor, side: int) -> torch.Tensor:
+    """The brain's length in mm, float32 [B], as a plane of about unit size [B, 1, side, side]."""
     relative = (size_mm - USUAL_SIZE_MM) / SIZE_SPREAD_MM
     return relative.view(-1, 1, 1, 1).expand(-1, 1, side, side)
 
@@ -113,13 +111,16 @@ class EpsNet(nn.Module):
         width: channels of the first level.
         schedule: of the diffusion; its square roots travel with the network.
         sized: whether it is told the length of the brain, for a frame that is scaled to the head.
+        pixels: rows and columns of the frame.
     """
 
     sqrt_ab: torch.Tensor
     sqrt_one_minus_ab: torch.Tensor
     places: torch.Tensor
 
-    def __init__(self, width: int, schedule: Schedule, sized: bool = False) -> None:
+    def __init__(
+        self, width: int, schedule: Schedule, sized: bool = False, pixels: int = 128
+    ) -> None:
         super().__init__()
         self.sized = sized
         channels = VIEWS * (BLOCK**2 + len(AVERAGES)) + PLACES
@@ -127,7 +128,7 @@ class EpsNet(nn.Module):
         alpha_bar = torch.from_numpy(schedule.alpha_bar[1:])
         self.register_buffer("sqrt_ab", alpha_bar.sqrt().float())
         self.register_buffer("sqrt_one_minus_ab", (1 - alpha_bar).sqrt().float())
-        self.register_buffer("places", place_planes())
+        self.register_buffer("places", place_planes(pixels // BLOCK))
 
     def velocity(
         self, x: torch.Tensor, t: torch.Tensor, size: torch.Tensor | None = None
@@ -138,13 +139,13 @@ class EpsNet(nn.Module):
         if self.sized:
             assert size is not None, "this network is told the size of the brain"
             # Last, so that a network that was not told begins where it was.
-            planes = torch.cat([planes, size_plane(size)], dim=1)
+            planes = torch.cat([planes, size_plane(size, x.shape[-1] // BLOCK)], dim=1)
         return F.pixel_shuffle(self.unet(planes, t), BLOCK)
 
     def _averages(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Block averages of x, a channel for each, scaled to about unit size at every level."""
         signal = self.sqrt_ab[t].square().view(-1, 1, 1, 1)
-        size = [FRAME_SIZE // BLOCK] * 2
+        size = list(self.places.shape[1:])
         averages = [
             F.interpolate(
                 F.avg_pool2d(x, n) * (signal + (1 - signal) / n**2).rsqrt(), size, mode="bilinear"

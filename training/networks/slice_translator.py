@@ -31,17 +31,18 @@ class SliceTranslator(nn.Module):
 
     Args:
         width: channels of the first level.
+        pixels: rows and columns of the frame.
     """
 
     places: torch.Tensor
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 32, pixels: int = 128) -> None:
         super().__init__()
         channels = VIEWS * (BLOCK**2 + len(AVERAGES)) + PLACES + 1
         self.unet = TimedUNet(width, channels, BLOCK**2 * (1 + CLASSES), LEVELS)
         # MONAI starts the last convolution at zero, as suits a predicted noise.
         nn.init.normal_(self.unet.out[-1].get_parameter("conv.weight"), std=0.02)
-        self.register_buffer("places", place_planes())
+        self.register_buffer("places", place_planes(pixels // BLOCK))
 
     def forward(self, us: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """MRI and tissues of brains.
@@ -53,10 +54,12 @@ class SliceTranslator(nn.Module):
         Returns:
             MRI [B, 1, 128, 128] in about [-1, 1], and logits of the tissues [B, 9, 128, 128].
         """
-        side = [us.shape[-1] // BLOCK] * 2
-        averages = [F.interpolate(F.avg_pool2d(us, n), side, mode="bilinear") for n in AVERAGES]
+        side = us.shape[-1] // BLOCK
+        averages = [
+            F.interpolate(F.avg_pool2d(us, n), [side] * 2, mode="bilinear") for n in AVERAGES
+        ]
         places = self.places.expand(us.shape[0], -1, -1, -1)
         planes = both_views(us, torch.cat(averages, dim=1), places)
-        planes = torch.cat([planes, size_plane(size)], dim=1)
+        planes = torch.cat([planes, size_plane(size, side)], dim=1)
         answer = F.pixel_shuffle(self.unet(planes, size), BLOCK)
         return answer[:, :1], answer[:, 1:]

@@ -14,7 +14,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinat
 
 from training.data.brain_slices import BrainSlice
 from training.data.fetal_labels import FetalTissue
-from USToMRILib.fetal.brain import BACKGROUND
+from USToMRILib.fetal.frame import BACKGROUND
 
 # The smallest part of a slice whose ventricles can be moved.
 _LEAST_VENTRICLE_PIXELS = 40
