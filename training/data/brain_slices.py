@@ -19,7 +19,6 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.interpolate import PchipInterpolator
 
-from training.data.fetal_labels import FetalTissue
 from training.data.fetal_mri import transthalamic_plane
 from training.data.fetal_slices import contact_sheet
 from training.data.fetal_volumes import FetalVolume, read_upright
@@ -30,16 +29,17 @@ from USToMRILib.fetal.brain import normalise_brain
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import BACKGROUND, HeadFrame
 from USToMRILib.fetal.frame_spec import HEAD, SKULL, FrameSpec
+from USToMRILib.fetal.tissues import Tissue
 
 FRAME = FrameSpec(HEAD, (128, 128), long_axis_pixels=112, inside=SKULL)
 
 # The grey of the tissues on -1 .. 1 in every MRI that is trained on: the order that all atlases
 # have, with the contrast of the clearer ones.
 TONE = {
-    FetalTissue.CORTEX: -0.25,
-    FetalTissue.DEEP_GREY_MATTER: -0.08,
-    FetalTissue.WHITE_MATTER: 0.10,
-    FetalTissue.VENTRICLES: 0.72,
+    Tissue.CORTEX: -0.25,
+    Tissue.DEEP_GREY_MATTER: -0.08,
+    Tissue.WHITE_MATTER: 0.10,
+    Tissue.VENTRICLES: 0.72,
 }
 # Darkest and brightest voxels, between which the tissues lie.
 _TONE_ENDS = (-1.0, 1.0)
@@ -58,7 +58,7 @@ class BrainSlice:
     Attributes:
         subject: folder name of the volume.
         mri: float32 [128, 128] in [-1, 1], -1 outside the brain.
-        tissues: uint8 [128, 128], each pixel's :class:`FetalTissue`, 0 outside the brain.
+        tissues: uint8 [128, 128], each pixel's :class:`Tissue`, 0 outside the brain.
         size_mm: the brain's long axis.
     """
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from training.data.fetal_labels import FetalTissue
 from training.data.fetal_volumes import FetalVolume, find_feta, read_upright
 from training.data.splits import part_of, read_split
+from USToMRILib.fetal.tissues import Tissue
 
 PLANE_SIZE = 192
 PLANE_PIXEL_MM = 0.8
@@ -112,7 +112,7 @@ def transthalamic_plane(
     left = np.cos(roll) * np.array([1.0, 0.0, 0.0]) + np.sin(roll) * above
     normal = np.cross(front, left)
     direction = np.column_stack([front, left, normal])
-    thalami = np.array(shape.GetCentroid(int(FetalTissue.DEEP_GREY_MATTER)))
+    thalami = np.array(shape.GetCentroid(int(Tissue.DEEP_GREY_MATTER)))
     centre = thalami + offset_mm * np.sign(normal[2]) * normal
     half = (PLANE_SIZE - 1) / 2 * PLANE_PIXEL_MM
     plane = sitk.Image([PLANE_SIZE, PLANE_SIZE, 1], sitk.sitkFloat32)

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from training.data.fetal_labels import FetalTissue
 from training.networks.eps import (
     AVERAGES,
     BLOCK,
@@ -17,9 +16,10 @@ from training.networks.eps import (
     place_planes,
     size_plane,
 )
+from USToMRILib.fetal.tissues import Tissue
 
 # The tissues of the parcellation, and what is no brain.
-CLASSES = len(FetalTissue) + 1
+CLASSES = len(Tissue) + 1
 LEVELS = 4
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from training.data.brain_slices import BrainSlice
-from training.data.fetal_labels import FetalTissue
 from USToMRILib.fetal.frame import BACKGROUND
+from USToMRILib.fetal.tissues import Tissue
 
 # The smallest part of a slice whose ventricles can be moved.
 _LEAST_VENTRICLE_PIXELS = 40
@@ -67,7 +67,7 @@ class Warp:
 def warped(brain: BrainSlice, warp: Warp, rng: np.random.Generator) -> BrainSlice:
     """The slice after a warp; ``rng`` draws the wobble."""
     shape = brain.tissues.shape
-    moved = _ventricles_moved(brain.tissues == FetalTissue.VENTRICLES, warp)
+    moved = _ventricles_moved(brain.tissues == Tissue.VENTRICLES, warp)
     where = _turned(warp, shape) + _wobble(warp, shape, rng)
     beyond = (where < 0) | (where > np.array(shape)[:, None, None] - 1)
     places = np.where(beyond.any(0), -1, _at(moved, where))

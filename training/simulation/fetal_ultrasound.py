@@ -27,11 +27,11 @@ from scipy.ndimage import (
 )
 
 from training.data.brain_slices import BrainSlice
-from training.data.fetal_labels import FetalTissue
 from USToMRILib.fetal.brain import normalise_brain
 from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.tissues import Tissue
 
-_TISSUES = len(FetalTissue) + 1
+_TISSUES = len(Tissue) + 1
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class View:
     """A brain as one probe sees it; arrays are [rows, columns].
 
     Attributes:
-        tissues: uint8, the numbers of :class:`FetalTissue`.
+        tissues: uint8, the numbers of :class:`Tissue`.
         brain: bool.
         ellipse: of the brain, in pixels.
         size_mm: long axis of the brain.
@@ -89,7 +89,7 @@ class View:
             tilt=tilt,
         )
 
-    def of(self, tissue: FetalTissue) -> np.ndarray:
+    def of(self, tissue: Tissue) -> np.ndarray:
         """Bool [rows, columns]: the pixels of a tissue."""
         return self.tissues == tissue
 
@@ -124,17 +124,17 @@ def _tissue_echo(
     """Mean echo of the tissues, mottled over some millimetres; fluid gives hardly any."""
     base = rng.uniform(0.05, 0.25)
     echo = np.zeros(_TISSUES, np.float32)
-    echo[FetalTissue.WHITE_MATTER] = base
-    echo[FetalTissue.VENTRICLES] = rng.uniform(0, 0.05)
-    echo[FetalTissue.CEREBELLUM] = base * rng.uniform(0.9, 2.2)
-    echo[FetalTissue.EXTERNAL_CSF] = base * rng.uniform(0.2, 2.5)  # crossed by vessels and webs
-    echo[FetalTissue.CORTEX] = base * rng.uniform(0.5, 1.6)
-    echo[FetalTissue.DEEP_GREY_MATTER] = base * rng.uniform(0.5, 1.3)
-    echo[FetalTissue.BRAINSTEM] = base * rng.uniform(0.6, 1.5)
-    echo[FetalTissue.CALLOSUM] = base * rng.uniform(0.4, 1.2)
+    echo[Tissue.WHITE_MATTER] = base
+    echo[Tissue.VENTRICLES] = rng.uniform(0, 0.05)
+    echo[Tissue.CEREBELLUM] = base * rng.uniform(0.9, 2.2)
+    echo[Tissue.EXTERNAL_CSF] = base * rng.uniform(0.2, 2.5)  # crossed by vessels and webs
+    echo[Tissue.CORTEX] = base * rng.uniform(0.5, 1.6)
+    echo[Tissue.DEEP_GREY_MATTER] = base * rng.uniform(0.5, 1.3)
+    echo[Tissue.BRAINSTEM] = base * rng.uniform(0.6, 1.5)
+    echo[Tissue.CALLOSUM] = base * rng.uniform(0.4, 1.2)
     mean = gaussian_filter(echo[view.tissues], rng.uniform(0.4, 0.9))
     mean *= _mottle(view.brain.shape, rng.uniform(4, 14), rng.uniform(0, 6), rng)
-    mean[~view.brain] = echo[FetalTissue.EXTERNAL_CSF]
+    mean[~view.brain] = echo[Tissue.EXTERNAL_CSF]
     mean[skull > 0.2] *= 0.3  # what lies in bone does not scatter
     mean[scalp] = rng.uniform(0.02, 0.3)
     return mean
@@ -143,13 +143,13 @@ def _tissue_echo(
 def _specular_echo(view: View, rng: np.random.Generator) -> np.ndarray:
     """Lines where the impedance changes, by the cosine of incidence, broken at random."""
     impedance = np.zeros(_TISSUES, np.float32)
-    impedance[0] = impedance[FetalTissue.EXTERNAL_CSF] = -rng.uniform(0.5, 1.0)
-    impedance[FetalTissue.VENTRICLES] = -1.0
-    impedance[FetalTissue.CEREBELLUM] = rng.uniform(-0.2, 0.5)
-    impedance[FetalTissue.CORTEX] = rng.uniform(-0.15, 0.25)
-    impedance[FetalTissue.DEEP_GREY_MATTER] = rng.uniform(-0.2, 0.3)
-    impedance[FetalTissue.BRAINSTEM] = rng.uniform(-0.2, 0.3)
-    impedance[FetalTissue.CALLOSUM] = rng.uniform(-0.3, 0.3)
+    impedance[0] = impedance[Tissue.EXTERNAL_CSF] = -rng.uniform(0.5, 1.0)
+    impedance[Tissue.VENTRICLES] = -1.0
+    impedance[Tissue.CEREBELLUM] = rng.uniform(-0.2, 0.5)
+    impedance[Tissue.CORTEX] = rng.uniform(-0.15, 0.25)
+    impedance[Tissue.DEEP_GREY_MATTER] = rng.uniform(-0.2, 0.3)
+    impedance[Tissue.BRAINSTEM] = rng.uniform(-0.2, 0.3)
+    impedance[Tissue.CALLOSUM] = rng.uniform(-0.3, 0.3)
     steps = np.stack(np.gradient(gaussian_filter(impedance[view.tissues], rng.uniform(0.6, 1.0))))
     towards = view.incidence(steps) ** rng.uniform(1, 8)
     breaks = _mottle(view.brain.shape, rng.uniform(1.5, 5), rng.uniform(0, 9), rng).clip(0.05, 4)
@@ -164,7 +164,7 @@ def _falx(view: View, rng: np.random.Generator) -> np.ndarray:
     middle = y + slope * (columns - x) + rng.uniform(-1, 1)
     line = np.exp(-(((rows - middle) / rng.uniform(0.5, 1.2)) ** 2) / 2)
     near = np.abs(rows - middle) <= 2
-    fluid = (near & view.of(FetalTissue.EXTERNAL_CSF)).any(0).astype(np.float32)
+    fluid = (near & view.of(Tissue.EXTERNAL_CSF)).any(0).astype(np.float32)
     elsewhere = rng.uniform(0, 0.6) if rng.random() < 0.6 else 0.0
     strength = gaussian_filter1d(np.maximum(fluid, elsewhere), 3)
     strength *= np.exp(rng.uniform(1, 7) * gaussian_filter1d(rng.standard_normal(len(fluid)), 4))
@@ -199,7 +199,7 @@ def _choroid_plexus(view: View, rng: np.random.Generator) -> np.ndarray:
     rows, columns = np.indices(view.brain.shape, np.float32)
     young = float(np.clip((105 - view.size_mm) / 45, 0, 1))
     middle = view.ellipse.centre[1]
-    lateral = view.of(FetalTissue.VENTRICLES) & (np.abs(rows - middle) > 5)
+    lateral = view.of(Tissue.VENTRICLES) & (np.abs(rows - middle) > 5)
     plexus = np.zeros(view.brain.shape, np.float32)
     for half in (rows < middle, rows >= middle):
         parts, count = label(lateral & half)
