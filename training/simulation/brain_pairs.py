@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,16 +87,46 @@ class PairPool:
             return Pairs(kept["us"], kept["mri"], kept["tissues"], kept["size_mm"])
 
 
+def held_out_pairs(data: Path, count: int) -> dict[str, Pairs]:
+    """Pairs of volumes that no training sees, to measure with.
+
+    Returns:
+        Pairs of the atlases' test part by kind: "usual", warped as in training; "widened", their
+        ventricles pushed out to about twice their width; and "spina bifida", of that atlas.
+    """
+    root, rng = data / "fetal_mri", np.random.default_rng(18)
+    usual = list(atlas_slices(root, read_split("fetal_mri")["test"], PLANES, rng))
+    affected = [folder.name for folder in sorted(root.glob("SB_*")) if folder.is_dir()]
+    open_spines = list(atlas_slices(root, affected, PLANES // 4, rng))
+    return {
+        "usual": draw_pairs(usual, count, rng),
+        "widened": draw_pairs(usual, count, rng, widened=True),
+        "spina bifida": draw_pairs(open_spines, count, rng),
+    }
+
+
 def draw_pairs(
     slices: Sequence[BrainSlice],
     count: int,
     rng: np.random.Generator,
     shares: np.ndarray | None = None,
+    widened: bool = False,
 ) -> Pairs:
-    """Draw pairs: a slice, its anatomy warped, its ultrasound simulated."""
+    """Draw pairs: a slice, its anatomy warped, its ultrasound simulated.
+
+    Args:
+        slices: to draw from.
+        count: of the pairs.
+        rng: draws everything.
+        shares: probability of each slice; all alike where None.
+        widened: whether the ventricles are all pushed out by about their own width.
+    """
     us, mri, tissues, sizes = [], [], [], []
     for place in rng.choice(len(slices), count, p=shares):
-        brain = warped(slices[place], Warp.draw(rng), rng)
+        warp = Warp.draw(rng)
+        if widened:
+            warp = replace(warp, ventricle_pixels=float(rng.uniform(3, 5)))
+        brain = warped(slices[place], warp, rng)
         us.append(simulate_brain(brain, rng).astype(np.float16))
         mri.append(brain.mri.astype(np.float16))
         tissues.append(brain.tissues)

@@ -147,22 +147,10 @@ class SliceTrainer:
         batch = us, mri, tissues[:, 0], size.float()
         return tuple(x.to(self.device) for x in batch)
 
-    @torch.no_grad()
-    def answer(self, us: np.ndarray, size_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """MRI [N, 128, 128] and tissues [N, 128, 128] of the averaged network."""
-        made, tissues = [], []
-        for i in range(0, len(us), 16):
-            x = torch.from_numpy(us[i : i + 16].astype(np.float32))[:, None].to(self.device)
-            size = torch.from_numpy(size_mm[i : i + 16].astype(np.float32)).to(self.device)
-            y, logits = self.ema.eval()(x, size)
-            made.append(y[:, 0].float().cpu().numpy())
-            tissues.append(logits.argmax(1).cpu().numpy())
-        return np.concatenate(made), np.concatenate(tissues)
-
     def validate(self) -> dict[str, float]:
         """Correlation and absolute error inside the brain, and Dice of every tissue."""
         truth = self.validation
-        made, tissues = self.answer(truth.us, truth.size_mm)
+        made, tissues = answer(self.ema, truth.us, truth.size_mm)
         inside = truth.tissues > 0
         correlation = [
             np.corrcoef(a[m], b[m])[0, 1] for a, b, m in zip(made, truth.mri.astype(float), inside)
@@ -181,10 +169,10 @@ class SliceTrainer:
     def pictures(self) -> np.ndarray:
         """Simulated ultrasound, answer and truth; then real ultrasound and its answer."""
         truth = self.validation
-        made, _ = self.answer(truth.us[:SHOWN], truth.size_mm[:SHOWN])
+        made, _ = answer(self.ema, truth.us[:SHOWN], truth.size_mm[:SHOWN])
         rows = [truth.us[:SHOWN], made, truth.mri[:SHOWN]]
         us, sizes = self.real
-        answers, _ = self.answer(us, sizes)
+        answers, _ = answer(self.ema, us, sizes)
         for i in range(0, len(us), SHOWN):
             rows += [us[i : i + SHOWN], answers[i : i + SHOWN]]
         return np.concatenate([np.asarray(row, np.float32) for row in rows])
@@ -213,6 +201,26 @@ class SliceTrainer:
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+@torch.no_grad()
+def answer(
+    net: SliceTranslator, us: np.ndarray, size_mm: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a network makes of ultrasound [N, 128, 128] of brains of sizes in mm [N].
+
+    Returns:
+        MRI float32 [N, 128, 128], and tissues, the numbers of
+        :class:`USToMRILib.fetal.tissues.Tissue`, uint8 of the same shape.
+    """
+    device, made, tissues = next(net.parameters()).device, [], []
+    net.eval()
+    for i in range(0, len(us), 16):
+        x = torch.from_numpy(us[i : i + 16].astype(np.float32))[:, None].to(device)
+        y, logits = net(x, torch.from_numpy(size_mm[i : i + 16].astype(np.float32)).to(device))
+        made.append(y[:, 0].float().cpu().numpy())
+        tissues.append(logits.argmax(1).cpu().numpy().astype(np.uint8))
+    return np.concatenate(made), np.concatenate(tissues)
 
 
 def main() -> None:
