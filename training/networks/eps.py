@@ -10,7 +10,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from USToMRILib.bridge.schedule import Schedule
-from USToMRILib.fetal.frame import FRAME_SIZE
 
 # Pixel (0, 0) of the frame is always the same place of an aligned head, and a convolution does not
 # know where it is: column, row and distance from the centre go in with the image.
@@ -84,19 +83,20 @@ class EpsNet(nn.Module):
     Args:
         width: channels of the first level.
         schedule: of the diffusion; its square roots travel with the network.
+        size: rows and columns of the frame.
     """
 
     sqrt_ab: torch.Tensor
     sqrt_one_minus_ab: torch.Tensor
     places: torch.Tensor
 
-    def __init__(self, width: int, schedule: Schedule) -> None:
+    def __init__(self, width: int, schedule: Schedule, size: int = 128) -> None:
         super().__init__()
         self.unet = TimedUNet(width)
         alpha_bar = torch.from_numpy(schedule.alpha_bar[1:])
         self.register_buffer("sqrt_ab", alpha_bar.sqrt().float())
         self.register_buffer("sqrt_one_minus_ab", (1 - alpha_bar).sqrt().float())
-        axis = torch.linspace(-1, 1, FRAME_SIZE // BLOCK)
+        axis = torch.linspace(-1, 1, size // BLOCK)
         rows, columns = torch.meshgrid(axis, axis, indexing="ij")
         self.register_buffer("places", torch.stack([columns, rows, torch.hypot(columns, rows)]))
 
@@ -113,7 +113,7 @@ class EpsNet(nn.Module):
     def _averages(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Block averages of x, a channel for each, scaled to about unit size at every level."""
         signal = self.sqrt_ab[t].square().view(-1, 1, 1, 1)
-        size = [FRAME_SIZE // BLOCK] * 2
+        size = list(self.places.shape[1:])
         averages = [
             F.interpolate(
                 F.avg_pool2d(x, n) * (signal + (1 - signal) / n**2).rsqrt(), size, mode="bilinear"
