@@ -19,9 +19,9 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
+from USToMRIModule.Logic import USToMRILogic  # noqa: E402
 from USToMRIModule.Scene.VolumeNodes import Result  # noqa: E402
 from USToMRIModule.Synthetic.MarkKeeper import forgetMarks, keepMarks  # noqa: E402
-from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
 
 
 @pytest.fixture(name="images")

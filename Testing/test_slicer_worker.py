@@ -22,8 +22,8 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 import qt  # noqa: E402
+from USToMRIModule.Logic import USToMRILogic  # noqa: E402
 from USToMRIModule.Synthetic import OutputNodes  # noqa: E402
-from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
 from USToMRIModule.Worker import VolumeReading, VolumeWriting, WorkerClient, WorkerJobs  # noqa: E402
 
 FAKE = str(Path(slicer_host.__file__).with_name("fake_worker.py"))

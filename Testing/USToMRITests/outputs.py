@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import slicer
+from USToMRIModule.Logic import USToMRILogic
 from USToMRIModule.ReaderStudy import ScenePairs
 from USToMRIModule.Scene import RegionVoxels
 from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
 from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
 from USToMRIModule.Synthetic.SequenceNodes import sequenceOf
 from USToMRIModule.Translate import HeadCurve
-from USToMRIModule.USToMRILogic import USToMRILogic
 
 from USToMRILib import InputError, Volume
 from USToMRILib.fetal.ellipse import Ellipse

@@ -11,12 +11,12 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..Dependencies import DependenciesDeclined, ensureDependencies
+from ..ParameterNode import Method
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.RegionVoxels import Region
 from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Synthetic.OutputNodes import warningsOf
 from ..Synthetic.SequenceNodes import sequenceOf
-from ..USToMRIParameterNode import Method
 from ..Worker.Turns import Turns
 from .DeviceChoice import DeviceChoice
 from .HeadCurve import isEdited, isOf

@@ -17,7 +17,7 @@ from .Translate.HeadCurve import showEllipse
 from .Translate.Task import Task
 
 if TYPE_CHECKING:
-    from .USToMRIParameterNode import USToMRIParameterNode
+    from .ParameterNode import USToMRIParameterNode
     from .Worker.WorkerClient import WorkerClient
     from .Worker.WorkerJobs import HeadJob, TranslationJob, WorkerJob
 
@@ -49,7 +49,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> USToMRIParameterNode:
         """Return the user's choices, as they are saved with the scene."""
-        from .USToMRIParameterNode import USToMRIParameterNode, readable
+        from .ParameterNode import USToMRIParameterNode, readable
 
         node: USToMRIParameterNode = readable(USToMRIParameterNode, super().getParameterNode())
         return node
