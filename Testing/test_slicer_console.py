@@ -14,6 +14,7 @@ import slicer_host
 slicer_host.require_panel()
 
 import slicer  # noqa: E402
+from slicer_host.slicer_python import path_with_python  # noqa: E402
 from slicer_host.waiting import wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
@@ -26,10 +27,11 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(name="console")
 def fixture_console(
-    head_slice: Volume, tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+    head_slice: Volume, tiny_models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> dict[str, Any]:
     """Give the names of a console: a scene with a head, an ROI and a curve around the head."""
     slicer_host.new_scene()
+    monkeypatch.setenv("PATH", path_with_python(tmp_path))
     module = slicer_host.load_module(ROOT / "USToMRI" / "USToMRI.py")
     node = volumes.add_volume("head", head_slice.array, "aligned")
     node.SetSpacing(*head_slice.grid.spacing)

@@ -321,6 +321,7 @@ def _phase(event: dict[str, Any]) -> str:
         "head": _("Finding the head"),
         "encode": _("Ultrasound to noise"),
         "decode": _("Noise to MRI"),
+        "refine": _("Refining the MRI"),
         "generate": _("Ultrasound to MRI"),
         "windows": _("Ultrasound to MRI"),
         "slices": _("Translating the slices"),
