@@ -125,6 +125,12 @@ def test_the_page_tells_timings_warnings_and_contrast(images, tmp_path):
     assert "circumference" in small["warnings"]
     assert f'<p class="warning">{small["warnings"]}</p>' in other
     assert "warning" not in with_regions
+    # What both pseudo-MRIs are warned of is said once, and no case is marked for it.
+    assert re.findall(r"<b>(\d)</b> ([\w ]+)</button>", page) == [
+        ("2", "all"),
+        ("2", "done"),
+        ("1", "with warnings"),
+    ]
 
 
 def test_the_table_begins_as_agreed(images, tmp_path):
