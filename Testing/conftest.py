@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from training.export import data_format, export_bundle
+from training.export.bundle import data_format, export_bundle
 from USToMRILib import Grid, Volume
-from USToMRILib.bundle import models_dir
-from USToMRILib.ellipse import Ellipse
-from USToMRILib.schedule import Schedule
-from USToMRILib.torch_environment import prepare_torch
+from USToMRILib.bridge.schedule import Schedule
+from USToMRILib.compute.bundle import models_dir
+from USToMRILib.compute.torch_environment import prepare_torch
+from USToMRILib.fetal.ellipse import Ellipse
 
 prepare_torch()
 

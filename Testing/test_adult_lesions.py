@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 from test_ultrasound_simulation import RANGES, SCAN, phantom, priors, uniform
 
-from training import adult_pairs, lesion_sheet
-from training.adult_anatomy import TISSUE_INDEX, TISSUES, Head
-from training.adult_lesions import KINDS, LESION_TISSUES, Lesion, Site, draw_lesion, draw_site
-from training.adult_pairs import Pair, cached_pairs, make_pair
-from training.ultrasound_simulation import simulate_bmode
+from training.data.pairs import Pair
+from training.simulation import adult_pairs, lesion_sheet
+from training.simulation.adult_anatomy import TISSUE_INDEX, TISSUES, Head
+from training.simulation.adult_lesions import (
+    KINDS,
+    LESION_TISSUES,
+    Lesion,
+    Site,
+    draw_lesion,
+    draw_site,
+)
+from training.simulation.adult_pairs import cached_pairs, make_pair
+from training.simulation.ultrasound import simulate_bmode
 
 SHAPE = (48, 72, 64)
 CENTRE = np.array([23.0, 36.0, 32.0])

@@ -23,10 +23,10 @@ from USToMRILib.batch.cases import find_cases
 from USToMRILib.batch.claims import Worker
 from USToMRILib.batch.job import Job
 from USToMRILib.batch.run import here, run_batch
-from USToMRILib.bundle import _open
-from USToMRILib.cli import main
-from USToMRILib.cnr import contrast_to_noise
-from USToMRILib.regions import read_region
+from USToMRILib.cli.command import main
+from USToMRILib.compute.bundle import _open
+from USToMRILib.image.cnr import contrast_to_noise
+from USToMRILib.image.regions import read_region
 
 
 @pytest.fixture

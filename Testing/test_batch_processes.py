@@ -287,7 +287,7 @@ def test_a_short_day(tmp_path, tiny_models):
 
 def test_the_other_commands_start_without_the_batch():
     code = (
-        "import sys, USToMRILib.cli; USToMRILib.cli.parser(); "
+        "import sys, USToMRILib.cli.command; USToMRILib.cli.command.parser(); "
         "sys.exit(any(m.startswith(('USToMRILib.batch', 'multiprocessing.pool', 'distributed', "
         "'torch')) for m in sys.modules))"
     )

@@ -13,14 +13,14 @@ import torch
 from reference_bridge import median, reference_ddic
 from scipy import linalg, ndimage, special
 
-from USToMRILib.bridge import ddib, ddic, decode, encode, residual
+from USToMRILib.bridge.diffusion_bridge import ddib, ddic, decode, encode, residual
+from USToMRILib.bridge.imposed import PULLED_AT_ONCE, Imposed
+from USToMRILib.bridge.schedule import Schedule
+from USToMRILib.bridge.similarity import SIMILARITIES
+from USToMRILib.bridge.solvers import SOLVERS, ddim_step
 from USToMRILib.errors import Cancelled, InputError
-from USToMRILib.fetal_bridge import STEPS
-from USToMRILib.imposed import PULLED_AT_ONCE, Imposed
+from USToMRILib.fetal.diffusion import STEPS
 from USToMRILib.progress import CancelToken, Progress
-from USToMRILib.schedule import Schedule
-from USToMRILib.similarity import SIMILARITIES
-from USToMRILib.solvers import SOLVERS, ddim_step
 
 M1, S1 = np.array([0.6, -0.3]), np.array([[0.5, 0.3], [0.3, 0.4]])
 M2, S2 = np.array([-0.5, 0.4]), np.array([[0.3, -0.2], [-0.2, 0.6]])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.export import trace, versions
-from USToMRILib.bundle import (
+from training.export.bundle import trace, versions
+from USToMRILib.compute.bundle import (
     METADATA_FILE,
     WEIGHTS_FILE,
     list_bundles,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from USToMRILib import Volume
-from USToMRILib.cli import main
+from USToMRILib.cli.command import main
 
 ROOT = Path(__file__).resolve().parents[1]
 VOLUME = ("--method", "pix2pix3d")

@@ -107,7 +107,7 @@ def test_package_holds_every_file_of_the_tree(package: Path) -> None:
 
 def test_installed_library_finds_its_models(package: Path) -> None:
     """In the package the library looks for its models where they were installed."""
-    code = "from USToMRILib.bundle import models_dir; print(models_dir())"
+    code = "from USToMRILib.compute.bundle import models_dir; print(models_dir())"
     environment = {**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("USTOMRI_MODELS", None)
     found = subprocess.run(

@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 from skimage.measure import grid_points_in_poly
 
 from USToMRILib import Grid, InputError, Volume
-from USToMRILib.cli import main
-from USToMRILib.cnr import contrast_to_noise
-from USToMRILib.regions import Box, Voxels, common_block, polygon_voxels, read_region
+from USToMRILib.cli.command import main
+from USToMRILib.image.cnr import contrast_to_noise
+from USToMRILib.image.regions import Box, Voxels, common_block, polygon_voxels, read_region
 
 
 def halves(shape):

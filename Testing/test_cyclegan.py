@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from training import export_cyclegan, train_cyclegan
-from training.checkpoint import load_checkpoint, save_checkpoint
-from training.cyclegan_net import ResNetGenerator, make_discriminator
-from training.fetal_slices import DOMAINS
-from training.runlog import read_log
-from training.train_cyclegan import CycleGanConfig, CycleGanTrainer, ImagePool
-from USToMRILib.bundle import load_bundle
+from training.data.fetal_slices import DOMAINS
+from training.export import cyclegan as export_cyclegan
+from training.networks.cyclegan import ResNetGenerator, make_discriminator
+from training.train import cyclegan as train_cyclegan
+from training.train.checkpoint import load_checkpoint, save_checkpoint
+from training.train.cyclegan import CycleGanConfig, CycleGanTrainer, ImagePool
+from training.train.runlog import read_log
+from USToMRILib.compute.bundle import load_bundle
 
 CPU = torch.device("cpu")
 CONFIG = CycleGanConfig(steps=6, width=4, blocks=1, discriminator_width=4, pool=2)

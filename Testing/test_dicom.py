@@ -22,8 +22,8 @@ from pydicom.uid import (
 
 from USToMRILib.errors import InputError
 from USToMRILib.evaluation.pairing import Reader
-from USToMRILib.grid import Grid
-from USToMRILib.volume import Volume
+from USToMRILib.image.grid import Grid
+from USToMRILib.image.volume import Volume
 
 US_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
 US_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from USToMRILib.ellipse import Ellipse
 from USToMRILib.errors import InputError
+from USToMRILib.fetal.ellipse import Ellipse
 
 
 def test_circumference_of_a_circle_and_of_a_known_ellipse():

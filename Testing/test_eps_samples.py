@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from training.cards import measured_table, replace_sections
-from training.eps_samples import dream, least_real, measure
-from USToMRILib.schedule import Schedule
+from training.export.cards import measured_table, replace_sections
+from training.export.eps_samples import least_real, measure
+from training.train.dream import dream
+from USToMRILib.bridge.schedule import Schedule
 
 CARD = """# Title
 

@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from USToMRILib import Grid, InputError, Volume
-from USToMRILib.cli import main
+from USToMRILib.cli.command import main
 from USToMRILib.evaluation.evaluate import evaluate
 from USToMRILib.evaluation.pairing import Folders, Reader, find_cases
 from USToMRILib.evaluation.report import read_report, write_report

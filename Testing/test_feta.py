@@ -11,13 +11,14 @@ from scipy.spatial.transform import Rotation
 from test_fetal_data import write_brain
 from test_head_axes import PHANTOM, write_feta
 
-from training import inspect_data, train_eps
-from training.export_eps import feta_of
-from training.fetal_mri import read_feta
-from training.fetal_slices import fetal_slices
-from training.fetal_volumes import find_feta
-from training.splits import PARTS, part_of, read_split
-from training.train_eps import prepared_slices
+from training.data import inspect_data
+from training.data.fetal_mri import read_feta
+from training.data.fetal_slices import fetal_slices
+from training.data.fetal_volumes import find_feta
+from training.data.splits import PARTS, part_of, read_split
+from training.export.eps import feta_of
+from training.train import eps as train_eps
+from training.train.eps import prepared_slices
 
 TURNED = Rotation.from_euler("xyz", [70, -35, 120], degrees=True).as_matrix()
 

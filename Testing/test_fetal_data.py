@@ -11,13 +11,13 @@ import SimpleITK as sitk
 from conftest import HEAD, BrightIsHead
 from matplotlib.image import imread
 
-from training import inspect_data
-from training.export_head_seg import find_heads, measure, picture_of_the_worst
-from training.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri, transthalamic_plane
-from training.fetal_slices import contact_sheet, fetal_slices
-from training.hc18 import read_hc18
-from training.splits import PARTS, part_of, read_split
-from USToMRILib.ellipse import Ellipse
+from training.data import inspect_data
+from training.data.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri, transthalamic_plane
+from training.data.fetal_slices import contact_sheet, fetal_slices
+from training.data.hc18 import read_hc18
+from training.data.splits import PARTS, part_of, read_split
+from training.export.head_seg import find_heads, measure, picture_of_the_worst
+from USToMRILib.fetal.ellipse import Ellipse
 
 PIXEL = 0.3
 
@@ -35,13 +35,13 @@ def test_no_subject_stands_in_two_parts_of_a_split(name):
 
 
 def test_a_split_with_a_subject_in_two_parts_is_refused(tmp_path, monkeypatch):
-    import training.splits
+    import training.data.splits
 
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits" / "bad.json").write_text(
         '{"train": ["1"], "validation": ["2"], "test": ["1"]}'
     )
-    monkeypatch.setattr(training.splits, "__file__", str(tmp_path / "splits.py"))
+    monkeypatch.setattr(training.data.splits, "__file__", str(tmp_path / "data" / "splits.py"))
     with pytest.raises(ValueError, match="in two parts"):
         read_split("bad")
 

@@ -12,20 +12,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training import train_head_seg
-from training.checkpoint import load_checkpoint, save_checkpoint, step_generator
-from training.eps_net import EpsNet
-from training.export import trace
-from training.head_views import HeadExamples, View
-from training.moving_average import move_average
+from training.export.bundle import trace
+from training.networks.eps import EpsNet
 from training.runinfo import append_record, run_record
-from training.runlog import read_log
-from training.train_eps import EpsConfig, EpsTrainer
-from training.train_eps import train as train_eps
-from training.train_head_seg import HeadConfig, HeadTrainer, without_head
-from USToMRILib.ellipse import Ellipse
-from USToMRILib.head import CLOSE_WIDTHS, close_grid
-from USToMRILib.schedule import Schedule
+from training.train import head_seg as train_head_seg
+from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.train.eps import EpsConfig, EpsTrainer
+from training.train.eps import train as train_eps
+from training.train.head_seg import HeadConfig, HeadTrainer, without_head
+from training.train.head_views import HeadExamples, View
+from training.train.moving_average import move_average
+from training.train.runlog import read_log
+from USToMRILib.bridge.schedule import Schedule
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.head import CLOSE_WIDTHS, close_grid
 
 CPU = torch.device("cpu")
 EPS = EpsConfig("us", steps=6, batch=2, width=8, warmup=2)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from USToMRILib import Grid, Volume, translate
-from USToMRILib.ellipse import Ellipse
 from USToMRILib.errors import Cancelled, InputError
-from USToMRILib.fetal_volume import LATENT_MM, Stack
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.stack import LATENT_MM, Stack
 from USToMRILib.progress import CancelToken
 
 C, S = np.cos(0.4), np.sin(0.4)

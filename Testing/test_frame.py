@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from USToMRILib.ellipse import Ellipse
-from USToMRILib.frame import FRAME_PIXEL_MM, HeadFrame, normalise_head
-from USToMRILib.intensity import rescale
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.frame import FRAME_PIXEL_MM, HeadFrame, normalise_head
+from USToMRILib.image.intensity import rescale
 
 SHAPE, SPACING = (300, 400), (0.4, 0.5)
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from USToMRILib import Cancelled
-from USToMRILib.fetal_bridge import BridgeSettings, load_pair, residual_frames, translate_frames
-from USToMRILib.frame_threads import MOST_FRAMES, frames_at_work, on_threads
+from USToMRILib.compute.frame_threads import MOST_FRAMES, frames_at_work, on_threads
+from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, residual_frames, translate_frames
 from USToMRILib.progress import CancelToken, Progress
 
 STEPS = 3
@@ -91,7 +91,7 @@ def test_a_thread_that_begins_meanwhile_has_all_of_torchs_threads(four_threads) 
 def test_a_program_ends_without_what_has_not_begun() -> None:
     program = """
 import threading, time, torch
-from USToMRILib.frame_threads import on_threads
+from USToMRILib.compute.frame_threads import on_threads
 from USToMRILib.progress import Progress
 torch.set_num_threads(2)
 work = lambda progress, item: time.sleep(0.5)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from USToMRILib.ellipse import Ellipse
-from USToMRILib.frame import FRAME_PIXEL_MM
-from USToMRILib.gain import GREATEST, MEAN, even_gain, is_dark
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.frame import FRAME_PIXEL_MM
+from USToMRILib.fetal.gain import GREATEST, MEAN, even_gain, is_dark
 
 HALF = 127 / 2 * FRAME_PIXEL_MM
 MASK = Ellipse((HALF, HALF), (55.0, 45.0), 0.0).mask((128, 128), (FRAME_PIXEL_MM,) * 2)

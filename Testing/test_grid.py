@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from USToMRILib.errors import InputError
-from USToMRILib.grid import Grid
+from USToMRILib.image.grid import Grid
 
 
 def _number(low: float, high: float) -> st.SearchStrategy[float]:

@@ -11,10 +11,10 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from benchmarks.head_axes import angle_deg, correlation, measure, summary
-from training.fetal_labels import FETA, FIDON, FetalTissue
-from training.fetal_mri import planes_of
-from training.fetal_volumes import FetalVolume, find_atlas, read_upright
-from training.head_axes import LONG_AXIS_RISE_DEG, check_tissues, find_head_axes, turn_upright
+from training.data.fetal_labels import FETA, FIDON, FetalTissue
+from training.data.fetal_mri import planes_of
+from training.data.fetal_volumes import FetalVolume, find_atlas, read_upright
+from training.data.head_axes import LONG_AXIS_RISE_DEG, check_tissues, find_head_axes, turn_upright
 from USToMRILib.errors import InputError
 
 SPACING = (2.1, 1.9, 2.0)

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from Testing.reference_bridge import reference_ddic
-from training.eps_net import EpsNet
-from training.inference_form import (
+from training.networks.eps import EpsNet
+from training.networks.inference_form import (
     FusedAttention,
     PointwiseConvolution,
     SubpixelUpsample,
@@ -22,12 +22,12 @@ from training.inference_form import (
     inference_form,
     trained_net,
 )
-from USToMRILib.bridge import ddic
-from USToMRILib.bundle import load_bundle
-from USToMRILib.fetal_bridge import MRI_BUNDLE, US_BUNDLE
-from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
-from USToMRILib.schedule import Schedule
-from USToMRILib.solvers import PUBLISHED
+from USToMRILib.bridge.diffusion_bridge import ddic
+from USToMRILib.bridge.imposed import GRADIENT_STEP, MEDIAN_KERNEL
+from USToMRILib.bridge.schedule import Schedule
+from USToMRILib.bridge.solvers import PUBLISHED
+from USToMRILib.compute.bundle import load_bundle
+from USToMRILib.fetal.diffusion import MRI_BUNDLE, US_BUNDLE
 
 ROOT = Path(__file__).resolve().parents[1]
 NUMBERS = (1, 2, 4, 8)
@@ -60,10 +60,10 @@ def test_the_bundled_networks_round_the_same_on_more_threads(name: str) -> None:
 def test_they_do_with_the_matrix_products_of_older_processors_too() -> None:
     """MKL rounds otherwise there on more threads, but for what the command sets."""
     program = """
-from USToMRILib.torch_environment import prepare_torch
+from USToMRILib.compute.torch_environment import prepare_torch
 prepare_torch()
 from Testing.test_inference_form import NUMBERS, there_and_back
-from USToMRILib.bundle import load_bundle
+from USToMRILib.compute.bundle import load_bundle
 net = load_bundle("fetal_mri_eps").net
 print(len({tuple(float(x.double().sum()) for x in there_and_back(net, n)) for n in NUMBERS}))
 """

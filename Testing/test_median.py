@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
+from USToMRILib.bridge.median import median_filter
 from USToMRILib.errors import InputError
-from USToMRILib.median import median_filter
 
 ALL_KERNELS = [1, 3, 5, 7, 9]
 SIZES = st.tuples(st.integers(1, 3), st.just(1), st.integers(5, 12), st.integers(5, 12))

@@ -13,11 +13,15 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from training.eps_net import EpsNet
-from training.inference_form import inference_form
-from USToMRILib import bridge, fetal_bridge
-from USToMRILib.bundle import Bundle
-from USToMRILib.fetal_bridge import (
+from training.networks.eps import EpsNet
+from training.networks.inference_form import inference_form
+from USToMRILib.bridge import diffusion_bridge as bridge
+from USToMRILib.bridge.schedule import Schedule
+from USToMRILib.bridge.similarity import PEARSON, SIMILARITIES
+from USToMRILib.bridge.solvers import SOLVERS
+from USToMRILib.compute.bundle import Bundle
+from USToMRILib.fetal import diffusion as fetal_bridge
+from USToMRILib.fetal.diffusion import (
     DEFAULT_SOLVER,
     DEVICE_FRAMES,
     BridgeSettings,
@@ -26,9 +30,6 @@ from USToMRILib.fetal_bridge import (
     translate_frames,
 )
 from USToMRILib.progress import Progress
-from USToMRILib.schedule import Schedule
-from USToMRILib.similarity import PEARSON, SIMILARITIES
-from USToMRILib.solvers import SOLVERS
 
 # Any name of a device that this build of PyTorch knows, and on which it can make no real tensor.
 ELSEWHERE = "lazy"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from USToMRILib.ellipse import Ellipse
-from USToMRILib.outline import smooth_outline, steady_brightness
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.outline import smooth_outline, steady_brightness
 
 ANGLE = np.pi / 2 - 0.02  # jitter takes it over the end of the range
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from USToMRILib import Grid, InputError, Volume
-from USToMRILib.cli import main
+from USToMRILib.cli.command import main
 from USToMRILib.evaluation import packages
 from USToMRILib.evaluation.outline_shape import measure, outline_of
 from USToMRILib.evaluation.outlines import (

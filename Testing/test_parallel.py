@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from training.checkpoint import step_generator
-from training.parallel import ALONE, start_ranks
+from training.train.checkpoint import step_generator
+from training.train.parallel import ALONE, start_ranks
 
 
 def free_port() -> int:

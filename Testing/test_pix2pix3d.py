@@ -12,22 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from USToMRILib.bundle import Bundle, list_bundles, load_bundle
-from USToMRILib.cone import ultrasound_cone
+from USToMRILib.compute.bundle import Bundle, list_bundles, load_bundle
 from USToMRILib.errors import Cancelled, InputError
-from USToMRILib.grid import Grid
-from USToMRILib.intensity import rescale
-from USToMRILib.memory import GIB
-from USToMRILib.pix2pix3d import (
+from USToMRILib.image.grid import Grid
+from USToMRILib.image.intensity import rescale
+from USToMRILib.image.volume import Volume
+from USToMRILib.pix2pix.cone import ultrasound_cone
+from USToMRILib.pix2pix.memory import GIB
+from USToMRILib.pix2pix.pix2pix3d import (
     BUNDLE,
     DEFAULT_MEMORY_GIB,
     model_grid,
     translate_volume,
     ultrasound_range,
 )
+from USToMRILib.pix2pix.windows import Window, plan_windows
 from USToMRILib.progress import CancelToken, Progress, ProgressEvent
-from USToMRILib.volume import Volume
-from USToMRILib.windows import Window, plan_windows
 
 SHAPES = st.tuples(st.integers(1, 19), st.integers(1, 41), st.integers(1, 41))
 SKEWED = (0.0, 0.6, -0.8, 1.0, 0.0, 0.0, 0.0, -0.8, -0.6)
@@ -346,7 +346,7 @@ class TestBundle:
             planned[:] = plan_windows(*arguments)
             return planned
 
-        monkeypatch.setattr("USToMRILib.pix2pix3d.plan_windows", plan)
+        monkeypatch.setattr("USToMRILib.pix2pix.pix2pix3d.plan_windows", plan)
         joined = translate_volume(volume_of(array), replace(bundle, metadata=small), Progress())
         borders = sorted({window.core[0].start for window in planned} - {0})
         assert borders

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from USToMRILib import Grid, InputError, Volume
-from USToMRILib.cli import main
+from USToMRILib.cli.command import main
 from USToMRILib.evaluation.reader_study import StudyPair, read_pairs, write_study
 
 

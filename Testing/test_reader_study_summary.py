@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from USToMRILib import InputError
-from USToMRILib.cli import main
+from USToMRILib.cli.command import main
 from USToMRILib.evaluation.reader_study import STRUCTURES
 from USToMRILib.evaluation.reader_study_summary import (
     ANSWERS,

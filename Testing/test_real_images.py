@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.export_head_seg import volume_of
-from training.hc18 import read_hc18
+from training.data.hc18 import read_hc18
+from training.export.head_seg import volume_of
 from USToMRILib import Grid, InputError, Volume, translate
-from USToMRILib.head import find_head
+from USToMRILib.fetal.head import find_head
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from USToMRILib import Volume
-from USToMRILib.bundle import verify_bundle
-from USToMRILib.head import find_head
+from USToMRILib.compute.bundle import verify_bundle
+from USToMRILib.fetal.head import find_head
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "Resources" / "Sample" / "generated_fetal_head.png"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.errors import InputError
-from USToMRILib.schedule import Schedule
 
 
 def test_cosine_is_nichol_and_dhariwals():

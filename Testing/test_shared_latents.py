@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from USToMRILib import bridge
-from USToMRILib.fetal_bridge import BridgeSettings, load_pair, translate_frames
+from USToMRILib.bridge import diffusion_bridge as bridge
+from USToMRILib.bridge.shared_latents import reach, share
+from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, translate_frames
 from USToMRILib.progress import Progress
-from USToMRILib.shared_latents import reach, share
 
 SIGMA = 1.3
 
@@ -62,7 +62,7 @@ def test_a_slice_alone_and_a_sigma_of_nothing_change_nothing() -> None:
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_a_stack_is_translated_from_shared_latents(tiny_models, monkeypatch, at_once) -> None:
     """The networks' bridge is a scaling, and a scaling can as well come after the sharing."""
-    monkeypatch.setattr("USToMRILib.fetal_bridge.CPU_FRAMES", at_once)
+    monkeypatch.setattr("USToMRILib.fetal.diffusion.CPU_FRAMES", at_once)
     x0 = noise(13) * 0.1
     pair, settings, events = load_pair("cpu"), BridgeSettings("ddib", 4), []
     stack = translate_frames(x0, pair, settings, Progress(events.append), SIGMA)

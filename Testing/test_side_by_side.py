@@ -10,10 +10,10 @@ import time
 import pytest
 import torch
 
-from USToMRILib.fetal_bridge import BridgeSettings, load_pair, translate_frames
-from USToMRILib.frame_threads import on_threads
+from USToMRILib.compute.frame_threads import on_threads
+from USToMRILib.compute.side_by_side import SideBySide
+from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, translate_frames
 from USToMRILib.progress import Progress
-from USToMRILib.side_by_side import SideBySide
 
 
 def who() -> tuple[str, int]:
@@ -127,7 +127,7 @@ def test_a_thread_that_begins_meanwhile_has_all_of_torchs_threads(torch_threads,
 def test_a_program_ends_without_waiting_for_either():
     program = """
 import threading, time, torch
-from USToMRILib.side_by_side import SideBySide
+from USToMRILib.compute.side_by_side import SideBySide
 torch.set_num_threads(2)
 def run():
     with SideBySide("cpu") as side:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from USToMRILib.similarity import local_correlation, mutual_information, pearson
+from USToMRILib.bridge.similarity import local_correlation, mutual_information, pearson
 
 
 def images(seed, *shape):

@@ -9,15 +9,15 @@ import pytest
 from scipy import ndimage
 from test_fetal_data import write_brain
 
-from training.fetal_pairs import (
+from training.data.fetal_volumes import find_atlas
+from training.simulation.fetal_pairs import (
     FETAL_TISSUES,
     find_fetal_tissue,
     simulate_fetal_pair,
     simulate_fetal_volume,
 )
-from training.fetal_volumes import find_atlas
-from training.simulation_realism import picture, texture, told_apart
-from training.ultrasound_simulation import ScanRanges, TissueMaps, simulate_bmode
+from training.simulation.realism import picture, texture, told_apart
+from training.simulation.ultrasound import ScanRanges, TissueMaps, simulate_bmode
 
 y, x = np.indices((128, 128)) - 63.5
 HEAD = (x / 50) ** 2 + (y / 40) ** 2 < 1

@@ -267,7 +267,7 @@ def test_a_failure_of_ours_and_a_second_ctrl_c_end_slicer_too(run, tmp_path, mon
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("USToMRILib.cli_batch.run_options", interrupt)
+    monkeypatch.setattr("USToMRILib.cli.batch.run_options", interrupt)
     assert run(tmp_path / "in", tmp_path / "out") == 130
     assert "go on with --resume" in capsys.readouterr().out
     monkeypatch.setitem(sys.modules, "USToMRILib", None)  # as where a library of it is missing

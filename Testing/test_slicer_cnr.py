@@ -25,10 +25,11 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 import qt  # noqa: E402
-from USToMRIModule import CNRLogic, CompareLayout  # noqa: E402
-from USToMRIModule.CNRPairs import BACKGROUND, REGION, addPair, allPairs  # noqa: E402
-from USToMRIModule.CNRSection import CNRSection  # noqa: E402
-from USToMRIModule.RegionVoxels import Region, measureContrast  # noqa: E402
+from USToMRIModule.CNR import CNRLogic  # noqa: E402
+from USToMRIModule.CNR.CNRPairs import BACKGROUND, REGION, addPair, allPairs  # noqa: E402
+from USToMRIModule.CNR.CNRSection import CNRSection  # noqa: E402
+from USToMRIModule.Compare import CompareLayout  # noqa: E402
+from USToMRIModule.Scene.RegionVoxels import Region, measureContrast  # noqa: E402
 
 README = Path(__file__).parent.parent / "README.md"
 SHAPE = (1, 120, 160)
@@ -389,8 +390,8 @@ def test_segment_statistics_plugin(section: Any, monkeypatch: pytest.MonkeyPatch
     base = types.ModuleType("SegmentStatisticsPlugins")
     base.SegmentStatisticsPluginBase = PluginBase  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "SegmentStatisticsPlugins", base)
-    monkeypatch.delitem(sys.modules, "USToMRIModule.CNRStatisticsPlugin", raising=False)
-    from USToMRIModule import CNRStatisticsPlugin
+    monkeypatch.delitem(sys.modules, "USToMRIModule.CNR.CNRStatisticsPlugin", raising=False)
+    from USToMRIModule.CNR import CNRStatisticsPlugin
 
     statistics = types.ModuleType("SegmentStatistics")
     registered: list[type] = []
@@ -449,7 +450,7 @@ def images_named(name: str) -> Any:
 
 def test_events_of_regions_are_the_ones_that_slicer_sends() -> None:
     """Every way to change a region fires an event that the section follows."""
-    from USToMRIModule.NodeEvents import eventsOf
+    from USToMRIModule.Scene.NodeEvents import eventsOf
 
     slicer_host.new_scene()
     curve = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode")

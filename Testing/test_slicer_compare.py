@@ -19,9 +19,9 @@ from USToMRITests import volumes  # noqa: E402
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
-from USToMRIModule import CompareLayout  # noqa: E402
-from USToMRIModule.CompareSection import CompareSection  # noqa: E402
-from USToMRIModule.SyntheticMark import markOf  # noqa: E402
+from USToMRIModule.Compare import CompareLayout  # noqa: E402
+from USToMRIModule.Compare.CompareSection import CompareSection  # noqa: E402
+from USToMRIModule.Synthetic.SyntheticMark import markOf  # noqa: E402
 
 FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 SHAPE = (1, 40, 60)

@@ -33,9 +33,10 @@ def fixture_console(
     module = slicer_host.load_module(ROOT / "USToMRI" / "USToMRI.py")
     node = volumes.add_volume("head", head_slice.array, "aligned")
     node.SetSpacing(*head_slice.grid.spacing)
-    from USToMRIModule import HeadCurve, WorkerClient
+    from USToMRIModule.Translate import HeadCurve
+    from USToMRIModule.Worker import WorkerClient
 
-    from USToMRILib.ellipse import Ellipse
+    from USToMRILib.fetal.ellipse import Ellipse
 
     found = Ellipse((52.0, 43.0), (38.0, 30.0), 0.35)
     curve = HeadCurve.showEllipse(vars(found), node, 0.0)

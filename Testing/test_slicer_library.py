@@ -16,12 +16,12 @@ import slicer  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 from USToMRILib import Volume, translate  # noqa: E402
-from USToMRILib.bundle import list_bundles  # noqa: E402
+from USToMRILib.compute.bundle import list_bundles  # noqa: E402
 
 slicer_host.start()
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
-from USToMRIModule import VolumeNodes  # noqa: E402
+from USToMRIModule.Scene import VolumeNodes  # noqa: E402
 from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
 
 RNG = np.random.default_rng(7)

@@ -124,7 +124,7 @@ def test_every_setting_is_saved_with_the_scene(panel: Any) -> None:
 
 def test_labels_show_the_colours_of_the_regions(panel: Any) -> None:
     """The squares before Region and Background are as the boxes in the views."""
-    from USToMRIModule.CNRPlacement import COLOURS
+    from USToMRIModule.CNR.CNRPlacement import COLOURS
 
     for role, colour in COLOURS.items():
         code = "#" + "".join(f"{round(part * 255):02x}" for part in colour)

@@ -18,10 +18,10 @@ from USToMRITests import volumes  # noqa: E402
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
-from USToMRIModule import CompareLayout  # noqa: E402
-from USToMRIModule.MarkKeeper import forgetMarks, keepMarks  # noqa: E402
+from USToMRIModule.Compare import CompareLayout  # noqa: E402
+from USToMRIModule.Scene.VolumeNodes import Result  # noqa: E402
+from USToMRIModule.Synthetic.MarkKeeper import forgetMarks, keepMarks  # noqa: E402
 from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
-from USToMRIModule.VolumeNodes import Result  # noqa: E402
 
 
 @pytest.fixture(name="images")

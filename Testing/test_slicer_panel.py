@@ -25,7 +25,7 @@ from slicer_host.waiting import wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 from USToMRILib import METHODS  # noqa: E402
-from USToMRILib.fetal_bridge import DEFAULT_SOLVER  # noqa: E402
+from USToMRILib.fetal.diffusion import DEFAULT_SOLVER  # noqa: E402
 
 slicer_host.start(panel=True)
 
@@ -263,10 +263,10 @@ def test_choices_are_the_librarys(section: Any) -> None:
     """Every method, solver, similarity and device of the library can be chosen, no other."""
     from USToMRIModule import USToMRIParameterNode as choices
 
-    from USToMRILib.device import DEVICES
-    from USToMRILib.fetal_volume import AXES
-    from USToMRILib.similarity import SIMILARITIES
-    from USToMRILib.solvers import SOLVERS
+    from USToMRILib.bridge.similarity import SIMILARITIES
+    from USToMRILib.bridge.solvers import SOLVERS
+    from USToMRILib.compute.device import DEVICES
+    from USToMRILib.fetal.stack import AXES
 
     offered = {
         choices.Method: METHODS,

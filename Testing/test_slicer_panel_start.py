@@ -91,7 +91,7 @@ def test_reload_reads_all_code_again(module: Any, monkeypatch: pytest.MonkeyPatc
     """Slicer's Reload button drops the module's parts and the library, and nothing else."""
     from USToMRIModule.Reload import forgetModules
 
-    names = ["USToMRI", "USToMRIModule", "USToMRIModule.Reload", "USToMRILib.grid", "numpy"]
+    names = ["USToMRI", "USToMRIModule", "USToMRIModule.Reload", "USToMRILib.image.grid", "numpy"]
     with monkeypatch.context() as patch:
         patch.setattr(sys, "modules", dict.fromkeys(names))
         forgetModules()
@@ -118,7 +118,7 @@ def test_nothing_starts_after_the_user_has_gone(
     monkeypatch.setattr(
         section.logic, "startTranslation", lambda *args, **options: started.append(1)
     )
-    monkeypatch.delitem(sys.modules, "USToMRIModule.WorkerJobs", raising=False)
+    monkeypatch.delitem(sys.modules, "USToMRIModule.Worker.WorkerJobs", raising=False)
     section.ui.inputSelector.setCurrentNode(add_ultrasound())
     section.ui.translateButton.click()
     assert section.ui.cancelButton.enabled
@@ -134,7 +134,7 @@ def test_a_library_that_cannot_be_imported_is_a_message(
     section: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the panel is ready again."""
-    from USToMRIModule import LibraryLoading
+    from USToMRIModule.Translate import LibraryLoading
 
     monkeypatch.setattr(LibraryLoading, "_PARTS", ("no_such_part",))
     section.ui.inputSelector.setCurrentNode(add_ultrasound())
@@ -147,7 +147,7 @@ def test_a_library_that_cannot_be_imported_is_a_message(
 
 def test_installing_is_begun_once(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slicer's pip works off events: the buttons are disabled, and the panel says what it does."""
-    from USToMRIModule import TranslateSection
+    from USToMRIModule.Translate import TranslateSection
 
     seen: list[Any] = []
     ui = section.ui
@@ -170,7 +170,7 @@ def test_slicer_knows_the_layouts_from_its_start_on(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(slicer.app, "connect", lambda signal, receiver: called.append(receiver))
     slicer_host.new_scene()
     slicer_host.load_module(MODULE)
-    from USToMRIModule.CompareLayout import registerLayouts
+    from USToMRIModule.Compare.CompareLayout import registerLayouts
 
     assert registerLayouts in called
     slicer_host.close_scene()

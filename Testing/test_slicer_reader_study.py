@@ -22,10 +22,10 @@ slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 import qt  # noqa: E402
 from slicer_host.sections import Sections  # noqa: E402
-from USToMRIModule.OutputNodes import Place, publish  # noqa: E402
-from USToMRIModule.ReaderStudySection import ReaderStudySection  # noqa: E402
-from USToMRIModule.ScenePairs import scenePairs  # noqa: E402
-from USToMRIModule.VolumeNodes import Result, volumeFromNode  # noqa: E402
+from USToMRIModule.ReaderStudy.ReaderStudySection import ReaderStudySection  # noqa: E402
+from USToMRIModule.ReaderStudy.ScenePairs import scenePairs  # noqa: E402
+from USToMRIModule.Scene.VolumeNodes import Result, volumeFromNode  # noqa: E402
+from USToMRIModule.Synthetic.OutputNodes import Place, publish  # noqa: E402
 
 from USToMRILib.provenance import make_provenance  # noqa: E402
 

@@ -12,7 +12,7 @@ slicer_host.require_panel()
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
-from USToMRIModule.MarkKeeper import forgetMarks  # noqa: E402
+from USToMRIModule.Synthetic.MarkKeeper import forgetMarks  # noqa: E402
 from USToMRITests.reopened import ReopenedTest  # noqa: E402, F401
 
 

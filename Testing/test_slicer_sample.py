@@ -24,7 +24,7 @@ from slicer_host import sample_data  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 from USToMRILib import Volume  # noqa: E402
-from USToMRILib.head import find_head  # noqa: E402
+from USToMRILib.fetal.head import find_head  # noqa: E402
 
 slicer_host.start()
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")

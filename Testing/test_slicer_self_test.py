@@ -20,7 +20,7 @@ slicer_host.start(panel=True)
 import test_slicer_reopened  # noqa: E402
 import test_slicer_scene  # noqa: E402
 from USToMRIModule import SelfTest  # noqa: E402
-from USToMRIModule.MarkKeeper import forgetMarks  # noqa: E402
+from USToMRIModule.Synthetic.MarkKeeper import forgetMarks  # noqa: E402
 from USToMRITests import regions  # noqa: E402
 
 ROOT = Path(__file__).parent.parent

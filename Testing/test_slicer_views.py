@@ -20,11 +20,11 @@ from USToMRITests import volumes  # noqa: E402
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
-from USToMRIModule import CompareLayout  # noqa: E402
-from USToMRIModule.CNRPairs import BACKGROUND, REGION  # noqa: E402
-from USToMRIModule.CNRSection import CNRSection  # noqa: E402
-from USToMRIModule.CompareSection import CompareSection  # noqa: E402
-from USToMRIModule.RegionVoxels import measureContrast  # noqa: E402
+from USToMRIModule.CNR.CNRPairs import BACKGROUND, REGION  # noqa: E402
+from USToMRIModule.CNR.CNRSection import CNRSection  # noqa: E402
+from USToMRIModule.Compare import CompareLayout  # noqa: E402
+from USToMRIModule.Compare.CompareSection import CompareSection  # noqa: E402
+from USToMRIModule.Scene.RegionVoxels import measureContrast  # noqa: E402
 
 SHAPE = (1, 120, 120)
 

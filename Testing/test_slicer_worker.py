@@ -22,14 +22,9 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 import qt  # noqa: E402
-from USToMRIModule import (  # noqa: E402
-    OutputNodes,
-    VolumeReading,
-    VolumeWriting,
-    WorkerClient,
-    WorkerJobs,
-)
+from USToMRIModule.Synthetic import OutputNodes  # noqa: E402
 from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
+from USToMRIModule.Worker import VolumeReading, VolumeWriting, WorkerClient, WorkerJobs  # noqa: E402
 
 FAKE = str(Path(slicer_host.__file__).with_name("fake_worker.py"))
 REAL = [sys.executable, "-m", "USToMRILib"]

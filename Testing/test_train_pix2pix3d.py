@@ -12,19 +12,20 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from training import export_pix2pix3d, train_pix2pix3d
-from training.adult_pairs import Pair
-from training.checkpoint import load_checkpoint, save_checkpoint
-from training.export import trace
-from training.export_pix2pix3d import reach
-from training.image_metrics import perceptual_distances, similarity
-from training.pair_patches import PatchSampler
-from training.pix2pix3d_metrics import held_out_metrics, window_seams
-from training.pix2pix3d_net import DIVISORS, Generator, folded
+from training.data.pairs import Pair
+from training.export import pix2pix3d as export_pix2pix3d
+from training.export.bundle import trace
+from training.export.pix2pix3d import reach
+from training.export.pix2pix3d_metrics import held_out_metrics, window_seams
+from training.networks.pix2pix3d import DIVISORS, Generator, folded
 from training.runinfo import append_record, run_record
-from training.train_pix2pix3d import Pix2PixConfig, Pix2PixTrainer, train
-from USToMRILib.bundle import load_bundle
-from USToMRILib.pix2pix3d import BUNDLE, load_generator, precision_of
+from training.train import pix2pix3d as train_pix2pix3d
+from training.train.checkpoint import load_checkpoint, save_checkpoint
+from training.train.image_metrics import perceptual_distances, similarity
+from training.train.pair_patches import PatchSampler
+from training.train.pix2pix3d import Pix2PixConfig, Pix2PixTrainer, train
+from USToMRILib.compute.bundle import load_bundle
+from USToMRILib.pix2pix.pix2pix3d import BUNDLE, load_generator, precision_of
 
 CONFIG = Pix2PixConfig(
     steps=6, batch=2, patch=(8, 32, 32), width=4, discriminator_width=4, warmup=2, seed=5
@@ -163,7 +164,7 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
     x = torch.randn(1, 1, 6, 48, 32).clamp(-1, 1)
     torch.testing.assert_close(bundle.net(x), trainer.ema(x), atol=1e-5, rtol=0)
     assert precision_of(bundle) == "float32"
-    monkeypatch.setattr("USToMRILib.pix2pix3d.has_matrix_unit", lambda device: True)
+    monkeypatch.setattr("USToMRILib.pix2pix.pix2pix3d.has_matrix_unit", lambda device: True)
     reduced = load_generator("cpu")
     assert precision_of(reduced) == "bfloat16"
     assert load_generator("cpu").net is reduced.net

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from USToMRILib import InputError
-from USToMRILib.cli import main
+from USToMRILib.cli.command import main
 from USToMRILib.evaluation.training_log import LOSSES, figure, read_training_log, section, tenths
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from training.precision import convolution_layout, mixed_precision
-from training.structural_loss import structural_loss
+from training.networks.structural_loss import structural_loss
+from training.train.precision import convolution_layout, mixed_precision
+from USToMRILib.compute.precision import has_matrix_unit
 from USToMRILib.evaluation.fidelity import ssim_map
-from USToMRILib.precision import has_matrix_unit
 
 CPU = torch.device("cpu")
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.hc18 import find_hc18
-from training.runlog import LOG_FILE, read_log
-from training.splits import PARTS, part_of, read_split
-from USToMRILib.bundle import load_bundle
+from training.data.hc18 import find_hc18
+from training.data.splits import PARTS, part_of, read_split
+from training.train.runlog import LOG_FILE, read_log
+from USToMRILib.compute.bundle import load_bundle
 
 ROOT = Path(__file__).parents[1]
 HC18_SUBJECTS = {"train": 60, "validation": 12, "test": 12}
@@ -55,32 +55,32 @@ EPS = (*SLICE, torch.tensor([500]))
 SMOKES = [
     Smoke(
         "fetal_head_seg",
-        "train_head_seg --steps 150 --batch 4",
-        "export_head_seg",
+        "train.head_seg --steps 150 --batch 4",
+        "export.head_seg",
         "dice",
         0.2,
         (torch.zeros(1, 1, 192, 192),),
     ),
     Smoke(
         "fetal_us_eps",
-        "train_eps --domain us --steps 120 --batch 2",
-        "export_eps --domain us",
+        "train.eps --domain us --steps 120 --batch 2",
+        "export.eps --domain us",
         "validation_loss",
         -0.2,
         EPS,
     ),
     Smoke(
         "fetal_mri_eps",
-        "train_eps --domain mri --steps 120 --batch 2",
-        "export_eps --domain mri",
+        "train.eps --domain mri --steps 120 --batch 2",
+        "export.eps --domain mri",
         "validation_loss",
         -0.2,
         EPS,
     ),
     Smoke(
         "pix2pix3d",
-        "train_pix2pix3d --smoke --steps 300 --checkpoint-every 30",
-        "export_pix2pix3d --per-head 1",
+        "train.pix2pix3d --smoke --steps 300 --checkpoint-every 30",
+        "export.pix2pix3d --per-head 1",
         "validation_psnr",
         1.0,
         (torch.zeros(1, 1, 8, 64, 64),),
@@ -88,8 +88,8 @@ SMOKES = [
     ),
     Smoke(
         "cyclegan_fetal",
-        "train_cyclegan --steps 120",
-        "export_cyclegan",
+        "train.cyclegan --steps 120",
+        "export.cyclegan",
         "cycle_l1_mri",
         -0.05,
         SLICE,

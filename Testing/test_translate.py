@@ -10,17 +10,17 @@ import torch
 from conftest import HEAD
 
 from USToMRILib import Cancelled, CancelToken, Grid, InputError, Volume, translate
-from USToMRILib.ellipse import Ellipse
-from USToMRILib.fetal import read_head_hint
-from USToMRILib.fetal_bridge import (
+from USToMRILib.fetal.diffusion import (
     DEFAULT_SOLVER,
     STEPS,
     BridgeSettings,
     load_pair,
     translate_frames,
 )
-from USToMRILib.gain import GAINS
-from USToMRILib.head import Head, find_head
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.gain import GAINS
+from USToMRILib.fetal.head import Head, find_head
+from USToMRILib.fetal.slices import read_head_hint
 from USToMRILib.progress import Progress
 from USToMRILib.provenance import voxels_sha256
 from USToMRILib.translate import METHODS, _with_fallback
@@ -363,6 +363,6 @@ def test_importing_the_library_loads_no_torch():
     import subprocess
     import sys
 
-    code = "import sys, USToMRILib, USToMRILib.cli; print('torch' in sys.modules)"
+    code = "import sys, USToMRILib, USToMRILib.cli.command; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.adult_anatomy import (
+from training.data.pairs import Pair
+from training.data.splits import PARTS, read_split
+from training.simulation.adult_anatomy import (
     TISSUE_INDEX,
     TISSUES,
     Head,
@@ -19,9 +21,8 @@ from training.adult_anatomy import (
     list_heads,
     read_head,
 )
-from training.adult_pairs import Pair, make_pair
-from training.splits import PARTS, read_split
-from training.ultrasound_simulation import (
+from training.simulation.adult_pairs import make_pair
+from training.simulation.ultrasound import (
     Beams,
     Scan,
     ScanRanges,

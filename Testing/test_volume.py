@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_grid import grids
 
-from USToMRILib import itk_files
 from USToMRILib.errors import InputError
-from USToMRILib.grid import Grid
-from USToMRILib.reading import luma
-from USToMRILib.volume import Volume, check_usable, check_writable
+from USToMRILib.image import itk_files
+from USToMRILib.image.grid import Grid
+from USToMRILib.image.reading import luma
+from USToMRILib.image.volume import Volume, check_usable, check_writable
 
 DATA = os.environ.get("USTOMRI_DATA")
 OBLIQUE = Grid(

@@ -12,13 +12,14 @@ import pytest
 import SimpleITK as sitk
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from training import prepare_pairs, train_pix2pix3d
-from training.checkpoint import load_checkpoint
-from training.landmarks import align, apply, read_tag
-from training.prepare_pairs import PATCH, draw_split, prepare_pair, prepared_pairs
-from training.splits import PARTS
-from training.volume_pairs import find_pairs, find_remind, find_resect
-from training.volumes import read_volume
+from training.data import prepare_pairs
+from training.data.landmarks import align, apply, read_tag
+from training.data.prepare_pairs import PATCH, draw_split, prepare_pair, prepared_pairs
+from training.data.splits import PARTS
+from training.data.volume_pairs import find_pairs, find_remind, find_resect
+from training.data.volumes import read_volume
+from training.train import pix2pix3d as train_pix2pix3d
+from training.train.checkpoint import load_checkpoint
 from USToMRILib import Grid, InputError, Volume
 
 # A rigid motion from ultrasound space to MRI space, LPS mm.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from USToMRILib.windows import Padded, plan_windows, smallest_window
+from USToMRILib.pix2pix.windows import Padded, plan_windows, smallest_window
 
 DIVISORS = (2, 4, 8)
 

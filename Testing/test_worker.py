@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from USToMRILib import Volume, translate
-from USToMRILib.bundle import _open
-from USToMRILib.worker import Worker
+from USToMRILib.cli.worker import Worker
+from USToMRILib.compute.bundle import _open
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -153,7 +153,7 @@ def test_a_failure_is_survived(
     def fail(*args: Any, **options: Any) -> None:
         raise error
 
-    monkeypatch.setattr("USToMRILib.cli_translate.translate", fail)
+    monkeypatch.setattr("USToMRILib.cli.translate.translate", fail)
     failed, devices = work(["translate", image, tmp_path / "o.mha"], ["devices"])
     assert failed["kind"] == kind
     assert type(error).__name__ in failed["error"]

@@ -35,9 +35,9 @@ def _findLibrary() -> None:
 
 _findLibrary()
 
-from USToMRIModule.CompareLayout import registerLayouts
-from USToMRIModule.MarkKeeper import keepMarks
+from USToMRIModule.Compare.CompareLayout import registerLayouts
 from USToMRIModule.Samples import registerSamples
+from USToMRIModule.Synthetic.MarkKeeper import keepMarks
 from USToMRIModule.USToMRILogic import USToMRILogic
 from USToMRIModule.USToMRIParameterNode import USToMRIParameterNode
 from USToMRIModule.USToMRIWidget import USToMRIWidget
@@ -66,7 +66,7 @@ class USToMRI(ScriptedLoadableModule):
 def _offerStatistics() -> None:
     """Add the contrast-to-noise ratio to Segment Statistics, where this Slicer has it."""
     if hasattr(slicer.modules, "segmentstatistics"):
-        from USToMRIModule.CNRStatisticsPlugin import register
+        from USToMRIModule.CNR.CNRStatisticsPlugin import register
 
         register()
 

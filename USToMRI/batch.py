@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     from USToMRILib import InputError
-    from USToMRILib.cli_options import CANCELLED, UNUSABLE
+    from USToMRILib.cli.options import CANCELLED, UNUSABLE
 
     try:
         options = _options(words)
@@ -87,7 +87,7 @@ def _run(words: Sequence[str]) -> int:
 
 def _options(words: Sequence[str]) -> argparse.Namespace:
     from USToMRILib import InputError
-    from USToMRILib.cli_batch import add_batch_options
+    from USToMRILib.cli.batch import add_batch_options
 
     parser = argparse.ArgumentParser("batch.py", description=__doc__.partition("::")[0])
     add_batch_options(parser)
@@ -114,11 +114,11 @@ def _checkDependencies() -> None:
 
 
 def _translate(options: argparse.Namespace) -> int:
-    from USToMRIModule.SceneSource import SceneSource
+    from USToMRIModule.Batch.SceneSource import SceneSource
 
     from USToMRILib.batch.run import here
-    from USToMRILib.cli_batch import run_options
-    from USToMRILib.torch_environment import prepare_torch
+    from USToMRILib.cli.batch import run_options
+    from USToMRILib.compute.torch_environment import prepare_torch
 
     prepare_torch()
     source = SceneSource(saveScenes=options.mrb)

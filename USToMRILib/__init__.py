@@ -8,10 +8,10 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 from .errors import Cancelled, InputError
-from .grid import Grid
+from .image.grid import Grid
+from .image.volume import Volume
 from .progress import CancelToken, ProgressEvent
 from .translate import METHODS, Result, translate
-from .volume import Volume
 
 __all__ = [
     "METHODS",

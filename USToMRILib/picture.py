@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from .files import atomic
+from .image.volume import Volume
 from .translate import Result
-from .volume import Volume
 
 OVERLAY_OPACITY = 0.5
 

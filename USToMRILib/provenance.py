@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from .volume import Volume
+from .image.volume import Volume
 
 SYNTHETIC = (
     "SYNTHETIC IMAGE: computed from ultrasound by USToMRI, not an MRI scan; it may show anatomy "

@@ -10,22 +10,22 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .cyclegan import METHOD as CYCLEGAN
-from .device import choose_device
+from .bridge.imposed import MEDIAN_KERNEL
+from .bridge.similarity import PEARSON
+from .compute.device import choose_device
+from .compute.peak_memory import peak_memory_mib
 from .errors import InputError
-from .fetal import HeadHint, OnePass, translate_slice
-from .fetal_bridge import BRIDGES, DEFAULT_SOLVER, BridgeSettings
-from .fetal_volume import check_axis, translate_stack
+from .fetal.cyclegan import METHOD as CYCLEGAN
+from .fetal.diffusion import BRIDGES, DEFAULT_SOLVER, BridgeSettings
+from .fetal.gain import EVEN
+from .fetal.slices import HeadHint, OnePass, translate_slice
+from .fetal.stack import check_axis, translate_stack
 from .files import atomic, expanded
-from .gain import EVEN
-from .imposed import MEDIAN_KERNEL
-from .peak_memory import peak_memory_mib
-from .pix2pix3d import BUNDLE as PIX2PIX3D
-from .pix2pix3d import DEFAULT_MEMORY_GIB, load_generator, precision_of, translate_volume
+from .image.volume import PathLike, Volume, check_usable
+from .pix2pix.pix2pix3d import BUNDLE as PIX2PIX3D
+from .pix2pix.pix2pix3d import DEFAULT_MEMORY_GIB, load_generator, precision_of, translate_volume
 from .progress import CancelToken, Progress, ProgressCallback
 from .provenance import header_fields, make_provenance, sidecar_path
-from .similarity import PEARSON
-from .volume import PathLike, Volume, check_usable
 
 METHODS = (*BRIDGES, CYCLEGAN, PIX2PIX3D)
 
@@ -149,18 +149,18 @@ def translate(
         method: one of :data:`METHODS`.
         device: "auto", "cpu", "cuda" or "mps".
         steps: of the diffusion each way, 2 .. 1000; the solver's
-            :data:`USToMRILib.fetal_bridge.STEPS` where not given. Of "ddic" and "ddib" only, as
+            :data:`USToMRILib.fetal.diffusion.STEPS` where not given. Of "ddic" and "ddib" only, as
             is the solver.
-        solver: of the diffusion's ODE, a key of :data:`USToMRILib.solvers.SOLVERS`; "ddim" with
-            1000 steps is the published algorithm.
-        similarity: that "ddic" imposes, a key of :data:`USToMRILib.similarity.SIMILARITIES`.
+        solver: of the diffusion's ODE, a key of :data:`USToMRILib.bridge.solvers.SOLVERS`; "ddim"
+            with 1000 steps is the published algorithm.
+        similarity: that "ddic" imposes, a key of :data:`USToMRILib.bridge.similarity.SIMILARITIES`.
         median_kernel: odd width in pixels of the median filter of "ddic", 5 as published; 1 for
             none, which leaves fewer dots where the ultrasound is dark.
         gain: of what "ddic" and "ddib" see: "even" raises dark parts of the head
-            (:func:`USToMRILib.gain.even_gain`), "recorded" does not, as published.
+            (:func:`USToMRILib.fetal.gain.even_gain`), "recorded" does not, as published.
         seed: of the random numbers; today's methods draw none.
-        head: mask volume, :class:`~USToMRILib.ellipse.Ellipse`, "none" for an image with nothing
-            but the head in it, or None to look for it. Not used by "pix2pix3d".
+        head: mask volume, :class:`~USToMRILib.fetal.ellipse.Ellipse`, "none" for an image with
+            nothing but the head in it, or None to look for it. Not used by "pix2pix3d".
         axis: of the array across the slices, "k", "j" or "i", of volumes of several slices;
             "auto" takes the one with clearly thicker slices, else the one along which most heads
             are found. Not used by "pix2pix3d".

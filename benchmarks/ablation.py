@@ -28,15 +28,17 @@ from tqdm import tqdm
 
 from benchmarks.machine import processor
 from benchmarks.markdown import table
-from training import pix2pix3d_net, train_pix2pix3d
-from training.adult_pairs import Pair, cached_pairs
-from training.data import add_data_option
-from training.image_metrics import similarity
-from training.pair_patches import Batch, PatchSampler
-from training.pix2pix3d_net import Generator
+from training.data.location import add_data_option
+from training.data.pairs import Pair
+from training.data.splits import read_split
+from training.networks import pix2pix3d as pix2pix3d_net
+from training.networks.pix2pix3d import Generator
 from training.runinfo import run_record
-from training.splits import read_split
-from training.train_pix2pix3d import PATCH, Pix2PixConfig, Pix2PixTrainer
+from training.simulation.adult_pairs import cached_pairs
+from training.train import pix2pix3d as train_pix2pix3d
+from training.train.image_metrics import similarity
+from training.train.pair_patches import Batch, PatchSampler
+from training.train.pix2pix3d import PATCH, Pix2PixConfig, Pix2PixTrainer
 
 # Slices of a validation patch: about what the library shows the network at once.
 DEPTH = 32
@@ -194,7 +196,7 @@ TEXT = """# What the parts of the 3D Pix2Pix's recipe are good for
 
 `{command}` at commit `{commit}`, {date}; {processor}, one thread.
 
-Each recipe differs from the default (`training/train_pix2pix3d.py`) in one thing and is trained
+Each recipe differs from the default (`training/train/pix2pix3d.py`) in one thing and is trained
 once, from the start, for {steps} steps on {pairs_per_head} simulated pairs of each training head of
 `training/splits/adult.json`. The figures are means over the validation heads, inside the cone, in
 patches of {depth} x 128 x 128 voxels. The row of the other seed says how much is chance. So short a

@@ -25,10 +25,12 @@ from benchmarks.bridge_report import write_report
 from benchmarks.bridge_speed import cost_of_parts, peak_memory
 from benchmarks.crossing import Attempt, Candidate, busy_seconds
 from benchmarks.published_pictures import published_pictures
-from training.data import add_data_option
+from training.data.location import add_data_option
 from training.runinfo import run_record
-from USToMRILib.bridge import residual
-from USToMRILib.fetal_bridge import (
+from USToMRILib.bridge.diffusion_bridge import residual
+from USToMRILib.bridge.similarity import SIMILARITIES
+from USToMRILib.bridge.solvers import PUBLISHED
+from USToMRILib.fetal.diffusion import (
     BRIDGES,
     DEFAULT_SOLVER,
     STEPS,
@@ -38,8 +40,6 @@ from USToMRILib.fetal_bridge import (
     translate_frames,
 )
 from USToMRILib.progress import Progress
-from USToMRILib.similarity import SIMILARITIES
-from USToMRILib.solvers import PUBLISHED
 
 SEARCHED = {
     "ddim": (25, 50),

@@ -16,8 +16,8 @@ import torch
 
 from benchmarks.bridge_heads import read_heads
 from benchmarks.crossing import Attempt, Candidate, cross
-from USToMRILib import imposed, schedule
-from USToMRILib.fetal_bridge import load_pair
+from USToMRILib.bridge import imposed, schedule
+from USToMRILib.fetal.diffusion import load_pair
 
 
 def crossed(

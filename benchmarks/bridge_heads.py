@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.hc18 import read_hc18
-from USToMRILib.cnr import contrast_to_noise
+from training.data.hc18 import read_hc18
 from USToMRILib.evaluation.information import histogram
-from USToMRILib.fetal import to_mri_values
-from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
-from USToMRILib.gain import even_gain
+from USToMRILib.fetal.frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
+from USToMRILib.fetal.gain import even_gain
+from USToMRILib.fetal.slices import to_mri_values
+from USToMRILib.image.cnr import contrast_to_noise
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import torch
 
 from benchmarks.crossing import wall_seconds
 from Testing.reference_bridge import reference_ddic
-from training.inference_form import trained_net
-from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, translate_frames
-from USToMRILib.frame_threads import power_of_two
-from USToMRILib.imposed import GRADIENT_STEP, MEDIAN_KERNEL
+from training.networks.inference_form import trained_net
+from USToMRILib.bridge.imposed import GRADIENT_STEP, MEDIAN_KERNEL
+from USToMRILib.bridge.solvers import PUBLISHED
+from USToMRILib.compute.frame_threads import power_of_two
+from USToMRILib.fetal.diffusion import BridgeSettings, EpsPair, translate_frames
 from USToMRILib.progress import Progress
-from USToMRILib.solvers import PUBLISHED
 
 STACK = 4
 ROUNDS = 3

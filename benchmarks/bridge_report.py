@@ -73,8 +73,8 @@ The default mode with its pull taken in other parts, of so many published steps 
 
 {table(("published steps at once", "s", *COMPARED), _pulls(results["pulls"]))}
 
-Heads have even gain here (`USToMRILib/gain.py`). How much of a head the default mode fills, the
-part of its pixels above a tenth of the range, with the gain as recorded and even:
+Heads have even gain here (`USToMRILib/fetal/gain.py`). How much of a head the default mode fills,
+the part of its pixels above a tenth of the range, with the gain as recorded and even:
 
 {table(("gain", "of each head"), _gains(results["gains"]))}
 
@@ -167,8 +167,8 @@ def _reference(rows: list[dict[str, Any]], steps: int) -> str:
     seconds = table(header, ((name, *(cell(row, name) for row in rows)) for name in names))
     return f"""\
 The reference (`Testing/reference_bridge.py`) has the same weights in the networks that were trained
-(`training/eps_net.py`, MONAI's), whose parameters ask for gradients, in PyTorch's own layout and,
-for comparison, with channels last; it takes one image at a time. Seconds of wall clock for an
+(`training/networks/eps.py`, MONAI's), whose parameters ask for gradients, in PyTorch's own layout
+and, for comparison, with channels last; it takes one image at a time. Seconds of wall clock for an
 image, those of 1000 steps reckoned from {steps}; in brackets, how many times as fast as the
 reference on as many threads. All take turns. Of several images each has a thread, as far as there
 are threads; of one image the exact mode has half of them for the ultrasound while the MRI goes its

@@ -12,9 +12,9 @@ from typing import Any, Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from USToMRILib.fetal_bridge import BridgeSettings, EpsPair, load_pair, translate_frames
-from USToMRILib.imposed import Imposed
-from USToMRILib.peak_memory import peak_memory_mib
+from USToMRILib.bridge.imposed import Imposed
+from USToMRILib.compute.peak_memory import peak_memory_mib
+from USToMRILib.fetal.diffusion import BridgeSettings, EpsPair, load_pair, translate_frames
 from USToMRILib.progress import Progress
 
 Clock = Callable[[str], float]

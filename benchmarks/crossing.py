@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from USToMRILib.fetal_bridge import BRIDGES, BridgeSettings, EpsPair, frames_at_once
+from USToMRILib.fetal.diffusion import BRIDGES, BridgeSettings, EpsPair, frames_at_once
 
 
 @dataclass(frozen=True)

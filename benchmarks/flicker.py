@@ -20,24 +20,24 @@ from scipy.ndimage import binary_erosion
 
 from benchmarks.flicker_measure import mean_steps, measure
 from benchmarks.flicker_report import write_report
-from training.data import add_data_option
-from training.fetal_mri import PLANE_PIXEL_MM
-from training.fetal_pairs import simulate_fetal_volume
-from training.fetal_volumes import find_atlas
+from training.data.fetal_mri import PLANE_PIXEL_MM
+from training.data.fetal_volumes import find_atlas
+from training.data.location import add_data_option
+from training.data.splits import read_split
 from training.runinfo import run_record
-from training.splits import read_split
+from training.simulation.fetal_pairs import simulate_fetal_volume
 from USToMRILib import Grid, Volume, translate
-from USToMRILib.bridge import encode
-from USToMRILib.ellipse import Ellipse
+from USToMRILib.bridge.diffusion_bridge import encode
+from USToMRILib.bridge.shared_latents import share
 from USToMRILib.errors import InputError
-from USToMRILib.fetal import OnePass
-from USToMRILib.fetal_bridge import BridgeSettings, load_pair
-from USToMRILib.fetal_volume import LATENT_MM, Stack, translate_stack
-from USToMRILib.frame import BACKGROUND, HeadFrame, normalise_head
-from USToMRILib.intensity import rescale
-from USToMRILib.outline import smooth_outline
+from USToMRILib.fetal.diffusion import BridgeSettings, load_pair
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.frame import BACKGROUND, HeadFrame, normalise_head
+from USToMRILib.fetal.outline import smooth_outline
+from USToMRILib.fetal.slices import OnePass
+from USToMRILib.fetal.stack import LATENT_MM, Stack, translate_stack
+from USToMRILib.image.intensity import rescale
 from USToMRILib.progress import Progress
-from USToMRILib.shared_latents import share
 
 METHODS = ("ddib", "ddic", "cyclegan")
 # Of the brain's border in the plane, which is no matter of flicker.

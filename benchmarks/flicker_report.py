@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.flicker_measure import SCALES_MM
 from benchmarks.markdown import table
-from training.fetal_mri import PLANE_PIXEL_MM
+from training.data.fetal_mri import PLANE_PIXEL_MM
 
 WAYS = {
     "slices": "each slice alone",
@@ -76,8 +76,9 @@ def _text(results: dict[str, Any]) -> str:
 # Flicker from slice to slice
 
 `{run["command"]}` at commit `{run["commit"]}`, {run["date"]}; simulated swept ultrasound
-(`training.fetal_pairs`) of {heads}, of the test part of `training/splits/fetal_mri.json`,
-{results["slices"]} slices {results["distance_mm"]:g} mm apart each; CPU. Weights: {weights}.
+(`training.simulation.fetal_pairs`) of {heads}, of the test part of
+`training/splits/fetal_mri.json`, {results["slices"]} slices {results["distance_mm"]:g} mm apart
+each; CPU. Weights: {weights}.
 
 ![Cuts across the slices, and the change from slice to slice](flicker.png)
 
@@ -88,7 +89,7 @@ def _text(results: dict[str, Any]) -> str:
 {table(header, _rows(results))}
 
 A volume's neighbours share their latents as far as a Gaussian of sigma {results["latent_mm"]:g} mm
-(`USToMRILib/shared_latents.py`).
+(`USToMRILib/bridge/shared_latents.py`).
 
 ## Where the flicker comes from
 

@@ -17,14 +17,14 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from training.data import add_data_option
-from training.fetal_labels import FETA, FetalTissue
-from training.fetal_mri import MriSlice, cut_planes, planes_of
-from training.fetal_slices import contact_sheet
-from training.fetal_volumes import FetalVolume, find_atlas, read_upright
-from training.head_axes import find_head_axes, turn_upright
+from training.data.fetal_labels import FETA, FetalTissue
+from training.data.fetal_mri import MriSlice, cut_planes, planes_of
+from training.data.fetal_slices import contact_sheet
+from training.data.fetal_volumes import FetalVolume, find_atlas, read_upright
+from training.data.head_axes import find_head_axes, turn_upright
+from training.data.location import add_data_option
 from training.runinfo import run_record
-from USToMRILib.intensity import rescale
+from USToMRILib.image.intensity import rescale
 
 _SPACING_MM = (0.9, 1.0, 1.1)
 _MARGIN_MM = 6.0

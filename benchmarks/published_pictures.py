@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.crossing import Candidate, cross
-from USToMRILib.fetal_bridge import BridgeSettings, EpsPair
+from USToMRILib.fetal.diffusion import BridgeSettings, EpsPair
 
 
 def published_pictures(

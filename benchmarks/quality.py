@@ -16,21 +16,22 @@ import numpy as np
 from matplotlib.image import imsave
 from skimage.util import montage
 
-from training.data import add_data_option
-from training.fetal_slices import fetal_slices
-from training.hc18 import HeadImage, read_hc18
+from training.data.fetal_slices import fetal_slices
+from training.data.hc18 import HeadImage, read_hc18
+from training.data.location import add_data_option
 from training.runinfo import run_record
-from USToMRILib import Grid, Volume, cyclegan, translate
-from USToMRILib.bundle import list_bundles
-from USToMRILib.ellipse import Ellipse
+from USToMRILib import Grid, Volume, translate
+from USToMRILib.compute.bundle import list_bundles
 from USToMRILib.evaluation.evaluate import evaluate
 from USToMRILib.evaluation.formatting import summary_text
 from USToMRILib.evaluation.pairing import REFERENCE, Folders
 from USToMRILib.evaluation.report import Section, bullets, write_report, write_results
 from USToMRILib.evaluation.results import Evaluation
 from USToMRILib.evaluation.sections import evaluation_record, evaluation_sections
-from USToMRILib.fetal import to_mri_values
-from USToMRILib.frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
+from USToMRILib.fetal import cyclegan
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
+from USToMRILib.fetal.slices import to_mri_values
 
 METHODS = {"CycleGAN": "cyclegan", "DDIB": "ddib", "DDIC": "ddic"}
 METRICS = (

@@ -22,18 +22,19 @@ from matplotlib.figure import Figure
 from monai.inferers import SlidingWindowInferer
 
 from benchmarks.machine import processor
-from training.adult_anatomy import T1Priors, read_head
-from training.adult_pairs import make_pair
-from training.data import add_data_option
+from training.data.location import add_data_option
+from training.data.splits import read_split
 from training.runinfo import run_record
-from training.splits import read_split
-from USToMRILib import pix2pix3d
-from USToMRILib.bundle import Bundle, load_bundle
-from USToMRILib.cone import ultrasound_cone
-from USToMRILib.grid import Grid
-from USToMRILib.intensity import rescale
-from USToMRILib.memory import GIB
-from USToMRILib.pix2pix3d import (
+from training.simulation.adult_anatomy import T1Priors, read_head
+from training.simulation.adult_pairs import make_pair
+from USToMRILib.compute.bundle import Bundle, load_bundle
+from USToMRILib.image.grid import Grid
+from USToMRILib.image.intensity import rescale
+from USToMRILib.image.volume import Volume
+from USToMRILib.pix2pix import pix2pix3d
+from USToMRILib.pix2pix.cone import ultrasound_cone
+from USToMRILib.pix2pix.memory import GIB
+from USToMRILib.pix2pix.pix2pix3d import (
     BUNDLE,
     DEFAULT_MEMORY_GIB,
     load_generator,
@@ -42,7 +43,6 @@ from USToMRILib.pix2pix3d import (
     ultrasound_range,
 )
 from USToMRILib.progress import Progress
-from USToMRILib.volume import Volume
 
 SHAPE = (128, 160, 192)
 # Of the compared volume: one window, and as many as its size allows.

@@ -21,8 +21,8 @@ import torch
 from benchmarks.machine import processor
 from benchmarks.markdown import table
 from training.runinfo import run_record
-from USToMRILib.fetal_bridge import BridgeSettings, load_pair, translate_frames
-from USToMRILib.frame_threads import power_of_two
+from USToMRILib.compute.frame_threads import power_of_two
+from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, translate_frames
 from USToMRILib.progress import Progress
 
 # Looks at a barrier before a thread sleeps. The first is the default; none is "passive".

@@ -1,5 +1,5 @@
 """From public data to the bundles in ``Resources/Models``."""
 
-from USToMRILib.torch_environment import prepare_torch
+from USToMRILib.compute.torch_environment import prepare_torch
 
 prepare_torch()

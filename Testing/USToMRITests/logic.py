@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from USToMRIModule import OutputNodes, VolumeNodes
+from USToMRIModule.Scene import VolumeNodes
+from USToMRIModule.Synthetic import OutputNodes
 from USToMRIModule.USToMRILogic import USToMRILogic
 
 from USToMRILib import METHODS, Cancelled, InputError, Volume

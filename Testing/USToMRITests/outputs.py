@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import slicer
-from USToMRIModule import HeadCurve, OutputNodes, RegionVoxels, ScenePairs, SyntheticMark
-from USToMRIModule.SequenceNodes import sequenceOf
+from USToMRIModule.ReaderStudy import ScenePairs
+from USToMRIModule.Scene import RegionVoxels
+from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
+from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
+from USToMRIModule.Synthetic.SequenceNodes import sequenceOf
+from USToMRIModule.Translate import HeadCurve
 from USToMRIModule.USToMRILogic import USToMRILogic
-from USToMRIModule.VolumeNodes import Result, gridFromNode
 
 from USToMRILib import InputError, Volume
-from USToMRILib.ellipse import Ellipse
+from USToMRILib.fetal.ellipse import Ellipse
 
 from . import volumes
 from .scene_case import NOTICE, TABLE, SceneCase, halved

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from USToMRIModule.RegionVoxels import Region, measureContrast, voxelsOf
+from USToMRIModule.Scene.RegionVoxels import Region, measureContrast, voxelsOf
 
 from USToMRILib import InputError
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import slicer
-from USToMRIModule import OutputNodes, SyntheticMark
-from USToMRIModule.MarkKeeper import keepMarks
-from USToMRIModule.SyntheticFile import FileRecord, readRecord
+from USToMRIModule.Scene.VolumeNodes import isPseudoMri, isSynthetic, volumeFromNode
+from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
+from USToMRIModule.Synthetic.MarkKeeper import keepMarks
+from USToMRIModule.Synthetic.SyntheticFile import FileRecord, readRecord
 from USToMRIModule.USToMRILogic import USToMRILogic
-from USToMRIModule.VolumeNodes import isPseudoMri, isSynthetic, volumeFromNode
 
 from USToMRILib import Result, Volume
 from USToMRILib.provenance import header_fields, make_provenance

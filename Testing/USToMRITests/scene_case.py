@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import slicer
-from USToMRIModule.VolumeNodes import Result
+from USToMRIModule.Scene.VolumeNodes import Result
 
 # Survives headers and records: letters beyond ASCII, quotes.
 NOTICE = 'Künstlich: "not a scan"'

@@ -58,7 +58,7 @@ def main() -> int:
 
 def _show_images(panel: Any, *paths: Path) -> None:
     """Put an ultrasound and its pseudo-MRI into the scene, as a translation does."""
-    from USToMRIModule import OutputNodes
+    from USToMRIModule.Synthetic import OutputNodes
 
     from USToMRILib import Volume, translate
 
@@ -91,9 +91,9 @@ class _Read:
 
 def _place_pairs(panel: Any) -> None:
     """Add the pairs, with the boxes that Place makes."""
-    from USToMRIModule.CNRPairs import ROLES, addPair
-    from USToMRIModule.CNRPlacement import addBox
-    from USToMRIModule.RegionVoxels import worldFromIjk
+    from USToMRIModule.CNR.CNRPairs import ROLES, addPair
+    from USToMRIModule.CNR.CNRPlacement import addBox
+    from USToMRIModule.Scene.RegionVoxels import worldFromIjk
 
     ultrasound = slicer.util.getNode("US")
     size = np.array(ultrasound.GetImageData().GetDimensions()[:2])
@@ -108,7 +108,7 @@ def _place_pairs(panel: Any) -> None:
 def _draw_views(panel: Any, folder: Path) -> None:
     """Draw the three views of the comparison, side by side, for each kind of overlay."""
     from PIL import Image
-    from USToMRIModule import CompareLayout
+    from USToMRIModule.Compare import CompareLayout
 
     before = CompareLayout.currentArrangement()
     CompareLayout.show()  # Slicer, too, has its views before they are given images

@@ -10,16 +10,16 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .Dependencies import ensureDependencies
-from .HeadCurve import showEllipse
-from .RegionVoxels import reasonBeside, reasonNotUsable
-from .SequenceNodes import reasonNotAnOutput, sequenceOf
-from .Task import Task
-from .VolumeNodes import copyOf, isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
+from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
+from .Scene.VolumeNodes import copyOf, isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
+from .Synthetic.SequenceNodes import reasonNotAnOutput, sequenceOf
+from .Translate.HeadCurve import showEllipse
+from .Translate.Task import Task
 
 if TYPE_CHECKING:
     from .USToMRIParameterNode import USToMRIParameterNode
-    from .WorkerClient import WorkerClient
-    from .WorkerJobs import HeadJob, TranslationJob, WorkerJob
+    from .Worker.WorkerClient import WorkerClient
+    from .Worker.WorkerJobs import HeadJob, TranslationJob, WorkerJob
 
 FinishedCallback = Callable[[Optional[Any], Optional[Exception]], None]
 
@@ -115,7 +115,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         :return: the job, whose ``cancel()`` leaves the scene as it was.
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
-        from .WorkerJobs import TranslationJob
+        from .Worker.WorkerJobs import TranslationJob
 
         task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
 
@@ -145,7 +145,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         :param curveNode: closed curve to move to the head's outline; a new one where it is None.
         :param onFinished: called once with the curve and None, or with None and the error.
         """
-        from .WorkerJobs import HeadJob
+        from .Worker.WorkerJobs import HeadJob
 
         def finished(found: Any, error: Optional[Exception]) -> None:
             curve, isPresent = None, slicer.mrmlScene.IsNodePresent
@@ -166,7 +166,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         :param onFinished: called once with a list of ``{"name": ..., "label": ...,
             "free_bytes": ...}`` and None, or with None and the error.
         """
-        from .WorkerJobs import DevicesJob
+        from .Worker.WorkerJobs import DevicesJob
 
         job = DevicesJob(self._worker(), onFinished)
         job.start()
@@ -203,7 +203,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         return next(filter(None, reasons), "")
 
     def _worker(self) -> WorkerClient:
-        from .WorkerClient import defaultCommand, sharedWorker
+        from .Worker.WorkerClient import defaultCommand, sharedWorker
 
         if self._command is None:
             ensureDependencies()
@@ -214,7 +214,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             return self._translateFunction
         ensureDependencies()
         from USToMRILib import translate
-        from USToMRILib.torch_environment import prepare_torch
+        from USToMRILib.compute.torch_environment import prepare_torch
 
         prepare_torch()
         return translate

@@ -8,15 +8,15 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from .CNRSection import CNRSection
-from .CompareSection import CompareSection
-from .MarkKeeper import forgetMarks, keepMarks
-from .ReaderStudySection import ReaderStudySection
+from .CNR.CNRSection import CNRSection
+from .Compare.CompareSection import CompareSection
+from .ReaderStudy.ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
-from .TranslateSection import TranslateSection
+from .Scene.VolumeNodes import firstUltrasound
+from .Synthetic.MarkKeeper import forgetMarks, keepMarks
+from .Translate.TranslateSection import TranslateSection
 from .USToMRILogic import USToMRILogic
-from .VolumeNodes import firstUltrasound
-from .WorkerClient import stopWorkers
+from .Worker.WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
 # a file in Resources to its path) and has setParameterNode(parameterNode or None) and cleanup().

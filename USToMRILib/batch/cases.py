@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional, TypeVar
 
-from .. import dicom, itk_files, picture_files
 from ..errors import InputError
 from ..files import check_readable, expanded, printable
+from ..image import dicom, itk_files, picture_files
 
 # In the name of every output, so that no pseudo-MRI passes for a scan or for an input.
 SYNTHETIC_MARK = "_SYNTHETIC_MRI"

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .. import __version__
-from ..bundle import verify_bundle
-from ..cyclegan import BUNDLE as CYCLEGAN_BUNDLE
-from ..device import choose_device
+from ..compute.bundle import verify_bundle
+from ..compute.device import choose_device
 from ..errors import InputError
-from ..fetal_bridge import BRIDGES, BridgeSettings, load_pair
-from ..fetal_volume import AXES, check_axis
-from ..pix2pix3d import BUNDLE as PIX2PIX3D
-from ..pix2pix3d import DEFAULT_MEMORY_GIB
+from ..fetal.cyclegan import BUNDLE as CYCLEGAN_BUNDLE
+from ..fetal.diffusion import BRIDGES, BridgeSettings, load_pair
+from ..fetal.stack import AXES, check_axis
+from ..pix2pix.pix2pix3d import BUNDLE as PIX2PIX3D
+from ..pix2pix.pix2pix3d import DEFAULT_MEMORY_GIB
 from ..translate import METHODS
 from .cases import Case
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from ..cnr import contrast_to_noise
 from ..errors import Cancelled, InputError
-from ..fetal import read_head_hint
+from ..fetal.slices import read_head_hint
 from ..files import check_creatable, printable
+from ..image.cnr import contrast_to_noise
+from ..image.regions import read_region
+from ..image.volume import Volume, check_writable
 from ..progress import CancelToken
 from ..provenance import describe_input, sidecar_path
-from ..regions import read_region
 from ..translate import translate
-from ..volume import Volume, check_writable
 from .cases import Case
 from .claims import Claim, Worker, state_error
 from .job import Job

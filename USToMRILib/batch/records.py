@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..bundle import verify_bundle
+from ..compute.bundle import verify_bundle
 from ..errors import InputError
 from ..files import atomic, printable
 from ..provenance import sidecar_path

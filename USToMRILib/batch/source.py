@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ..files import expanded
-from ..reading import NeedlessPixelSizeError
+from ..image.reading import NeedlessPixelSizeError
+from ..image.volume import Volume
 from ..translate import Result
-from ..volume import Volume
 from .cases import Case, find_cases
 from .job import Job
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..volume import Volume
+from ..image.volume import Volume
 
 if TYPE_CHECKING:
     from PIL import Image

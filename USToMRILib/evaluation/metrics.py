@@ -9,8 +9,8 @@ from typing import Callable
 
 import numpy as np
 
-from ..cnr import contrast_to_noise
 from ..errors import InputError
+from ..image.cnr import contrast_to_noise
 from . import cross_correlation, fidelity, information
 from .packages import check_packages
 from .pairing import Pair

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ellipse import Ellipse
 from ..errors import InputError
-from ..frame import FRAME_PIXEL_MM, FRAME_SIZE
+from ..fetal.ellipse import Ellipse
+from ..fetal.frame import FRAME_PIXEL_MM, FRAME_SIZE
 from .display import eight_bit, ultrasound_levels
 from .outline_shape import OutlineShape, measure, outline_of
 from .reader_study import StudyPair

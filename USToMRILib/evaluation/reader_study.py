@@ -22,8 +22,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import atomic, check_creatable
+from ..image.volume import Volume
 from ..provenance import voxels_sha256
-from ..volume import Volume
 from .display import eight_bit, ultrasound_levels
 from .pairing import Problem, Reader, check_same_grid, images_by_name
 

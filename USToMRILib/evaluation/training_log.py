@@ -1,6 +1,6 @@
 """BrainVoxGen's Table 1 and loss curves (Figures 5 to 8), from the log of a training.
 
-The log is what ``training.train_pix2pix3d`` writes: one JSON object a line with ``step``, the
+The log is what ``training.train.pix2pix3d`` writes: one JSON object a line with ``step``, the
 losses ``discriminator``, ``gan``, ``l1`` and ``total`` (means since the line before), and at every
 tenth of the run ``validation_ssim``, ``validation_psnr`` ... of held-out heads.
 """

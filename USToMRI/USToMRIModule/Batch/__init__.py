@@ -1,0 +1,1 @@
+"""Cases of Slicer's own file formats and scenes, for ``USToMRI/batch.py``."""

@@ -1,0 +1,1 @@
+"""The panel's part that measures the contrast-to-noise ratio."""

@@ -1,0 +1,158 @@
+"""The part of the panel that shows ultrasound and pseudo-MRI side by side."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ..Scene.Throttle import Throttle
+from ..Scene.VolumeNodes import holdsImage
+from . import CompareLayout
+from .ComparisonImage import ComparisonImage, onSameGrid
+from .ComparisonParameterNode import Overlay, comparisonOf
+
+# ms; about as often as the eye asks for while a slider is dragged.
+_UPDATE_INTERVAL = 40
+
+
+class CompareSection(VTKObservationMixin):
+    """Turns the comparison on and off, and lets it follow the chosen images and overlay."""
+
+    def __init__(self, parentLayout: Any, logic: Any, resourcePath: Callable[[str], str]) -> None:
+        """Add the section to a layout.
+
+        :param resourcePath: returns the path of a file in the module's Resources.
+        """
+        VTKObservationMixin.__init__(self)
+        self._logic = logic
+        self._chosen: Any = None
+        self._guiTag: Any = None
+        self._image = ComparisonImage()
+        self._alignedTo = ""
+        uiWidget = slicer.util.loadUI(resourcePath("UI/Compare.ui"))
+        parentLayout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self._throttle = Throttle(self._update, _UPDATE_INTERVAL)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
+        self.ui.compareButton.connect("clicked(bool)", self.onCompare)
+
+    def cleanup(self) -> None:
+        """Let go of everything; called when the application closes or the module is reloaded."""
+        self.setParameterNode(None)
+        self.removeObservers()
+        self._image.remove()
+
+    def setParameterNode(self, parameterNode: Optional[Any]) -> None:
+        """Follow a parameter node from now on; none where it is None."""
+        self._throttle.stop()
+        if self._chosen:
+            self._chosen.disconnectGui(self._guiTag)
+            self.removeObservers(self._onChange)
+        self._chosen = comparisonOf(parameterNode) if parameterNode else None
+        if self._chosen:
+            self._guiTag = self._chosen.connectGui(self.ui)
+            self.addObserver(self._chosen, vtk.vtkCommand.ModifiedEvent, self._onChange)
+            layoutNode = CompareLayout.layoutNode()
+            if layoutNode:
+                self.addObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self._onChange)
+        self._update()
+
+    def onCompare(self, wanted: bool) -> None:
+        """Show the comparison, or go back to the layout that was there."""
+        if wanted:
+            self._enter()
+        else:
+            self._leave()
+
+    def onTranslated(self, inputNode: Any, outputNode: Any) -> None:
+        """Compare a new pseudo-MRI with what it was made of, where a comparison is shown."""
+        # The user may be in another module and come back.
+        chosen = self._chosen or comparisonOf(self._logic.getParameterNode())
+        chosen.ultrasound = inputNode
+        chosen.pseudoMri = outputNode
+        if self._chosen:
+            self._update()
+        elif CompareLayout.isShown():
+            self._showImages(chosen)
+
+    def _enter(self) -> None:
+        self._chosen.layoutBefore = CompareLayout.currentArrangement()
+        CompareLayout.show()
+        self._alignedTo = ""
+        self._update()
+
+    def _leave(self) -> None:
+        if self._chosen and self._chosen.layoutBefore >= 0 and CompareLayout.isShown():
+            CompareLayout.restore(self._chosen.layoutBefore)
+        self._image.remove()
+
+    def _onSceneStartClose(self, caller: Any, event: str) -> None:
+        self._leave()
+
+    def _onChange(self, caller: Any, event: str) -> None:
+        self._throttle.request()
+
+    def _update(self) -> None:
+        """Bring button, message and views up to date."""
+        reason = self._reasonNotReady()
+        isShown = CompareLayout.isShown()
+        self.ui.compareButton.enabled = isShown or not reason
+        self.ui.compareButton.checked = isShown
+        self.ui.compareButton.text = _("Back to the views before") if isShown else _("Compare")
+        if self._chosen:
+            self.ui.amountLabel.text = self._chosen.overlay.amountLabel()
+        if self._chosen and isShown:
+            if reason:
+                self._image.remove()  # of an image that is gone
+            else:
+                reason = self._showImages(self._chosen)
+        self.ui.compareStatusLabel.text = reason
+        self.ui.compareStatusLabel.visible = bool(reason)
+
+    def _reasonNotReady(self) -> str:
+        chosen = self._chosen
+        if chosen is None or CompareLayout.layoutNode() is None:
+            return _("There are no views.")
+        for node, name in (
+            (chosen.ultrasound, _("ultrasound")),
+            (chosen.pseudoMri, _("pseudo-MRI")),
+        ):
+            if node is None:
+                return _("Choose the {image} to compare.").format(image=name)
+            if not holdsImage(node):
+                return _("The {image} holds no image.").format(image=name)
+        if chosen.ultrasound is chosen.pseudoMri:
+            return _("Choose two different images.")
+        return ""
+
+    def _showImages(self, chosen: Any) -> str:
+        """Show the chosen images in the three views; return what could not be shown."""
+        ultrasound, pseudoMri = chosen.ultrasound, chosen.pseudoMri
+        CompareLayout.setImages(CompareLayout.ULTRASOUND_VIEW, ultrasound)
+        CompareLayout.setImages(CompareLayout.PSEUDO_MRI_VIEW, pseudoMri)
+        overlay, amount = chosen.overlay, chosen.overlayAmount
+        reason = ""
+        if overlay is not Overlay.OPACITY and not onSameGrid(ultrasound, pseudoMri):
+            reason = _(
+                "Checkerboard and swipe need two images of the same grid; they are blended instead."
+            )
+            overlay = Overlay.OPACITY
+        view = CompareLayout.OVERLAY_VIEW
+        if overlay is Overlay.OPACITY:
+            CompareLayout.setImages(view, ultrasound, pseudoMri, amount / 100)
+        elif overlay is Overlay.CHECKERBOARD:
+            both = self._image.checkerboard(ultrasound, pseudoMri, amount)
+            CompareLayout.setImages(view, both)
+        else:
+            axis = CompareLayout.horizontalAxis(ultrasound)
+            CompareLayout.setImages(view, self._image.swipe(ultrasound, pseudoMri, amount, axis))
+        if self._alignedTo != ultrasound.GetID():  # once: then the user may turn the views
+            self._alignedTo = ultrasound.GetID()
+            CompareLayout.align(ultrasound)
+        return reason

@@ -1,0 +1,1 @@
+"""The panel's part that shows two images over each other."""

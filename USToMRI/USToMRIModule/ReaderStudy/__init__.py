@@ -1,0 +1,1 @@
+"""The panel's part that makes a reader study of the scene."""

@@ -1,0 +1,197 @@
+"""Volume nodes as the library's volumes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
+
+if TYPE_CHECKING:
+    from USToMRILib import Volume
+    from USToMRILib.image.grid import Grid
+
+ATTRIBUTE_PREFIX = "USToMRI."
+
+# What networks made has this attribute: a pseudo-MRI, a map of one (residual, uncertainty), or an
+# image that shows a pseudo-MRI in part.
+SYNTHETIC_ATTRIBUTE = ATTRIBUTE_PREFIX + "synthetic"
+PSEUDO_MRI, MAP, IN_PART = "true", "map", "in part"
+
+# Formats of pictures, which do not say how large their pixels are.
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+# How far axes may be from orthonormal: the tolerance of USToMRILib.image.grid.
+_ORTHONORMAL_TOLERANCE = 1e-3
+
+# MRML stores positions in RAS, the library in LPS.
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+class Result(NamedTuple):
+    """What a translation gives, on the input's grid.
+
+    residual - where it was asked for: how far the ultrasound made again from the pseudo-MRI is off
+    image - the ``vtkImageData`` whose voxels are those of the volume, where there is one
+    """
+
+    volume: Volume
+    provenance: dict[str, Any]
+    residual: Optional[Volume] = None
+    image: Any = None
+
+
+def isSynthetic(node: Any) -> bool:
+    """Return whether a volume was made by this module: a pseudo-MRI or what goes with one."""
+    return node.GetAttribute(SYNTHETIC_ATTRIBUTE) is not None
+
+
+def isPseudoMri(node: Any) -> bool:
+    """Return whether a volume is a pseudo-MRI."""
+    return bool(node.GetAttribute(SYNTHETIC_ATTRIBUTE) == PSEUDO_MRI)
+
+
+def firstUltrasound() -> Optional[Any]:
+    """Return the scene's first volume that may be an ultrasound: no label map, not synthetic."""
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        if not node.IsA("vtkMRMLLabelMapVolumeNode") and not isSynthetic(node):
+            return node
+    return None
+
+
+def holdsImage(node: Any) -> bool:
+    """Return whether a volume node has voxels."""
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0:
+        return False
+    return image.GetPointData().GetScalars() is not None
+
+
+def reasonNotAnInput(node: Any) -> str:
+    """Return why a volume node cannot be translated, in words; empty where it can."""
+    if not holdsImage(node):
+        return str(_("The ultrasound volume holds no image; choose one that does."))
+    reason = _reasonNotGrey(node.GetImageData().GetNumberOfScalarComponents())
+    if reason:
+        return reason
+    axes = _axes(node)
+    if np.abs(axes.T @ axes - np.eye(3)).max() > _ORTHONORMAL_TOLERANCE:
+        return str(_("The axes of the ultrasound are sheared; resample it onto a regular grid."))
+    return ""
+
+
+def isSlice(node: Any) -> bool:
+    """Return whether a volume node that holds an image is a single slice."""
+    return bool(node.GetImageData().GetDimensions()[2] == 1)
+
+
+def lacksPixelSize(node: Any) -> bool:
+    """Return whether a volume node comes from a picture that does not say how large a pixel is.
+
+    Slicer then takes 1 mm; somebody who has typed in the right spacing is believed.
+    """
+    storage = node.GetStorageNode()
+    path = (storage.GetFileName() or "") if storage else ""
+    return path.lower().endswith(_PICTURE_SUFFIXES) and node.GetSpacing()[:2] == (1.0, 1.0)
+
+
+class HeldImage(NamedTuple):
+    """The image that a volume node holds now, whatever becomes of the node.
+
+    The voxels are the node's own, not copied: what is painted into them later is seen.
+    """
+
+    image: Any
+    grid: Grid
+
+    @classmethod
+    def of(cls, node: Any, pixelSize: float = 0.0) -> HeldImage:
+        """Take hold of a node's image.
+
+        The parent transform is not part of it: it is kept by placing the output under the same
+        one.
+
+        :param node: ``vtkMRMLScalarVolumeNode``, or ``vtkMRMLVectorVolumeNode`` for colour.
+        :param pixelSize: in mm, in the plane of a single slice, in the place of the node's own;
+            0: its own.
+        :raises InputError: the node has no image, no grey or colour image, or sheared axes.
+        """
+        from USToMRILib import InputError
+
+        if node is None:
+            raise InputError(_("Choose the ultrasound volume to translate."))
+        reason = reasonNotAnInput(node)
+        if reason:
+            raise InputError(reason)
+        grid = gridFromNode(node)
+        if pixelSize and isSlice(node):
+            grid = dataclasses.replace(grid, spacing=(pixelSize, pixelSize, grid.spacing[2]))
+        held = vtk.vtkImageData()
+        held.ShallowCopy(node.GetImageData())
+        return cls(held, grid)
+
+    def volume(self) -> Volume:
+        """Return the image as a volume; colour is turned to grey."""
+        from USToMRILib import Volume
+
+        voxels = vtk_to_numpy(self.image.GetPointData().GetScalars())
+        components = self.image.GetNumberOfScalarComponents()
+        shape = (*self.grid.shape, components) if components > 1 else self.grid.shape
+        return Volume(greyOf(voxels.reshape(shape)), self.grid)
+
+
+def volumeFromNode(node: Any, pixelSize: float = 0.0) -> Volume:
+    """Return a volume with a copy of a node's voxels, on the node's own grid.
+
+    For parameters and errors see :meth:`HeldImage.of`.
+    """
+    return copyOf(HeldImage.of(node, pixelSize).volume())
+
+
+def copyOf(volume: Volume) -> Volume:
+    """Return the same volume with voxels of its own, which may be changed."""
+    return volume.with_array(volume.array.copy())
+
+
+def gridFromNode(node: Any) -> Grid:
+    """Return where the voxels of a volume node lie (LPS, mm), its parent transform left out.
+
+    :raises InputError: the axes are not orthonormal.
+    """
+    from USToMRILib.image.grid import Grid
+
+    directions = _RAS_TO_LPS @ _axes(node)
+    origin = _RAS_TO_LPS @ np.array(node.GetOrigin())
+    size = node.GetImageData().GetDimensions()
+    return Grid(size, node.GetSpacing(), tuple(origin), tuple(directions.ravel()))
+
+
+def _axes(node: Any) -> np.ndarray:
+    """Return the axes of a volume node's voxels as columns (RAS), [3, 3]."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix)[:3, :3])
+
+
+def greyOf(array: np.ndarray) -> np.ndarray:
+    """Return the grey values [k, j, i] of a volume's array, [k, j, i] or [k, j, i, components]."""
+    from USToMRILib import InputError
+    from USToMRILib.image.reading import luma
+
+    if array.ndim == 3:
+        return array
+    reason = _reasonNotGrey(array.shape[-1])
+    if reason:
+        raise InputError(reason)
+    return luma(array)
+
+
+def _reasonNotGrey(components: int) -> str:
+    if components in (1, 3, 4):
+        return ""
+    text = _("The volume has {n} values a voxel; choose a grey or colour image.")
+    return str(text.format(n=components))

@@ -1,0 +1,1 @@
+"""Reading Slicer's scene: volumes, regions, and what happens to nodes."""

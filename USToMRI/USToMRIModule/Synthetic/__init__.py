@@ -1,0 +1,1 @@
+"""Pseudo-MRI in Slicer's scene and files, always marked as synthetic."""

@@ -1,0 +1,77 @@
+"""The head's outline as a closed curve that the user can drag."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Optional
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from ..Scene.RegionVoxels import worldFromIjk
+from ..Scene.VolumeNodes import ATTRIBUTE_PREFIX
+from ..Synthetic.OutputNodes import moveBeside
+
+# Where the outline was found: the points as they were set, to know whether somebody moved them.
+_FOUND_ATTRIBUTE = ATTRIBUTE_PREFIX + "found"
+
+# The image in which it was found.
+_IMAGE_ROLE = ATTRIBUTE_PREFIX + "image"
+
+_CONTROL_POINTS = 12
+
+
+def showEllipse(
+    ellipse: dict[str, Any], inputNode: Any, pixelSize: float, curveNode: Optional[Any] = None
+) -> Any:
+    """Put the ellipse of a head into the scene as a closed curve, and return the curve.
+
+    :param ellipse: the fields of :class:`USToMRILib.fetal.ellipse.Ellipse`.
+    :param inputNode: the slice in which it was found.
+    :param pixelSize: that was given for it in mm; 0: the slice's own spacing.
+    :param curveNode: the curve to move there; a new one where it is None or of another image.
+    """
+    if curveNode is None or not isOf(curveNode, inputNode):
+        name = _("Head of {name}").format(name=inputNode.GetName())
+        curveNode = slicer.mrmlScene.AddNewNodeByClass(
+            "vtkMRMLMarkupsClosedCurveNode", slicer.mrmlScene.GenerateUniqueName(name)
+        )
+        curveNode.CreateDefaultDisplayNodes()
+        curveNode.GetDisplayNode().SetPropertiesLabelVisibility(False)
+        curveNode.GetDisplayNode().SetPointLabelsVisibility(False)
+        moveBeside(inputNode, curveNode)
+        curveNode.SetNodeReferenceID(_IMAGE_ROLE, inputNode.GetID())
+    slicer.util.updateMarkupsControlPointsFromArray(
+        curveNode, _outline(ellipse, inputNode, pixelSize), world=True
+    )
+    curveNode.SetAttribute(_FOUND_ATTRIBUTE, json.dumps(_state(curveNode)))
+    return curveNode
+
+
+def isEdited(curveNode: Any) -> bool:
+    """Return whether a curve is the user's: drawn by hand, or moved since it was found."""
+    found = curveNode.GetAttribute(_FOUND_ATTRIBUTE)
+    return found is None or json.loads(found) != _state(curveNode)
+
+
+def isOf(curveNode: Any, inputNode: Any) -> bool:
+    """Return whether a curve is an outline in an image: not found in another one."""
+    image = curveNode.GetNodeReference(_IMAGE_ROLE)
+    return image is None or image is inputNode
+
+
+def _outline(ellipse: dict[str, Any], inputNode: Any, pixelSize: float) -> np.ndarray:
+    """Return points of the ellipse in the world (RAS, mm), [n, 3]."""
+    spacing = (pixelSize, pixelSize) if pixelSize else inputNode.GetSpacing()[:2]
+    turns = np.linspace(0, 2 * np.pi, _CONTROL_POINTS, endpoint=False)
+    on_axes = np.stack([np.cos(turns), np.sin(turns)], axis=-1) * ellipse["semi_axes"]
+    c, s = np.cos(ellipse["angle"]), np.sin(ellipse["angle"])
+    plane = on_axes @ np.array([[c, s], [-s, c]]) + ellipse["centre"]
+    transform = worldFromIjk(inputNode)
+    return np.array([transform.TransformPoint((*point, 0.0)) for point in plane / spacing])
+
+
+def _state(curveNode: Any) -> list[list[float]]:
+    points = slicer.util.arrayFromMarkupsControlPoints(curveNode)
+    return [[round(float(x), 3) for x in point] for point in points]

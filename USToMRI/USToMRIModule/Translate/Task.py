@@ -1,0 +1,83 @@
+"""One request to translate: what is read from the scene, and how the answer gets into it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NamedTuple, Optional
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..Scene.RegionVoxels import Region
+from ..Scene.VolumeNodes import Result
+from ..Synthetic.OutputNodes import Place, publish
+from ..Synthetic.SequenceNodes import Sequence, publishSequence, reasonNotAnOutput, sequenceOf
+from ..Worker.Inputs import Frame, prepare
+
+
+class Task(NamedTuple):
+    """What is to be translated, and where the result goes."""
+
+    frames: list[Frame]
+    place: Place
+    outputNode: Optional[Any]
+    method: str
+    sequence: Optional[Sequence]
+
+    @classmethod
+    def read(
+        cls,
+        inputNode: Any,
+        outputNode: Optional[Any],
+        method: str,
+        region: Any = None,
+        head: Any = None,
+        pixelSize: float = 0.0,
+        allFrames: bool = False,
+    ) -> Task:
+        """Check the nodes and take hold of what is to be translated.
+
+        :raises USToMRILib.InputError: one sentence that says what to change.
+        """
+        sequence = sequenceOf(inputNode) if allFrames else None
+        _checkNodes(inputNode, outputNode, sequence)
+        if region is not None and not isinstance(region, Region):
+            region = Region(region)
+        frameNodes = sequence.frameNodes() if sequence else None
+        frames, place = prepare(inputNode, region, head, pixelSize, frameNodes)
+        return cls(frames, place, outputNode, method, sequence)
+
+    def publish(self, results: list[Result]) -> Any:
+        """Put the results into the scene and return the output node."""
+        if self.sequence:
+            return publishSequence(results, self.place, self.sequence, self.outputNode, self.method)
+        return publish(results[0], self.place, self.outputNode, self.method)
+
+    def tryPublish(self, results: list[Result]) -> tuple[Optional[Any], Optional[Exception]]:
+        """Publish what was made while the scene went on; return the output node, or the error."""
+        scene = slicer.mrmlScene
+        needed = [self.place.inputNode, *(self.sequence or ())]
+        if not all(scene.IsNodePresent(node) for node in needed):
+            return None, RuntimeError(_("The ultrasound was removed while it was translated."))
+        task = self
+        if self.outputNode is not None and not scene.IsNodePresent(self.outputNode):
+            task = self._replace(outputNode=None)
+        try:
+            return task.publish(results), None
+        except Exception as error:  # Qt calls this: nobody above could tell the user
+            logging.exception("USToMRI: the result could not be put into the scene")
+            return None, error
+
+
+def _checkNodes(inputNode: Any, outputNode: Optional[Any], sequence: Optional[Sequence]) -> None:
+    from USToMRILib import InputError
+
+    if outputNode is None:
+        return
+    if outputNode is inputNode:
+        raise InputError(_("The output is the input itself; choose another output volume."))
+    if outputNode.GetClassName() != "vtkMRMLScalarVolumeNode":
+        raise InputError(_("The output is no scalar volume; choose one, or none for a new one."))
+    reason = reasonNotAnOutput(outputNode, sequence)
+    if reason:
+        raise InputError(reason)

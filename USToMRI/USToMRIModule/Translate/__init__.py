@@ -1,0 +1,1 @@
+"""The panel's part that translates, and what it asks the user."""

@@ -1,0 +1,248 @@
+"""What the panel has the worker do: translate frames, find a head, list the devices."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+
+from slicer.i18n import tr as _
+
+from ..Scene.VolumeNodes import Result
+from .Inputs import Frame
+from .Turns import Pieces, Turns
+from .VolumeReading import readVolume
+from .VolumeWriting import writeVolume
+from .WorkerClient import Handlers, WorkerClient, WorkerError
+
+if TYPE_CHECKING:
+    from USToMRILib import Volume
+
+ProgressCallback = Callable[[dict[str, Any]], None]
+
+
+class Command(NamedTuple):
+    """What the worker is to do, and the images that it reads, by the names of their files."""
+
+    arguments: list[str]
+    images: dict[str, Volume]
+
+
+class WorkerJob:
+    """Commands for the worker, one after the other, with files in a temporary folder of their own.
+
+    The callbacks come from Qt's event loop. ``onFinished`` is called once, with the answer and None
+    or with None and the error, and never after :meth:`cancel`.
+    """
+
+    def __init__(
+        self,
+        worker: WorkerClient,
+        onFinished: Callable[[Any, Optional[Exception]], None],
+        onProgress: Optional[ProgressCallback] = None,
+    ) -> None:
+        self._worker = worker
+        self._onFinished = onFinished
+        self._onProgress = onProgress or (lambda event: None)
+        self._folder: Optional[Path] = None
+        self._exchange: Optional[Turns] = None
+        self._number = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the job was started and has neither ended nor been cancelled."""
+        return self._folder is not None
+
+    def start(self) -> None:
+        """Begin with the first command; return at once."""
+        self._folder = Path(tempfile.mkdtemp(prefix="USToMRI-"))
+        self._goOn()
+
+    def cancel(self) -> None:
+        """Stop within a second and forget the files. Does nothing when the job has ended."""
+        if self.running:
+            if self._exchange:
+                self._exchange.cancel()
+            self._worker.cancel(self._number)
+            self._forgetFiles()
+
+    def _nextCommand(self) -> Optional[Command]:
+        """Return the next command; None at the end."""
+        raise NotImplementedError
+
+    def _take(self, answer: Any) -> Pieces:
+        """Keep the answer to a command, and the images that it wrote."""
+        raise NotImplementedError
+
+    def _answer(self) -> Any:
+        """Return the answer to the whole job."""
+        raise NotImplementedError
+
+    def _report(self, event: dict[str, Any]) -> None:
+        self._onProgress(event)
+
+    def _goOn(self) -> None:
+        try:
+            command = self._nextCommand()
+        except Exception as error:  # Qt calls this: nobody above could tell the user
+            self._finish(None, error)
+            return
+        if command is None:
+            self._finish(self._answer(), None)
+            return
+        message = _("The image could not be handed to the translation: {error}")
+        arguments = command.arguments
+        self._inTurns(self._write(command.images), message, lambda: self._send(arguments))
+
+    def _write(self, images: dict[str, Volume]) -> Pieces:
+        for name, volume in images.items():
+            yield from writeVolume(self._path(name), volume)
+
+    def _send(self, arguments: list[str]) -> None:
+        handlers = Handlers(self._report, self._done, self._failed)
+        self._number = self._worker.send(arguments, handlers)
+
+    def _done(self, answer: Any) -> None:
+        # The next command waits, because it writes the same files.
+        message = _("The result could not be read: {error}")
+        self._inTurns(self._take(answer), message, self._goOn)
+
+    def _failed(self, error: Exception) -> None:
+        file = str(self._path("input.mhd"))  # of which the user knows nothing
+        text = str(error).replace(f"{file}: ", "").replace(file, _("The image"))
+        self._finish(None, WorkerError(text))
+
+    def _inTurns(self, pieces: Pieces, message: str, then: Callable[[], None]) -> None:
+        """Write or read files while Qt's event loop goes on; then go on, or end with a message."""
+
+        def ended(answer: Any, error: Optional[Exception]) -> None:
+            if error is None:
+                then()
+            else:
+                self._finish(None, WorkerError(message.format(error=error)))
+
+        self._exchange = Turns(pieces, ended)
+        self._exchange.start()
+
+    def _finish(self, answer: Any, error: Optional[Exception]) -> None:
+        self._forgetFiles()
+        self._onFinished(answer, error)
+
+    def _path(self, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / name
+
+    def _forgetFiles(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+class TranslationJob(WorkerJob):
+    """Translates frames; the answer is a list with a result for each."""
+
+    def __init__(
+        self,
+        worker: WorkerClient,
+        frames: list[Frame],
+        options: dict[str, Any],
+        onFinished: Callable[[Any, Optional[Exception]], None],
+        onProgress: Optional[ProgressCallback] = None,
+    ) -> None:
+        """Create the job.
+
+        :param options: of ``ustomri translate``, by their names with underscores; None: not given.
+        """
+        WorkerJob.__init__(self, worker, onFinished, onProgress)
+        self._frames = frames
+        self._withResidual = options.get("residual", False)
+        given = {name: value for name, value in options.items() if name != "residual"}
+        self._options = commandLineOptions(given)
+        self._results: list[Result] = []
+
+    def _nextCommand(self) -> Optional[Command]:
+        if len(self._results) == len(self._frames):
+            return None
+        frame = self._frames[len(self._results)]
+        images = {"input.mhd": frame.volume()}
+        arguments = ["translate", str(self._path("input.mhd")), str(self._path("output.mha"))]
+        if frame.head == "none":
+            arguments += ["--head-mask", "none"]
+        elif frame.head is not None:
+            images["head.mhd"] = frame.head
+            arguments += ["--head-mask", str(self._path("head.mhd"))]
+        if self._withResidual:
+            arguments += ["--residual", str(self._path("residual.mha"))]
+        return Command([*arguments, *self._options, "--no-compression"], images)
+
+    def _take(self, answer: Any) -> Pieces:
+        made = yield from readVolume(self._path("output.mha"))
+        residual = None
+        if self._withResidual:
+            residual = (yield from readVolume(self._path("residual.mha"))).volume
+        self._results.append(Result(made.volume, answer["provenance"], residual, made.image))
+
+    def _answer(self) -> list[Result]:
+        return self._results
+
+    def _report(self, event: dict[str, Any]) -> None:
+        counted = {"frame": len(self._results) + 1, "frames": len(self._frames)}
+        self._onProgress({**event, **counted})
+
+
+class QuestionJob(WorkerJob):
+    """Asks the worker one thing; its answer is the job's."""
+
+    _found: Any = None
+
+    def _question(self) -> Command:
+        raise NotImplementedError
+
+    def _nextCommand(self) -> Optional[Command]:
+        return self._question() if self._found is None else None
+
+    def _take(self, answer: Any) -> Pieces:
+        yield
+        self._found = answer
+
+    def _answer(self) -> Any:
+        return self._found
+
+
+class HeadJob(QuestionJob):
+    """Looks for the head in one image; the answer is that of ``ustomri head``."""
+
+    def __init__(
+        self,
+        worker: WorkerClient,
+        volume: Volume,
+        device: str,
+        onFinished: Callable[[Any, Optional[Exception]], None],
+    ) -> None:
+        WorkerJob.__init__(self, worker, onFinished)
+        self._volume = volume
+        self._device = device
+
+    def _question(self) -> Command:
+        arguments = ["head", str(self._path("input.mhd")), "--device", self._device]
+        return Command(arguments, {"input.mhd": self._volume})
+
+
+class DevicesJob(QuestionJob):
+    """Asks where the networks can run; the answer is the list of ``ustomri devices``."""
+
+    def _question(self) -> Command:
+        return Command(["devices"], {})
+
+    def _answer(self) -> Any:
+        return self._found["devices"]
+
+
+def commandLineOptions(options: dict[str, Any]) -> list[str]:
+    """Return ``--name value`` for every option that is set."""
+    arguments = []
+    for name, value in options.items():
+        if value is not None:
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    return arguments

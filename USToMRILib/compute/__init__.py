@@ -1,0 +1,1 @@
+"""What computes: bundles, devices, precision, threads and torch's settings."""

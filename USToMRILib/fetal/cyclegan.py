@@ -1,0 +1,47 @@
+"""The CycleGAN on fetal head frames: the unpaired baseline of the DDIC paper, one pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..compute.bundle import Bundle, load_bundle
+from ..progress import Progress
+from .frame import check_fits_frame
+
+if TYPE_CHECKING:
+    import torch
+
+METHOD, BUNDLE = "cyclegan", "cyclegan_fetal"
+
+
+def load_generator(device: str) -> Bundle:
+    """The generator from ultrasound to MRI, on ``device``.
+
+    Raises:
+        InputError: if the bundle cannot be used or does not fit the frame.
+    """
+    bundle = load_bundle(BUNDLE, device)
+    check_fits_frame(bundle)
+    return bundle
+
+
+def translate_frames(
+    x0: torch.Tensor, bundle: Bundle, device: str, progress: Progress
+) -> torch.Tensor:
+    """Carry ultrasound frames to MRI; each as if it were alone.
+
+    Args:
+        x0: float32 [B, 1, 128, 128] in [-1, 1], on any device.
+        bundle: as loaded by :func:`load_generator`, on ``device``.
+        progress: phase "generate".
+
+    Returns:
+        float32 [B, 1, 128, 128] on the CPU, in [-1, 1].
+
+    Raises:
+        Cancelled: when the progress' token is set.
+    """
+    import torch
+
+    with progress.phase("generate"), torch.no_grad():
+        return bundle.net(x0.to(device)).clamp(-1, 1).cpu()

@@ -1,0 +1,271 @@
+"""The pair of fetal eps-networks, and the bridge between them for many frames at once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from ..bridge import diffusion_bridge as bridge
+from ..bridge.imposed import MEDIAN_KERNEL, Imposed
+from ..bridge.schedule import Schedule
+from ..bridge.shared_latents import reach, share
+from ..bridge.similarity import PEARSON
+from ..bridge.solvers import levels_of
+from ..compute.bundle import Bundle, load_bundle
+from ..compute.frame_threads import frames_at_work, on_threads
+from ..errors import InputError
+from ..progress import Progress
+from .frame import check_fits_frame
+from .gain import EVEN, check_gain
+
+if TYPE_CHECKING:
+    import torch
+
+US_BUNDLE, MRI_BUNDLE = "fetal_us_eps", "fetal_mri_eps"
+
+# What `python -m benchmarks.bridge` measures.
+DEFAULT_SOLVER = "dpm++2m"
+# Steps each way where the user does not say; those of "ddim" are the published ones.
+STEPS = {"dpm++2m": 18, "heun": 16, "ddim": 1000}
+
+# Frames in one pass of a network. On a CPU a batch saves a tenth of the time and rounds otherwise
+# than an image alone; a median can then be another pixel's, and the pull goes there. Elsewhere it
+# bounds the memory and what a cancel waits for, and is not measured.
+CPU_FRAMES, DEVICE_FRAMES = 1, 8
+
+BRIDGES: dict[str, Callable[..., Any]] = {"ddic": bridge.ddic, "ddib": bridge.ddib}
+
+
+@dataclass(frozen=True)
+class EpsPair:
+    """Both eps-networks, on one device, and their common schedule."""
+
+    us: Bundle
+    mri: Bundle
+    schedule: Schedule
+    device: str
+
+    @property
+    def bundles(self) -> dict[str, str]:
+        """Names of the bundles, with the SHA-256 of their weights."""
+        return {bundle.name: bundle.sha256 for bundle in (self.us, self.mri)}
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What the user of a result should be told."""
+        return (*self.us.cautions, *self.mri.cautions)
+
+
+@dataclass(frozen=True)
+class BridgeSettings:
+    """How to cross the bridge.
+
+    Attributes:
+        method: a key of :data:`BRIDGES`.
+        steps: of the diffusion each way, 2 .. T; of the solver's :data:`STEPS` where None.
+        solver: a key of :data:`USToMRILib.bridge.solvers.SOLVERS`.
+        similarity: that "ddic" imposes, a key of :data:`USToMRILib.bridge.similarity.SIMILARITIES`.
+        median_kernel: odd width in pixels of the median filter of "ddic"; 1 for none.
+        gain: of the frames that are translated, one of :data:`USToMRILib.fetal.gain.GAINS`.
+    """
+
+    method: str
+    steps: Optional[int] = None
+    solver: str = DEFAULT_SOLVER
+    similarity: str = PEARSON
+    median_kernel: int = MEDIAN_KERNEL
+    gain: str = EVEN
+
+    def check(self, schedule: Schedule) -> None:
+        """Raise InputError for what cannot be run."""
+        levels_of(self.solver, schedule, self.steps_each_way)
+        _ = self.imposed
+        check_gain(self.gain)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything that changes a voxel, for the provenance."""
+        return {**self.crossing, "gain": self.gain}
+
+    @property
+    def crossing(self) -> dict[str, Any]:
+        """The arguments of the bridge."""
+        walk = {"steps": self.steps_each_way, "solver": self.solver}
+        imposed = asdict(self.imposed) if self.method == "ddic" else {}
+        return {**walk, **imposed}
+
+    @property
+    def imposed(self) -> Imposed:
+        """What pulls the way down of "ddic"."""
+        return Imposed(self.similarity, median_kernel=self.median_kernel)
+
+    @property
+    def steps_each_way(self) -> int:
+        """As given, or the solver's default."""
+        return STEPS.get(self.solver, 0) if self.steps is None else self.steps
+
+    def steps_of(self, frames: int, device: str) -> int:
+        """Number of steps in all, both ways, that so many frames take."""
+        return 2 * self.steps_each_way * -(-frames // frames_at_once(device))
+
+
+def frames_at_once(device: str) -> int:
+    """How many frames one pass of a network takes on a device."""
+    return CPU_FRAMES if device == "cpu" else DEVICE_FRAMES
+
+
+def load_pair(device: str) -> EpsPair:
+    """Both eps-networks on ``device``.
+
+    Raises:
+        InputError: if a bundle cannot be used, or the two fit neither each other nor the frame.
+    """
+    nets = load_bundle(US_BUNDLE, device), load_bundle(MRI_BUNDLE, device)
+    for bundle in nets:
+        check_fits_frame(bundle)
+    if nets[0].metadata["schedule"] != nets[1].metadata["schedule"]:
+        raise InputError(
+            f"The bundles {US_BUNDLE!r} and {MRI_BUNDLE!r} were trained with different schedules; "
+            "install a pair that was trained with one."
+        )
+    return EpsPair(*nets, Schedule.from_metadata(nets[0].metadata), device)
+
+
+def translate_frames(
+    x0: torch.Tensor,
+    pair: EpsPair,
+    settings: BridgeSettings,
+    progress: Progress,
+    sigma: float = 0.0,
+) -> torch.Tensor:
+    """Carry ultrasound frames to MRI, each as if it were alone, or as slices of one stack.
+
+    Args:
+        x0: float32 [B, 1, 128, 128] in [-1, 1], on any device.
+        pair: as loaded by :func:`load_pair`.
+        settings: of the bridge.
+        progress: phases "encode" and "decode"; "slices" where there are more frames than fit.
+        sigma: how many frames far neighbours share their latents
+            (:func:`USToMRILib.bridge.shared_latents.share`); 0 for frames that are no neighbours.
+
+    Returns:
+        float32 [B, 1, 128, 128] on the CPU, in [-1, 1].
+
+    Raises:
+        InputError: for settings that cannot be run.
+        Cancelled: when the progress' token is set.
+    """
+    if len(x0) > 1 and reach(sigma):
+        return _translate_stack(x0, pair, settings, progress, sigma)
+    translate = BRIDGES[settings.method]
+
+    def cross(progress: Progress, part: torch.Tensor) -> torch.Tensor:
+        options = {**settings.crossing, "schedule": pair.schedule, "progress": progress}
+        return translate(part, pair.us.net, pair.mri.net, **options).clamp(-1, 1)
+
+    return _in_parts((x0,), cross, pair.device, settings, progress)
+
+
+def _translate_stack(
+    x0: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress, sigma: float
+) -> torch.Tensor:
+    """As :func:`translate_frames`, with latents that neighbours share.
+
+    The way down of a part begins when the ways up are done that its latents are shared with; so
+    few ways are in memory at a time, however long the stack.
+    """
+    import torch
+
+    parts = x0.to(pair.device).split(frames_at_once(pair.device))
+    ahead = -(-reach(sigma) // len(parts[0]))
+    steps, at_work = settings.steps_each_way, frames_at_work(pair.device)
+    ways: dict[int, list[torch.Tensor]] = {}
+    latents: list[torch.Tensor] = []
+    made: list[torch.Tensor] = []
+
+    def up(progress: Progress, part: torch.Tensor) -> list[torch.Tensor]:
+        return _up(part, pair, settings, progress)
+
+    def down(progress: Progress, number: int) -> torch.Tensor:
+        first = max(number - ahead, 0)
+        start = sum(map(len, latents[first:number]))
+        near = torch.cat(latents[first : number + ahead + 1])
+        shared = share(near, sigma, slice(start, start + len(parts[number])))
+        y = _down(ways.pop(number), shared.to(pair.device), pair, settings, progress)
+        return y.clamp(-1, 1).cpu()
+
+    with progress.within("slices", settings.steps_of(len(x0), pair.device)) as inner:
+        for first in range(0, len(parts) + ahead, at_work):
+            begun = on_threads(up, parts[first : first + at_work], inner, steps, pair.device)
+            ways.update(enumerate(begun, start=first))
+            latents.extend(way[-1].cpu() for way in begun)
+            ready = range(len(made), min(first + at_work - ahead, len(parts)))
+            made += on_threads(down, ready, inner, steps, pair.device)
+    return torch.cat(made)
+
+
+def _up(
+    x0: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress
+) -> list[torch.Tensor]:
+    """The ultrasound frames at the levels that the way down needs, the latents last."""
+    walk = pair.us.net, pair.schedule, settings.steps_each_way, settings.solver, progress
+    return bridge.way_up(x0, *walk) if settings.method == "ddic" else [bridge.encode(x0, *walk)]
+
+
+def _down(
+    ultrasound: list[torch.Tensor],
+    latents: torch.Tensor,
+    pair: EpsPair,
+    settings: BridgeSettings,
+    progress: Progress,
+) -> torch.Tensor:
+    walk = pair.schedule, settings.steps_each_way, settings.solver, progress
+    if settings.method != "ddic":
+        return bridge.decode(latents, pair.mri.net, *walk)
+    imposed, us_net, mri_net = settings.imposed, pair.us.net, pair.mri.net
+    return bridge.way_down(ultrasound, latents, us_net, mri_net, imposed, *walk)
+
+
+def residual_frames(
+    x0: torch.Tensor, y: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress
+) -> torch.Tensor:
+    """Carry pseudo-MRI frames back, and compare, by :func:`.bridge.diffusion_bridge.residual`.
+
+    Args:
+        x0, y: ultrasound and its pseudo-MRI, float32 [B, 1, 128, 128] in [-1, 1].
+        pair, settings: that made it.
+        progress: phase "residual".
+
+    Returns:
+        float32 [B, 1, 128, 128] on the CPU, 0 .. 2.
+    """
+
+    def carry_back(progress: Progress, us: torch.Tensor, mri: torch.Tensor) -> torch.Tensor:
+        steps, solver = settings.steps_each_way, settings.solver
+        nets = pair.us.net, pair.mri.net
+        return bridge.residual(us, mri, *nets, steps, solver, pair.schedule, progress)
+
+    with progress.within("residual", settings.steps_of(len(x0), pair.device)) as inner:
+        return _in_parts((x0, y), carry_back, pair.device, settings, inner)
+
+
+def _in_parts(
+    frames: tuple[torch.Tensor, ...],
+    cross: Callable[..., torch.Tensor],
+    device: str,
+    settings: BridgeSettings,
+    progress: Progress,
+) -> torch.Tensor:
+    """What ``cross`` makes of all frames, of :func:`frames_at_once` at a time."""
+    import torch
+
+    parts = list(zip(*(each.to(device).split(frames_at_once(device)) for each in frames)))
+    steps = 2 * settings.steps_each_way
+
+    def made(progress: Progress, part: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        return cross(progress, *part).cpu()
+
+    if len(parts) == 1:
+        return on_threads(made, parts, progress, steps, device)[0]
+    with progress.within("slices", settings.steps_of(len(frames[0]), device)) as inner:
+        return torch.cat(on_threads(made, parts, inner, steps, device))

@@ -1,0 +1,100 @@
+"""The head ellipse in the plane of a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """An ellipse in plane coordinates: mm from the centre of pixel (0, 0), along columns and rows.
+
+    Attributes:
+        centre: (x, y) in mm; x = column index * column spacing, y = row index * row spacing.
+        semi_axes: (long, short) in mm.
+        angle: of the long axis, in radians from +x towards +y, in (-pi/2, pi/2].
+    """
+
+    centre: tuple[float, float]
+    semi_axes: tuple[float, float]
+    angle: float
+
+    def __post_init__(self) -> None:
+        long, short = self.semi_axes
+        if not (np.isfinite([*self.centre, long, short, self.angle]).all() and long >= short > 0):
+            raise InputError(
+                f"The ellipse with semi-axes {long:g} and {short:g} mm cannot be used; give finite "
+                "numbers, the longer axis first, both above 0."
+            )
+
+    @property
+    def circumference_mm(self) -> float:
+        """Circumference in mm, 4 a E(m) with the complete elliptic integral of the second kind."""
+        from scipy.special import ellipe
+
+        long, short = self.semi_axes
+        return float(4 * long * ellipe(1 - (short / long) ** 2))
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """[2, 2]; its columns are the unit vectors of the long and the short axis."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        return np.array([[c, -s], [s, c]])
+
+    def radius(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Elliptic radius of the points (x, y) in mm: 0 at the centre, 1 on the ellipse."""
+        offset = np.stack([x - self.centre[0], y - self.centre[1]], axis=-1) @ self.rotation
+        return np.hypot(offset[..., 0] / self.semi_axes[0], offset[..., 1] / self.semi_axes[1])
+
+    def mask(self, shape: tuple[int, int], spacing: tuple[float, float]) -> np.ndarray:
+        """Boolean [rows, columns] of the pixels whose centre lies inside.
+
+        Args:
+            shape: (rows, columns).
+            spacing: (x, y) in mm.
+        """
+        y, x = np.meshgrid(*(np.arange(n) * d for n, d in zip(shape, spacing[::-1])), indexing="ij")
+        return self.radius(x, y) <= 1
+
+    @classmethod
+    def from_mask(cls, mask: np.ndarray, spacing: tuple[float, float]) -> Ellipse:
+        """The ellipse with the area, centre and second moments of the largest part of ``mask``.
+
+        Args:
+            mask: [rows, columns], inside where above 0.
+            spacing: (x, y) in mm.
+
+        Raises:
+            InputError: if the mask is empty or only a line.
+        """
+        image = sitk.GetImageFromArray((np.asarray(mask) > 0).astype(np.uint8))
+        image.SetSpacing([float(d) for d in spacing])
+        parts = sitk.RelabelComponent(sitk.ConnectedComponent(image), sortByObjectSize=True)
+        shape = sitk.LabelShapeStatisticsImageFilter()
+        shape.Execute(parts)
+        if not shape.HasLabel(1):
+            raise InputError("The head mask is empty; give a mask whose head pixels are above 0.")
+        short, long = (d / 2 for d in shape.GetEquivalentEllipsoidDiameter(1))
+        long_x, long_y = shape.GetPrincipalAxes(1)[2:4]
+        angle = np.arctan2(long_y, long_x)
+        # An axis has no sign: keep the direction that points to the right.
+        angle = (angle + np.pi / 2) % np.pi - np.pi / 2
+        x, y = shape.GetCentroid(1)
+        return cls((float(x), float(y)), (float(long), float(short)), float(angle))
+
+    @classmethod
+    def mean(cls, ellipses: Sequence[Ellipse]) -> Ellipse:
+        """The ellipse with the mean centre and the mean second moments of several."""
+        centre = np.mean([ellipse.centre for ellipse in ellipses], axis=0)
+        moments = np.mean([e.rotation * np.square(e.semi_axes) @ e.rotation.T for e in ellipses], 0)
+        (short, long), axes = np.linalg.eigh(moments)
+        # An axis has no sign: keep the direction that points to the right.
+        angle = (np.arctan2(axes[1, 1], axes[0, 1]) + np.pi / 2) % np.pi - np.pi / 2
+        axes_mm = float(np.sqrt(long)), float(np.sqrt(short))
+        return cls((float(centre[0]), float(centre[1])), axes_mm, float(angle))

@@ -1,0 +1,258 @@
+"""Finding the fetal head in an ultrasound slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..compute.bundle import load_bundle
+from ..errors import InputError
+from ..image.intensity import rescale
+from ..image.volume import Volume
+from .ellipse import Ellipse
+
+if TYPE_CHECKING:
+    import torch
+
+    HeadNet = Callable[[torch.Tensor], torch.Tensor]
+
+BUNDLE = "fetal_head_seg"
+NET_SIZE = 192
+# Widths of the network's close views of a head, in lengths of the head. The mean of what it finds
+# in several is better than any of them.
+CLOSE_WIDTHS = (1.25, 1.4, 1.6)
+
+# What a fetal head can measure: about 80 mm in week 12 (Hadlock et al. 1984) to 400 mm at term.
+CIRCUMFERENCE_RANGE_MM = (80.0, 400.0)
+# The range the networks were trained on.
+TRAINED_RANGE_MM = (170.0, 350.0)
+# Cephalic index below 0.6 is beyond extreme dolichocephaly.
+LEAST_AXIS_RATIO = 0.6
+LEAST_AREA_FRACTION = 0.01
+LEAST_ELLIPSE_DICE = 0.9
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fetal head in a slice.
+
+    Attributes:
+        mask: uint8 volume on the slice's grid, 1 inside the ellipse.
+        ellipse: outline of the skull in plane coordinates (mm).
+        warnings: sentences on what makes the result less certain.
+    """
+
+    mask: Volume
+    ellipse: Ellipse
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def circumference_mm(self) -> float:
+        """Head circumference (HC) in mm."""
+        return self.ellipse.circumference_mm
+
+    @classmethod
+    def from_ellipse(cls, ellipse: Ellipse, volume: Volume) -> Head:
+        """The head with this outline in a one-slice volume.
+
+        Raises:
+            InputError: if no pixel of the volume lies inside.
+        """
+        inside = ellipse.mask(volume.array.shape[1:], volume.grid.spacing[:2])
+        if not inside.any():
+            raise InputError("The head ellipse lies beside the image; give one that lies on it.")
+        return cls(
+            volume.with_array(inside[None].astype(np.uint8)), ellipse, _doubts(ellipse, inside)
+        )
+
+    @classmethod
+    def from_mask(cls, mask: Volume, volume: Volume) -> Head:
+        """The head that a mask, above 0 inside, marks in a one-slice volume.
+
+        Raises:
+            InputError: if the mask is empty or does not lie on the volume's grid.
+        """
+        check_mask(mask, volume)
+        return cls.from_ellipse(Ellipse.from_mask(mask.array[0], mask.grid.spacing[:2]), volume)
+
+
+def check_mask(mask: Volume, volume: Volume) -> None:
+    """Raise InputError unless a head mask lies on the volume's grid."""
+    if not mask.grid.is_close(volume.grid):
+        raise InputError(
+            f"The head mask has the grid {mask.grid.size} and the image {volume.grid.size} or "
+            "they lie apart; give a mask drawn on this image."
+        )
+
+
+def find_head(volume: Volume, device: str = "cpu") -> Head:
+    """Find the skull's ellipse with the bundle ``fetal_head_seg``.
+
+    Args:
+        volume: one slice, any intensities, spacing in mm.
+        device: "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: if the volume is no single slice, if no head is found (the message says what
+            was), or if the bundle cannot be used.
+    """
+    return find_head_with(load_bundle(BUNDLE, device).net, volume, device)
+
+
+def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
+    """:func:`find_head` with a network that maps pixels [B, 1, 192, 192] to probabilities."""
+    if not volume.is_slice:
+        raise InputError(
+            f"A head is looked for in one slice, and the volume has {volume.grid.size[2]}; "
+            "give a single slice."
+        )
+    pixels, spacing = volume.array[0], volume.grid.spacing[:2]
+
+    def look(grid: sitk.Image) -> tuple[float, Ellipse]:
+        return _fitted_ellipse(_probability(net, to_net(pixels, spacing, grid), device), grid)
+
+    # The first look says where; with the second grid turned, the network, which knows heads that
+    # lie, finds those that stand. The close ones, with the head lying, say how large.
+    turned = [net_grid(pixels.shape, spacing, turn=t) for t in (0.0, np.pi / 2)]
+    _, first = max(_answers(look, turned), key=lambda answer: answer[0])
+    close = _answers(look, [close_grid(first, width) for width in CLOSE_WIDTHS])
+    return Head.from_ellipse(Ellipse.mean([ellipse for _, ellipse in close]), volume)
+
+
+def _answers(
+    look: Callable[[sitk.Image], tuple[float, Ellipse]], grids: list[sitk.Image]
+) -> list[tuple[float, Ellipse]]:
+    """What the network finds on those of the grids on which it finds a head.
+
+    Raises:
+        InputError: that of the first grid, if no head is found on any.
+    """
+    found, refusals = [], []
+    for grid in grids:
+        try:
+            found.append(look(grid))
+        except InputError as error:
+            refusals.append(error)
+    if not found:
+        raise refusals[0]
+    return found
+
+
+def net_grid(
+    shape: tuple[int, int], spacing: tuple[float, float], size: int = NET_SIZE, turn: float = 0.0
+) -> sitk.Image:
+    """The segmentation network's square grid, laid over a slice of ``shape`` (rows, columns).
+
+    Its pixels are square, its width is the longer side of the slice, the centres agree; ``turn``
+    is the angle of its first axis, in radians from +x towards +y.
+    """
+    extent = np.array([shape[1] * spacing[0], shape[0] * spacing[1]])
+    return _square_grid((extent - spacing) / 2, float(extent.max()), size, turn)
+
+
+def close_grid(ellipse: Ellipse, width: float) -> sitk.Image:
+    """The network's grid with the head lying in its middle, ``width`` times as wide as it."""
+    width_mm = width * 2 * ellipse.semi_axes[0]
+    return _square_grid(np.array(ellipse.centre), width_mm, NET_SIZE, ellipse.angle)
+
+
+def _square_grid(centre: np.ndarray, width: float, size: int, turn: float) -> sitk.Image:
+    pixel = width / size
+    axes = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    grid = sitk.Image([size, size], sitk.sitkFloat32)
+    grid.SetSpacing([pixel, pixel])
+    grid.SetDirection(axes.ravel().tolist())
+    grid.SetOrigin((centre - axes @ np.full(2, (size - 1) / 2 * pixel)).tolist())
+    return grid
+
+
+def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -> np.ndarray:
+    """Resample a slice to the network's grid, float32 [192, 192] in [-1, 1].
+
+    -1 is the darkest pixel and what lies beyond the image, 1 the 99.5th percentile.
+    """
+    pixels = np.asarray(pixels, np.float32)
+    black, white = float(pixels.min()), float(np.percentile(pixels, 99.5))
+    # From 0, so that what is sampled beyond the image becomes -1 in the end.
+    image = sitk.GetImageFromArray(rescale(pixels, black, white) + 1)
+    image.SetSpacing(spacing)
+    pixel = grid.GetSpacing()[0]
+    if pixel > min(spacing):
+        # As in the frame: half a pixel of blur keeps speckle from folding.
+        image = sitk.SmoothingRecursiveGaussian(image, 0.5 * pixel)
+    return sitk.GetArrayFromImage(sitk.Resample(image, grid)) - 1
+
+
+def _probability(net: HeadNet, pixels: np.ndarray, device: str) -> np.ndarray:
+    """The network's answer [192, 192], the mean over the image and its mirror images."""
+    import torch
+
+    flips: list[list[int]] = [[], [0], [1], [0, 1]]
+    image = torch.from_numpy(pixels)
+    with torch.no_grad():
+        answers = net(torch.stack([image.flip(axes) for axes in flips])[:, None].to(device))[:, 0]
+    back = [answer.flip(axes) for answer, axes in zip(answers, flips)]
+    return torch.stack(back).mean(0).cpu().numpy()
+
+
+def _fitted_ellipse(probability: np.ndarray, grid: sitk.Image) -> tuple[float, Ellipse]:
+    """The ellipse of the network's answer, or a refusal that says what was found instead.
+
+    With it, how sure the answer is: its Dice overlap, unthresholded, with the ellipse.
+    """
+    way_out = "give the head with --head-mask FILE, or check the image and its pixel size"
+    mask = probability > 0.5
+    if mask.mean() < LEAST_AREA_FRACTION:
+        raise InputError(
+            "No fetal head was found: at most "
+            f"{mask.mean():.1%} of the image looks like one; {way_out}."
+        )
+    spacing = grid.GetSpacing()
+    found = Ellipse.from_mask(mask, spacing)
+    drawn = found.mask(mask.shape, spacing)
+    dice = 2 * (drawn & mask).sum() / (drawn.sum() + mask.sum())
+    ratio = found.semi_axes[1] / found.semi_axes[0]
+    low, high = CIRCUMFERENCE_RANGE_MM
+    if dice < LEAST_ELLIPSE_DICE or ratio < LEAST_AXIS_RATIO:
+        raise InputError(
+            f"No fetal head was found: the most head-like region is no ellipse of a head's shape "
+            f"(overlap {dice:.2f}, axis ratio {ratio:.2f}); {way_out}."
+        )
+    if not low <= found.circumference_mm <= high:
+        raise InputError(
+            f"No fetal head was found: the most head-like ellipse has a circumference of "
+            f"{found.circumference_mm:.0f} mm, and fetal heads have {low:.0f} to {high:.0f} mm; "
+            f"{way_out}."
+        )
+    sure = float(2 * probability[drawn].sum() / (drawn.sum() + probability.sum()))
+    return sure, _on_slice(found, grid)
+
+
+def _on_slice(ellipse: Ellipse, grid: sitk.Image) -> Ellipse:
+    """An ellipse on the network's grid, in the coordinates of the slice."""
+    index = (np.array(ellipse.centre) / grid.GetSpacing()).tolist()
+    x, y = grid.TransformContinuousIndexToPhysicalPoint(index)
+    turn = float(np.arctan2(grid.GetDirection()[2], grid.GetDirection()[0]))
+    # An axis has no sign: keep the direction that points to the right.
+    angle = (ellipse.angle + turn + np.pi / 2) % np.pi - np.pi / 2
+    return Ellipse((x, y), ellipse.semi_axes, float(angle))
+
+
+def _doubts(ellipse: Ellipse, inside: np.ndarray) -> tuple[str, ...]:
+    doubts = []
+    low, high = TRAINED_RANGE_MM
+    if not low <= ellipse.circumference_mm <= high:
+        doubts.append(
+            f"The head circumference of {ellipse.circumference_mm:.0f} mm is outside the "
+            f"{low:.0f}-{high:.0f} mm that the networks were trained on."
+        )
+    edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+    if any(edge.any() for edge in edges):
+        doubts.append(
+            "The head reaches the border of the image: its ellipse, circumference and alignment "
+            "are less certain."
+        )
+    return tuple(doubts)

@@ -1,0 +1,1 @@
+"""Images with geometry: what reads, writes, compares and measures them."""

@@ -1,0 +1,215 @@
+"""An image with its geometry: the one type that flows through the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Union
+
+import numpy as np
+import SimpleITK as sitk
+
+from .. import files
+from ..errors import InputError
+from . import dicom, itk_files, picture_files
+from .grid import Grid
+from .reading import RawImage, check_pixel_size
+
+PathLike = Union[str, Path]
+
+
+@dataclass
+class Volume:
+    """A scalar image on a grid; a 2D image is a volume of one slice.
+
+    Attributes:
+        array: voxel values [k, j, i] of any real dtype.
+        grid: where the voxels lie.
+        metadata: header fields worth keeping, text to text; nothing that identifies a patient
+            is read from DICOM.
+
+    Raises:
+        InputError: the array does not have the grid's shape, or its values are not real numbers.
+    """
+
+    array: np.ndarray
+    grid: Grid
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that array and grid belong together."""
+        if self.array.shape != self.grid.shape:
+            raise InputError(
+                f"The array's shape {self.array.shape} differs from the grid's (k, j, i) "
+                f"{self.grid.shape}; give an array on the same grid."
+            )
+        if self.array.dtype.kind not in "biuf":
+            raise InputError(
+                f"The array's values are {self.array.dtype}, not real numbers; convert them first."
+            )
+
+    @property
+    def is_slice(self) -> bool:
+        """Whether the volume is one 2D slice, that is, has size 1 along k."""
+        return self.grid.size[2] == 1
+
+    def with_array(self, array: np.ndarray) -> Volume:
+        """Return a volume with the same grid and metadata and other voxel values [k, j, i].
+
+        Raises:
+            InputError: the array does not have the grid's shape.
+        """
+        return Volume(array, self.grid, dict(self.metadata))
+
+    @classmethod
+    def from_sitk(cls, image: sitk.Image) -> Volume:
+        """Return the volume of a scalar 2D or 3D SimpleITK image (the voxels are copied)."""
+        grid = Grid.from_sitk(image)
+        return cls(sitk.GetArrayFromImage(image).reshape(grid.shape), grid)
+
+    def to_sitk(self) -> sitk.Image:
+        """Return a 3D SimpleITK image with these voxels (copied) and this geometry.
+
+        Types that SimpleITK or Slicer cannot hold are replaced by the nearest one that holds
+        the same values: bool by uint8, float16 by float32, 64-bit integers by 32-bit ones if
+        they fit.
+        """
+        image = sitk.GetImageFromArray(_common_dtype(self.array))
+        image.SetSpacing(self.grid.spacing)
+        image.SetOrigin(self.grid.origin)
+        image.SetDirection(self.grid.direction)
+        return image
+
+    @classmethod
+    def read(
+        cls, path: PathLike, pixel_size: float | None = None, frame: int | None = None
+    ) -> Volume:
+        """Read a scalar image: NRRD, NIfTI, MetaImage, DICOM, PNG, JPEG, TIFF or BMP.
+
+        Args:
+            path: a file, or a folder that holds the slices of one DICOM series.
+            pixel_size: mm, for 2D images that do not state it (pictures, uncalibrated
+                ultrasound), and only for those.
+            frame: which frame of a cine, page of a TIFF or time point of a 4D image, from 0.
+
+        Returns:
+            The volume. Colour becomes grey of the same dtype (BT.601 luma). The geometry is the
+            file's: exact for MetaImage, to the last bit or two of float64 for NRRD, which
+            stores products of spacing and direction, and to float32 for NIfTI.
+
+        Raises:
+            InputError: missing, unreadable, damaged or of an unknown format; empty, 4D, vectors,
+                more than 4 GiB, NaN or infinity, sheared axes; a pixel size missing or needless.
+        """
+        source = files.expanded(path)
+        check_pixel_size(pixel_size)
+        try:
+            volume = cls(*_read_raw(source, pixel_size, frame))
+            _check_finite(volume.array)
+        except InputError as error:
+            if str(source) in str(error):
+                raise
+            raise InputError(f"{source}: {error}") from error
+        return volume
+
+    def write(
+        self, path: PathLike, metadata: dict[str, str] | None = None, compress: bool = True
+    ) -> None:
+        """Write the volume as NRRD, NIfTI, MetaImage or, one slice, PNG, JPEG, TIFF or BMP.
+
+        The file appears complete or not at all. The volume's metadata, and ``metadata`` on top,
+        go into the header as far as the format has room: every field in NRRD, PNG, JPEG and
+        TIFF, fields up to 16 KiB in escaped ASCII in MetaImage, 79 characters in NIfTI, none in
+        BMP. Pictures hold 8 bits and no geometry: values are taken as 0..255, rounded and clipped.
+        Without ``compress``, NRRD and MetaImage are written faster and larger.
+
+        Raises:
+            InputError: as ``check_writable``; a dtype that a picture cannot hold; a full disk.
+        """
+        target = files.expanded(path)
+        check_writable(target, self.grid)
+        fields = dict(metadata or {})  # before the volume's own: NIfTI keeps only the beginning
+        for key, value in self.metadata.items():
+            fields.setdefault(key, value)
+        with files.atomic(target) as temporary:
+            if _has_suffix(target, picture_files.SUFFIXES):
+                picture_files.write(self.array[0], temporary, fields)
+            else:
+                itk_files.write(self.to_sitk(), temporary, fields, compress)
+
+
+def check_writable(path: PathLike, grid: Grid | None = None) -> None:
+    """Raise InputError unless a volume can be written to this path; call it before long work.
+
+    Looks at the suffix, the folder and its permissions and, if the grid is given, at whether a
+    picture format could hold it.
+    """
+    target = files.expanded(path)
+    is_picture = _has_suffix(target, picture_files.SUFFIXES)
+    if _has_suffix(target, (".mhd", ".nhdr")):
+        raise InputError(
+            f"{target} would become two files, which cannot be replaced as one; "
+            "write .mha or .nrrd instead."
+        )
+    if not is_picture and not _has_suffix(target, itk_files.WRITE_SUFFIXES):
+        known = " ".join(itk_files.WRITE_SUFFIXES + picture_files.SUFFIXES)
+        raise InputError(f"{target} has no suffix that can be written; use one of {known}.")
+    if is_picture and grid is not None and grid.size[2] > 1:
+        raise InputError(
+            f"{target} can hold one slice, not {grid.size[2]}; write .nrrd, .nii.gz or .mha."
+        )
+    files.check_creatable(target)
+
+
+def check_usable(volume: Volume) -> None:
+    """Raise InputError if there is nothing to translate: NaN, infinity, a mask, one value."""
+    _check_finite(volume.array)
+    if volume.array.dtype == bool:
+        raise InputError("The image is a mask, true or false in every voxel; give an ultrasound.")
+    if volume.array.min() == volume.array.max():
+        raise InputError(
+            f"The image is constant (every voxel is {volume.array.flat[0]}); give one that shows "
+            "something."
+        )
+
+
+def _read_raw(path: Path, pixel_size: float | None, frame: int | None) -> RawImage:
+    """Find the reader for a path and return what it reads."""
+    if path.is_dir():
+        return dicom.read_folder(path, pixel_size, frame)
+    files.check_readable(path)
+    if _has_suffix(path, itk_files.READ_SUFFIXES):
+        return itk_files.read(path, pixel_size, frame)
+    if _has_suffix(path, picture_files.SUFFIXES):
+        return picture_files.read(path, pixel_size, frame)
+    if dicom.is_dicom(path):
+        return dicom.read_file(path, pixel_size, frame)
+    raise InputError(
+        f"{path} is not in a known format; give NRRD, NIfTI, MetaImage, DICOM, PNG, JPEG, TIFF "
+        "or BMP."
+    )
+
+
+def _has_suffix(path: Path, suffixes: tuple[str, ...]) -> bool:
+    """Return whether the file name ends in one of the suffixes, in capitals or not."""
+    return path.name.lower().endswith(suffixes)
+
+
+def _check_finite(array: np.ndarray) -> None:
+    """Raise InputError if there is NaN or infinity among the values."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError("The image holds NaN or infinite values; replace them, for example by 0.")
+
+
+def _common_dtype(array: np.ndarray) -> np.ndarray:
+    """Return the same values in a native dtype that SimpleITK and Slicer can hold."""
+    kind, width = array.dtype.kind, array.dtype.itemsize
+    if kind == "b":
+        return array.astype(np.uint8)
+    if kind == "f":
+        return array.astype(np.float32 if width <= 4 else np.float64, copy=False)
+    if width == 8:
+        for narrow in (np.int32, np.uint32):
+            if np.iinfo(narrow).min <= array.min() and array.max() <= np.iinfo(narrow).max:
+                return array.astype(narrow)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

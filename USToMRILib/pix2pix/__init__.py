@@ -1,0 +1,1 @@
+"""Pix2Pix of volumes: window by window, within a given memory."""

@@ -1,0 +1,274 @@
+"""Volume translation with the 3D pix2pix generator, in windows that join without a trace."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..compute.bundle import Bundle, load_bundle
+from ..compute.device import list_devices
+from ..compute.precision import has_matrix_unit
+from ..image.grid import Grid
+from ..image.intensity import rescale
+from ..image.volume import Volume
+from ..progress import Progress
+from .cone import ultrasound_cone
+from .memory import WINDOW_BYTES, MemoryNeed
+from .windows import Padded, plan_windows, smallest_window
+
+if TYPE_CHECKING:
+    import torch
+
+BUNDLE = "pix2pix3d"
+
+# Of the whole process: on a machine with 8 GiB, half is left to others.
+DEFAULT_MEMORY_GIB = 4.0
+
+# Axes (k, j, i) to mirror: the sweep and the lateral axis. The probe stays at the top, where the
+# generator knows it, and a head in a mirror is a head still, its sides exchanged.
+FLIPS: tuple[tuple[int, ...], ...] = ((), (0,), (2,), (0, 2))
+
+_SPACING_TOLERANCE = 0.25
+_HIGH_PERCENTILE = 99.5
+
+
+def ultrasound_range(array: np.ndarray) -> tuple[float, float]:
+    """Return the values that normalisation maps to -1 and 1.
+
+    The low end is the smallest value (the background of an ultrasound volume), the high end the
+    99.5th percentile of what lies above it, so that neither the gain nor a few bright echoes nor
+    the size of the background decide. Training and inference use this one function.
+
+    Args:
+        array: ultrasound voxels of any shape and real dtype, all finite.
+    """
+    low = float(array.min())
+    above = array[array > low]
+    high = float(np.percentile(above, _HIGH_PERCENTILE)) if above.size else low
+    return low, high
+
+
+def load_generator(device: str) -> Bundle:
+    """The bundle, with its network as ``device`` runs it fastest.
+
+    That is bfloat16 where there is hardware for it and the metadata say that the network can
+    (`bfloat16`): several times as fast as float32, and on average a fraction of a grey level from
+    it (`python -m benchmarks.volumes`).
+
+    Raises:
+        InputError: if the bundle cannot be used.
+    """
+    bundle = load_bundle(BUNDLE, device)
+    if bundle.metadata.get("bfloat16") and has_matrix_unit(_device(bundle.net)):
+        return replace(bundle, net=_in_bfloat16(bundle.net))
+    return bundle
+
+
+@lru_cache(maxsize=2)
+def _in_bfloat16(net: torch.nn.Module) -> torch.nn.Module:
+    import torch
+
+    reduced = copy.deepcopy(net).to(torch.bfloat16)
+    return reduced.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+
+def precision_of(bundle: Bundle) -> str:
+    """What a bundle's network computes in, as torch names it: "float32" or "bfloat16"."""
+    return str(_precision(bundle.net)).removeprefix("torch.")
+
+
+@dataclass(frozen=True)
+class VolumeTranslation:
+    """What became of a volume.
+
+    Attributes:
+        array: float32 [k, j, i] in 0..255 on the volume's grid, 0 outside the ultrasound's cone.
+        spread: where it was asked for, the same for the standard deviation of the answers over
+            :data:`FLIPS`, in the units of `array`. It shows where the answer depends on how the
+            volume lies. It is not the error: where it is small, the answer may still be wrong.
+    """
+
+    array: np.ndarray
+    spread: np.ndarray | None = None
+
+
+def translate_volume(
+    volume: Volume,
+    bundle: Bundle,
+    progress: Progress,
+    memory_gib: float = DEFAULT_MEMORY_GIB,
+    spread: bool = False,
+) -> VolumeTranslation:
+    """Translate an ultrasound volume to pseudo-MRI with a 3D generator.
+
+    The generator sees voxels of the size that it was trained on (`spacing_mm` in the bundle's
+    metadata): a volume whose voxels differ from it by more than a quarter is resampled to it and
+    the result back; any other stays on its own grid throughout. Windows see everything that can
+    change their answer (`receptive_field`), so that the result is that of one pass over it all.
+
+    Args:
+        volume: ultrasound of any size, also of a single slice; its background is its least value.
+        bundle: of :func:`load_generator`, whose network maps float32 [1, 1, D, H, W] in [-1, 1] to
+            the same, where D, H, W are multiples of `divisors` in its metadata; `window` there is
+            (D, H, W) in training.
+        progress: reports and cancels window by window in the phase "windows".
+        memory_gib: that the process may take in all. It decides how large the windows are, and
+            changes a voxel by rounding only.
+        spread: whether to translate the mirrored volume too, which takes 4 times as long.
+
+    Raises:
+        InputError: the memory does not suffice.
+        Cancelled: a cancel was asked for.
+    """
+    grid = model_grid(volume.grid, bundle.metadata["spacing_mm"])
+    flips = FLIPS if spread else FLIPS[:1]
+    most_voxels = _largest_window(volume, grid, bundle, memory_gib, len(flips[:2]))
+    cone, limits = ultrasound_cone(volume.array), ultrasound_range(volume.array)
+    seen, wanted = volume.array, cone
+    if grid != volume.grid:
+        seen = _resampled(volume, grid, smooth=True).array
+        # Smoothed, so that every voxel that the cone's are interpolated from is wanted.
+        wanted = _resampled(volume.with_array(cone), grid, smooth=True).array > 0
+    results = _translate_array(seen, wanted, limits, bundle, flips, most_voxels, progress)
+    if grid != volume.grid:
+        results = [_resampled(Volume(r, grid), volume.grid, smooth=False).array for r in results]
+    for array in results:
+        array[~cone] = 0
+    return VolumeTranslation(*results)
+
+
+def _largest_window(
+    volume: Volume, grid: Grid, bundle: Bundle, memory_gib: float, results: int
+) -> int:
+    """Return how many voxels a window may have in the memory, and in that of the net's device."""
+    in_float32 = bundle.metadata.get("bytes_per_voxel", WINDOW_BYTES)
+    window_bytes = in_float32 * _precision(bundle.net).itemsize // 4
+    voxels = volume.array.size + (math.prod(grid.size) if grid != volume.grid else 0)
+    need = MemoryNeed(volume.array.nbytes, voxels, results, window_bytes)
+    smallest = smallest_window(_padded_shape(grid.shape, bundle), *_windowing(bundle))
+    most = need.largest_window(memory_gib, smallest)
+    device = _device(bundle.net).type
+    free = {found.name: found.free_bytes for found in list_devices()}.get(device)
+    if device == "cpu" or free is None:
+        return most
+    return max(min(most, free // window_bytes), smallest)
+
+
+def _translate_array(
+    array: np.ndarray,
+    wanted: np.ndarray,
+    limits: tuple[float, float],
+    bundle: Bundle,
+    flips: Sequence[tuple[int, ...]],
+    most_voxels: int,
+    progress: Progress,
+) -> list[np.ndarray]:
+    """Translate voxels [k, j, i] of the generator's spacing, where wanted.
+
+    Returns:
+        Answers, float32 in 0..255; with several flips also their standard deviation.
+    """
+    results = [np.zeros(array.shape, np.float32) for _ in flips[:2]]
+    if not wanted.any():
+        return results
+    padded = Padded(array, _padded_shape(array.shape, bundle))
+    planned = plan_windows(padded.shape, padded.box(wanted), *_windowing(bundle), most_voxels)
+    placed = [(window.seen, *padded.overlap(window.core, window.seen)) for window in planned]
+    passes = itertools.product([p for p in placed if wanted[p[1]].any()], flips)
+    answers: list[np.ndarray] = []
+    for (seen, place, core), axes in progress.track("windows", list(passes)):
+        ultrasound = np.flip(rescale(padded.read(seen), *limits), axes)
+        mri = np.flip(_generate(ultrasound, bundle.net), axes)[core]
+        answers.append(np.clip((mri + 1) * np.float32(127.5), 0, 255))
+        if len(answers) == len(flips):
+            results[0][place] = answers[0]
+            for spread in results[1:]:
+                spread[place] = np.std(answers, axis=0)
+            answers.clear()
+    return results
+
+
+def _padded_shape(shape: Sequence[int], bundle: Bundle) -> list[int]:
+    """Return the shape that the generator is given for a volume (k, j, i).
+
+    Slices are repeated up to the number in training, which the generator knows; in plane a size
+    is only rounded up.
+    """
+    least = (bundle.metadata["window"][0], 1, 1)
+    sizes = zip(shape, least, bundle.metadata["divisors"])
+    return [-(-max(size, few) // by) * by for size, few, by in sizes]
+
+
+def _windowing(bundle: Bundle) -> tuple[Sequence[int], Sequence[int]]:
+    return bundle.metadata["receptive_field"]["reach"], bundle.metadata["divisors"]
+
+
+def _generate(ultrasound: np.ndarray, net: torch.nn.Module) -> np.ndarray:
+    """Run the generator on one window, float32 [D, H, W] in [-1, 1]."""
+    import torch
+
+    with torch.no_grad():
+        image = torch.from_numpy(np.ascontiguousarray(ultrasound))[None, None]
+        return net(image.to(_device(net), _precision(net)))[0, 0].float().cpu().numpy()
+
+
+def _device(net: torch.nn.Module) -> torch.device:
+    import torch
+
+    return next((p.device for p in net.parameters()), torch.device("cpu"))
+
+
+def _precision(net: torch.nn.Module) -> torch.dtype:
+    import torch
+
+    return next((p.dtype for p in net.parameters()), torch.float32)
+
+
+def model_grid(grid: Grid, spacing: Sequence[float]) -> Grid:
+    """Return the grid over the same extent with voxels of about `spacing` mm along (i, j, k).
+
+    An axis whose voxels are within a quarter of it, or that has one voxel, is left as it is.
+    """
+    size, new_spacing, shift = [], [], []
+    for n, old, wanted in zip(grid.size, grid.spacing, spacing):
+        keep = n == 1 or abs(old / wanted - 1) <= _SPACING_TOLERANCE
+        number = n if keep else max(1, round(n * old / wanted))
+        size.append(number)
+        new_spacing.append(old * n / number)
+        shift.append((n / number - 1) / 2)
+    if tuple(size) == grid.size:
+        return grid
+    origin = grid.index_to_physical(np.array(shift))
+    return Grid(
+        (size[0], size[1], size[2]),
+        (new_spacing[0], new_spacing[1], new_spacing[2]),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+        grid.direction,
+    )
+
+
+def _resampled(volume: Volume, grid: Grid, smooth: bool) -> Volume:
+    """Interpolate linearly on a grid of the same extent, after smoothing for coarser voxels."""
+    import SimpleITK as sitk
+
+    image = sitk.Cast(volume.to_sitk(), sitk.sitkFloat32)
+    if smooth:
+        # Half the new voxel less the old one, as a Gaussian's sigma in mm.
+        pairs = zip(volume.grid.spacing, grid.spacing)
+        variances = [max((new / 2) ** 2 - (old / 2) ** 2, 0.0) for old, new in pairs]
+        image = sitk.DiscreteGaussian(image, variances)
+    # Beyond the outermost voxel centres, still in the volume, the outermost values go on.
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(grid.size)
+    resampler.SetOutputSpacing(grid.spacing)
+    resampler.SetOutputOrigin(grid.origin)
+    resampler.SetOutputDirection(grid.direction)
+    resampler.SetUseNearestNeighborExtrapolator(True)
+    return Volume(sitk.GetArrayFromImage(resampler.Execute(image)), grid)

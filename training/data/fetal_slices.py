@@ -1,0 +1,92 @@
+"""Fetal head slices in the networks' frame, from HC18 and from the fetal MRI volumes.
+
+Run ``python -m training.data.fetal_slices --sheet OUT.png`` for a contact sheet.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from training.data.fetal_mri import PLANE_PIXEL_MM, MriSlice, read_feta, read_fetal_mri
+from training.data.hc18 import HeadImage, read_hc18
+from training.data.location import add_data_option, add_feta_option
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.frame import BACKGROUND, HeadFrame, normalise_head
+from USToMRILib.image.intensity import rescale
+
+DOMAINS = ("us", "mri")
+
+
+def fetal_slices(data: Path, domain: str, part: str, feta: Path | None = None) -> np.ndarray:
+    """The prepared slices of one domain and part, float32 [N, 128, 128] in [-1, 1].
+
+    Args:
+        data: folder with ``hc18`` and ``fetal_mri``.
+        domain: "us" or "mri".
+        part: "train", "validation" or "test".
+        feta: folder of FeTA, whose MRI slices then follow those of the atlases; each data set is
+            divided by its own split.
+    """
+    if domain == "us":
+        return np.stack(list(_ultrasound(data / "hc18", part)))
+    planes = chain(read_fetal_mri(data / "fetal_mri", part), read_feta(feta, part) if feta else ())
+    return np.stack(list(_mri(planes)))
+
+
+def _ultrasound(root: Path, part: str) -> Iterator[np.ndarray]:
+    for head in read_hc18(root, part):
+        yield prepare_ultrasound(head)
+
+
+def prepare_ultrasound(head: HeadImage) -> np.ndarray:
+    """One annotated image in the frame, float32 [128, 128] in [-1, 1]."""
+    spacing = (head.pixel_size_mm, head.pixel_size_mm)
+    pixels = head.pixels
+    frame = HeadFrame(head.ellipse, pixels.shape, spacing)
+    return normalise_head(frame.to_frame(pixels), frame.mask)
+
+
+def _mri(planes: Iterable[MriSlice]) -> Iterator[np.ndarray]:
+    spacing = (PLANE_PIXEL_MM, PLANE_PIXEL_MM)
+    for plane in planes:
+        frame = HeadFrame(Ellipse.from_mask(plane.mask, spacing), plane.mask.shape, spacing)
+        brain = frame.to_frame(np.where(plane.mask, plane.pixels, 0))
+        # The brain is no ellipse: its own mask bounds it, and MRI background is true zero.
+        inside = frame.to_frame(plane.mask.astype(np.float32)) > 0.5
+        white = np.percentile(brain[inside], 99.5)
+        yield np.where(inside, rescale(brain, 0.0, white), BACKGROUND)
+
+
+def contact_sheet(slices: Iterable[np.ndarray], path: Path, columns: int = 8) -> None:
+    """Write a PNG with ``slices`` [128, 128] in [-1, 1] side by side."""
+    from monai.visualize import matshow3d
+
+    figure, _ = matshow3d(
+        np.stack(list(slices)), frames_per_row=columns, vmin=-1, vmax=1, cmap="gray", margin=2
+    )
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def main() -> None:
+    """Write a contact sheet of both domains."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    add_data_option(parser)
+    add_feta_option(parser)
+    parser.add_argument("--sheet", type=Path, required=True)
+    parser.add_argument("--part", default="train", choices=["train", "validation", "test"])
+    options = parser.parse_args()
+    rows: list[np.ndarray] = []
+    for domain in DOMAINS:
+        slices = fetal_slices(options.data, domain, options.part, options.feta)
+        print(f"{domain}: {len(slices)} slices of the {options.part} part")
+        rows.extend(slices[:: max(1, len(slices) // 24)][:24])
+    contact_sheet(rows, options.sheet)
+
+
+if __name__ == "__main__":
+    main()

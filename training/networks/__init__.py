@@ -1,0 +1,1 @@
+"""The networks, and the form in which they are exported."""

@@ -1,0 +1,1 @@
+"""Ultrasound and MRI simulated from anatomy: adult volumes and fetal slices."""

@@ -1,0 +1,1 @@
+"""The trainings, a command each: ``python -m training.train.eps``."""

@@ -1,0 +1,297 @@
+"""Train an eps-network on fetal head slices.
+
+``python -m training.train.eps --domain us --steps 20000``; the same command again goes on from the
+last checkpoint. ``training.export.eps`` makes the bundle of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import torch
+from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
+from torch.nn import functional as F
+
+from training.data.fetal_slices import DOMAINS, contact_sheet, fetal_slices
+from training.data.location import add_data_option, add_feta_option
+from training.networks.eps import EpsNet
+from training.networks.inference_form import as_trained
+from training.runinfo import append_record, run_record
+from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.train.dream import dream
+from training.train.moving_average import move_average
+from training.train.parallel import ALONE, Ranks, start_ranks
+from training.train.precision import convolution_layout, mixed_precision
+from training.train.runlog import RunLog, progress_bar
+from USToMRILib.bridge.schedule import Schedule
+from USToMRILib.compute.bundle import METADATA_FILE, WEIGHTS_FILE
+
+FIRST_WEIGHT = "unet.conv_in.conv.weight"
+
+
+@dataclass(frozen=True)
+class EpsConfig:
+    """What decides the weights, next to data and seed."""
+
+    domain: str
+    steps: int
+    batch: int = 8
+    width: int = 32
+    learning_rate: float = 5e-4
+    warmup: int = 200
+    ema: float = 0.999
+    seed: int = 0
+
+
+def augmentation() -> Callable[..., Any]:
+    """Small moves that keep a head a head; mirror images of brains are plausible brains."""
+    return Compose(
+        [
+            RandFlip(prob=0.5, spatial_axis=0),
+            RandFlip(prob=0.5, spatial_axis=1),
+            RandAffine(
+                prob=1.0,
+                rotate_range=math.radians(5),
+                scale_range=(0.1, 0.1),
+                translate_range=(2, 2),
+                mode="bilinear",
+                padding_mode="border",
+            ),
+            RandAdjustContrast(prob=0.5, gamma=(0.8, 1.25)),
+        ]
+    )
+
+
+class EpsTrainer:
+    """Network, optimiser, moving average and data of one run.
+
+    Args:
+        config: of the run.
+        slices: float32 [N, 128, 128] in [-1, 1].
+        device: where to train.
+        ranks: the processes that train together.
+    """
+
+    def __init__(
+        self,
+        config: EpsConfig,
+        slices: np.ndarray,
+        device: torch.device,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.device, self.ranks = config, device, ranks
+        self.schedule = Schedule.cosine()
+        self.net = EpsNet(config.width, self.schedule).to(device)
+        self.ema = EpsNet(config.width, self.schedule).to(device).requires_grad_(False)
+        self.ema.load_state_dict(self.net.state_dict())
+        # It draws and is measured in float32, where channels last is faster on every machine.
+        self.ema.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net.to(memory_format=convolution_layout(device))  # type: ignore[call-overload]
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
+        self.slices = torch.from_numpy(slices)[:, None]
+        self.augment = augmentation()
+        self.step = 0
+
+    def train_step(self) -> float:
+        """One optimiser step; returns the multi-scale loss."""
+        config = self.config
+        generator = step_generator(config.seed, self.step, self.ranks.rank)
+        x0 = self._batch(generator).to(self.device)
+        t = self._levels(len(x0), generator)
+        eps = torch.randn(x0.shape, generator=generator)
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * self._rate()
+        with mixed_precision(self.device):
+            loss = self.net.multiscale_loss(x0, t.to(self.device), eps.to(self.device))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.ranks.average_gradients(self.net)
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        move_average(self.ema, self.net, self.step, config.ema)
+        return float(loss.detach())
+
+    def _batch(self, generator: torch.Generator) -> torch.Tensor:
+        picks = torch.randint(len(self.slices), (self.config.batch,), generator=generator)
+        seed = int(torch.randint(2**31, (), generator=generator))
+        self.augment.set_random_state(seed=seed)  # type: ignore[attr-defined]
+        return torch.stack([torch.as_tensor(self.augment(self.slices[i])) for i in picks])
+
+    def _levels(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Half of the levels uniform, the others among the noisiest 40 %.
+
+        A head is a few large shapes, which are decided where hardly any signal is left; drawn
+        uniformly, those levels come too rarely for its outline to be learned in a short run.
+        """
+        steps, few = self.schedule.num_steps, count // 2
+        noisy = torch.randint(int(0.6 * steps), steps, (count - few,), generator=generator)
+        uniform = torch.randint(steps, (few,), generator=generator)
+        return torch.cat([noisy, uniform])
+
+    def _rate(self) -> float:
+        """Learning rate over its maximum: linear warm-up, then half a cosine down to 1 %."""
+        config = self.config
+        if self.step < config.warmup:
+            return (self.step + 1) / config.warmup
+        done = (self.step - config.warmup) / max(1, config.steps - config.warmup)
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+
+    def validation_loss(self, slices: np.ndarray) -> float:
+        """Mean loss of the averaged network over fixed levels and noise."""
+        x0 = torch.from_numpy(slices)[:, None].to(self.device)
+        generator = step_generator(self.config.seed, -1)
+        eps = torch.randn(x0.shape, generator=generator).to(self.device)
+        t = torch.linspace(0, self.schedule.num_steps - 1, len(x0)).long().to(self.device)
+        with torch.no_grad():
+            losses = [
+                self.ema.loss(x0[i : i + 16], t[i : i + 16], eps[i : i + 16]) * len(x0[i : i + 16])
+                for i in range(0, len(x0), 16)
+            ]
+        return float(torch.stack(losses).sum() / len(x0))
+
+    @torch.no_grad()
+    def samples(self, count: int) -> np.ndarray:
+        """What the averaged network dreams, [count, 128, 128]."""
+        return dream(self.ema.eval(), self.schedule, count, self.config.seed)
+
+    def start_from(self, averaged: dict[str, torch.Tensor]) -> None:
+        """Begin with the averaged weights of another run.
+
+        Input channels that its network did not have begin at zero, so that at first the network
+        computes what the other did.
+        """
+        weights = {**self.net.state_dict(), **averaged}
+        missing = self.net.state_dict()[FIRST_WEIGHT].shape[1] - weights[FIRST_WEIGHT].shape[1]
+        weights[FIRST_WEIGHT] = F.pad(weights[FIRST_WEIGHT], (0, 0, 0, 0, 0, missing))
+        self.net.load_state_dict(weights)
+        self.ema.load_state_dict(weights)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on."""
+        return {
+            "step": self.step,
+            "config": asdict(self.config),
+            "net": self.net.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`; only the number of steps may differ from that run's.
+
+        Raises:
+            ValueError: if it is of a run with another configuration.
+        """
+        if {**state["config"], "steps": self.config.steps} != asdict(self.config):
+            raise ValueError(
+                "The checkpoint was made with other settings; use another --work folder."
+            )
+        self.step = state["step"]
+        self.net.load_state_dict(state["net"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def train(trainer: EpsTrainer, validation: np.ndarray, work: Path, log_every: int = 50) -> None:
+    """Run to the last step; ten times on the way validate and draw samples into ``work``."""
+    config, losses = trainer.config, []
+    tenth = max(1, config.steps // 10)
+    bar = progress_bar(trainer.step, config.steps, trainer.ranks)
+    with RunLog(work, trainer.step, trainer.ranks) as log:
+        for _ in bar:
+            losses.append(trainer.train_step())
+            if not trainer.ranks.first:
+                continue
+            entry: dict[str, float] = {}
+            if trainer.step % log_every == 0:
+                entry = {"loss": float(np.mean(losses))}
+                losses.clear()
+            if trainer.step % tenth == 0 or trainer.step == config.steps:
+                entry["validation_loss"] = trainer.validation_loss(validation)
+                contact_sheet(trainer.samples(8), work / f"samples_{trainer.step:06d}.png")
+                save_checkpoint(work / "checkpoint.pt", trainer.state())
+            if entry:
+                log.write(trainer.step, entry)
+
+
+def prepared_slices(
+    data: Path, domain: str, part: str, cache: Path, feta: Path | None = None
+) -> np.ndarray:
+    """The slices of :func:`fetal_slices`, kept in ``cache``: preparing them takes a minute."""
+    path = cache / f"{domain}_{'feta_' if feta else ''}{part}.npy"
+    if not path.exists():
+        np.save(path, fetal_slices(data, domain, part, feta))
+    return np.load(path)
+
+
+def earlier_weights(place: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    """The averaged weights of a run's folder, or of a bundle, and the records of what made them."""
+    if (place / METADATA_FILE).exists():
+        metadata = json.loads((place / METADATA_FILE).read_text(encoding="utf-8"))
+        exported = torch.jit.load(str(place / WEIGHTS_FILE), map_location="cpu")
+        weights = as_trained(exported.state_dict())
+        return weights, metadata["training"]["runs"]
+    records = json.loads((place / "run.json").read_text())
+    return load_checkpoint(place / "checkpoint.pt")["ema"], records
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
+    parser.add_argument("--domain", choices=DOMAINS, required=True)
+    add_data_option(parser)
+    add_feta_option(parser)
+    parser.add_argument("--work", type=Path, help="folder of this run; default: runs/eps_DOMAIN")
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="FOLDER",
+        help="begin with the weights of another run's folder, or of a bundle",
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
+    options = parser.parse_args()
+    if options.feta and options.domain != "mri":
+        parser.error("--feta holds MRI; leave it out, or give --domain mri")
+    return options
+
+
+def main() -> None:
+    """Train an eps-network on fetal head slices."""
+    options = _options()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    work = options.work or Path("runs") / f"eps_{options.domain}"
+    work.mkdir(parents=True, exist_ok=True)
+    config = EpsConfig(options.domain, options.steps, options.batch, seed=options.seed)
+    ranks, device = start_ranks()
+    with ranks.first_alone():
+        slices, validation = (
+            prepared_slices(options.data, options.domain, part, work, options.feta)
+            for part in ("train", "validation")
+        )
+    trainer = EpsTrainer(config, slices, device, ranks)
+    checkpoint, record = work / "checkpoint.pt", run_record(options.seed, ranks.count)
+    if options.feta:
+        record["feta"] = str(options.feta)
+    if checkpoint.exists():
+        trainer.load(load_checkpoint(checkpoint))
+    elif options.start_from:
+        weights, record["started_from"] = earlier_weights(options.start_from)
+        trainer.start_from(weights)
+    if ranks.first:
+        append_record(work / "run.json", record, trainer.step)
+    train(trainer, validation, work)
+
+
+if __name__ == "__main__":
+    main()
