@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import uuid
@@ -10,6 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
+
+
+# What a full disk, a used-up quota or a file beyond the disk's limit are called.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def expanded(path: str | Path) -> Path:
@@ -30,6 +35,8 @@ def check_readable(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give an image file.")
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no regular file (a pipe or a device); give an image file.")
         with open(path, "rb") as file:
             first = file.read(1)
     except FileNotFoundError:
@@ -67,19 +74,30 @@ def check_creatable(path: Path) -> None:
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that replaces it only if the block succeeds.
 
-    The temporary name ends like ``path``, so that writers that go by the suffix work. When the
-    block raises, nothing is left behind and an existing file stays as it was.
+    The temporary name ends like ``path``, in small letters, so that writers that go by the suffix
+    work. When the block raises, nothing is left behind and an existing file stays as it was.
+
+    Raises:
+        InputError: the disk is full.
     """
     temporary = _beside(path)
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise InputError(
+            f"{path} could not be written completely ({error.strerror}); free some space there or "
+            "choose another folder."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    """Return a new name in the same folder, which is no longer than names may be."""
+    return path.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes[-2:]).lower()[-24:]}")
 
 
 # Two threads in quiet_libraries() would restore each other's redirection.

@@ -13,7 +13,7 @@ from typing import Callable, Optional, TypeVar
 
 from ..errors import InputError
 from ..files import check_readable, expanded, printable
-from ..image import dicom, itk_files, picture_files
+from ..image import dicom, formats
 
 # In the name of every output, so that no pseudo-MRI passes for a scan or for an input.
 SYNTHETIC_MARK = "_SYNTHETIC_MRI"
@@ -22,8 +22,6 @@ SYNTHETIC_MARK = "_SYNTHETIC_MRI"
 DICOM_PREFIX = "dicom:"
 
 COLUMNS = ("input", "pixel_size", "frame", "head_mask", "roi", "background")
-
-_IMAGE_SUFFIXES = (*itk_files.READ_SUFFIXES, *picture_files.SUFFIXES)
 
 Value = TypeVar("Value")
 
@@ -140,7 +138,7 @@ def _is_to_be_entered(folder: Path, root: Path, entered: set[Path]) -> bool:
 
 def kind_of(file: Path) -> str:
     """Whether a file is an "image" or "dicom" for the library, or something "other"."""
-    if file.name.lower().endswith(_IMAGE_SUFFIXES):
+    if formats.has_suffix(file, formats.SUFFIXES):
         return "image"
     return "dicom" if file.name != "DICOMDIR" and _is_dicom(file) else "other"
 

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..image.itk_files import READ_SUFFIXES
-from ..image.picture_files import SUFFIXES as PICTURE_SUFFIXES
-from ..image.picture_files import is_picture
+from ..image.formats import SUFFIXES, is_picture
 from ..image.reading import NeedlessPixelSizeError
 from ..image.regions import MARKUPS_SUFFIX, read_region
 from ..image.volume import Volume
 
-_IMAGE_SUFFIXES = (*READ_SUFFIXES, *PICTURE_SUFFIXES, ".dcm")
+_IMAGE_SUFFIXES = (*SUFFIXES, ".dcm")
 _REGION_SUFFIXES = (MARKUPS_SUFFIX, *_IMAGE_SUFFIXES)
 REGION_NAMES = ("roi", "background")
 

@@ -41,6 +41,7 @@ class ImageFile:
         path: of the file.
         grid: of each image in it; 1 mm where no spacing is stated.
         states_spacing: whether it says how far apart the pixels along i and j are.
+        spacing_doubt: why what it states cannot be relied on, as the end of a sentence.
         dtype: of its values.
         load: the voxels of one image by its number, [k, j, i] or [k, j, i, values]; raises
             InputError if they are damaged or incomplete.
@@ -50,6 +51,7 @@ class ImageFile:
         meaning: of several values: "colour" where the file says so, else "vector".
         seconds: when each image was taken, from the first; empty where it is not stated.
         metadata: header fields that people or programs put there.
+        each: where its images differ in size or kind, the file as if it held one of them alone.
     """
 
     path: Path
@@ -63,6 +65,8 @@ class ImageFile:
     meaning: str = GREY
     seconds: tuple[float, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    spacing_doubt: str = ""
+    each: Callable[[int], ImageFile] | None = None
 
     def read(self, pixel_size: float | None, frame: int | None) -> RawImage:
         """Read one image as grey values.
@@ -79,6 +83,8 @@ class ImageFile:
             part = choose_frame(self.path, self.components, frame, "values in each voxel")
             return self._load(0)[..., part], self.placed(pixel_size), self.metadata
         index = choose_frame(self.path, self.count, frame, self.images)
+        if self.each is not None:
+            return self.each(index).read(pixel_size, None)
         grid = self.placed(pixel_size)
         return self.grey(index), grid, self.metadata
 
@@ -88,9 +94,15 @@ class ImageFile:
         Raises:
             InputError: neither or both do.
         """
-        if self.states_spacing and pixel_size is not None:
+        if self.spacing_doubt and pixel_size is None:
+            raise InputError(
+                f"{self.path} {self.spacing_doubt}; correct the file's header, or give the right "
+                "one with --pixel-size MM (pixel_size=...)."
+            )
+        stated = self.states_spacing and not self.spacing_doubt
+        if stated and pixel_size is not None:
             raise needless_pixel_size(self.path)
-        if self.states_spacing:
+        if stated:
             return self.grid
         if pixel_size is None:
             raise missing_pixel_size(self.path)
@@ -106,7 +118,7 @@ class ImageFile:
         if self.meaning == GREY:
             return voxels
         if self.meaning == COLOUR or _shows_grey(voxels):
-            return luma(voxels)
+            return on_black(voxels)
         raise self._vectors()
 
     def _load(self, index: int) -> np.ndarray:
@@ -119,6 +131,22 @@ class ImageFile:
             "colours (vectors or a sequence); pick one of them with --frame N (frame=N), N from 0 "
             f"to {self.components - 1}."
         )
+
+
+def on_black(voxels: np.ndarray) -> np.ndarray:
+    """Return the grey values [...] of grey or colour [..., 1 to 4] with or without an alpha last.
+
+    What is transparent shows black, as around an ultrasound; an alpha that hides everything is
+    taken for one that nobody filled in.
+    """
+    count = voxels.shape[-1]
+    grey = luma(voxels) if count >= 3 else voxels[..., 0]
+    alpha = voxels[..., -1]
+    full = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1
+    if count % 2 or (alpha >= full).all() or not alpha.any():
+        return grey
+    shown = grey * (alpha / full)
+    return (np.rint(shown) if grey.dtype.kind in "iu" else shown).astype(grey.dtype)
 
 
 def _shows_grey(voxels: np.ndarray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,25 @@ _UNKNOWN_KINDS = ("none", "???", "")
 _SPACE_KINDS = ("domain", "space", *_UNKNOWN_KINDS)
 _SEQUENCE_KINDS = ("list", "time")
 _COLOUR_KINDS = ("rgb-color", "3-color", "rgba-color", "4-color")
+
+# NumPy's name of a type by NRRD's; the first of them is written.
+_TYPES = {
+    name: code
+    for code, names in {
+        "u1": "unsigned char,uchar,uint8,uint8_t",
+        "i1": "signed char,int8,int8_t",
+        "i2": "short,short int,signed short,signed short int,int16,int16_t",
+        "u2": "unsigned short,ushort,unsigned short int,uint16,uint16_t",
+        "i4": "int,signed int,int32,int32_t",
+        "u4": "unsigned int,uint,uint32,uint32_t",
+        "i8": "long long,longlong,long long int,signed long long,signed long long int,int64,int64_t",
+        "u8": "unsigned long long,ulonglong,unsigned long long int,uint64,uint64_t",
+        "f4": "float",
+        "f8": "double",
+    }.items()
+    for name in names.split(",")
+}
+_NAMES = {code: name for name, code in reversed(_TYPES.items())}
 
 _ENCODINGS = {"raw": RAW, "gzip": GZIP, "gz": GZIP, "bzip2": BZIP2, "bz2": BZIP2}
 _TEXT_ENCODINGS = ("ascii", "text", "txt", "hex")
@@ -106,7 +126,7 @@ def open_nrrd(path: Path) -> ImageFile:
         dtype=dtype,
         load=load,
         count=1 if axes.sequence is None else sizes[axes.sequence],
-        images="frames of a sequence" if _kind(header, axes.sequence) == "list" else "time points",
+        images="frames of a sequence" if _kind(header, axes.sequence) == "list" else "time points (4D)",
         components=1 if axes.values is None else sizes[axes.values],
         meaning=_meaning(header, axes.values),
         seconds=_seconds(header, fields, axes.sequence),
@@ -138,13 +158,11 @@ def write_nrrd(
 
 
 def _header_text(array: np.ndarray, grid: Grid, fields: dict[str, str], compress: bool) -> str:
-    from nrrd.writer import _TYPEMAP_NUMPY2NRRD
-
     axes = [_vector(axis * step) for axis, step in zip(grid.axes.T, grid.spacing)]
     listed = array.ndim - 3
     lines = [
         "NRRD0004",
-        f"type: {_TYPEMAP_NUMPY2NRRD[array.dtype.str[1:]]}",
+        f"type: {_NAMES[array.dtype.str[1:]]}",
         f"dimension: {array.ndim}",
         "space: left-posterior-superior",
         f"sizes: {' '.join(str(n) for n in array.shape[::-1])}",
@@ -163,8 +181,6 @@ def _vector(numbers: Any) -> str:
 
 
 def _endian(dtype: np.dtype) -> str:
-    import sys
-
     order = {"<": "little", ">": "big"}
     return order.get(dtype.byteorder, sys.byteorder)
 
@@ -238,11 +254,7 @@ def _data_files(folder: Path, named: str, file: BinaryIO) -> tuple[Path, ...]:
 
 
 def _dtype(header: _Header) -> np.dtype:
-    from nrrd.reader import _TYPEMAP_NRRD2NUMPY
-
-    dtype = np.dtype(_TYPEMAP_NRRD2NUMPY[" ".join(header["type"].lower().split())])
-    if dtype.kind not in "iuf":
-        raise ValueError(f"type {header['type']}")
+    dtype = np.dtype(_TYPES[" ".join(header["type"].lower().split())])
     if dtype.itemsize == 1 or header["encoding"].lower() in ("ascii", "text", "txt"):
         return dtype
     return dtype.newbyteorder({"little": "<", "big": ">"}[header["endian"].lower()])
@@ -328,10 +340,11 @@ def _grid(header: _Header, axes: _Axes, sizes: list[int]) -> tuple[Grid, bool]:
         signs, scales = _to_lps_mm(header, directions.shape[1])
         width = len(signs)
         columns[:, : len(axes.space)] = 0.0
-        columns[:width, : len(axes.space)] = (directions[list(axes.space), :width] * signs * scales).T
+        rows = directions[list(axes.space), :width] * signs * scales
+        columns[:width, : len(axes.space)] = rows.T
         origin = np.zeros(3)
-        origin[:width] = np.asarray(header.get("space origin", np.zeros(width)))[:width]
-        origin[:width] *= signs * scales
+        stated_origin = np.asarray(header.get("space origin", np.zeros(width)), float)
+        origin[:width] = stated_origin[:width] * signs * scales
     if not np.isfinite(origin).all():
         origin = np.zeros(3)
     stated = bool(np.isfinite(columns[:, :2]).all())
@@ -355,10 +368,8 @@ def _split(columns: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def _to_lps_mm(header: _Header, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the sign and the mm of each coordinate of space, two or three of them."""
     space = str(header.get("space", "")).lower()
-    if space.endswith("-time"):
-        space, width = space[: -len("-time")], 3
-    if width not in (2, 3):
-        raise ValueError(f"{width} dimensions of space")
+    space, _, _ = space.partition("-time")
+    width = min(width, 3)  # the fourth is time
     units = [*header.get("space units", []), "", "", ""][:width]
     scales = np.array([millimetres(unit) for unit in units])
     return np.array(_TO_LPS.get(space, (1, 1, 1))[:width]), scales

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import expanded
 from .grid import Grid
-from .picture_files import is_picture
+from .formats import is_picture
 from .volume import PathLike, Volume
 
 # A Slicer markups file, by its suffix.
