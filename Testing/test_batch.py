@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gc
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from batch_images import FAST, add_image
 from USToMRILib import CancelToken, Grid, Volume, translate
 from USToMRILib.batch import process
 from USToMRILib.batch.cases import find_cases
-from USToMRILib.batch.claims import Worker
+from USToMRILib.batch.claims import Claims
 from USToMRILib.batch.job import Job
 from USToMRILib.batch.run import here, run_batch
 from USToMRILib.cli.command import main
@@ -242,7 +241,7 @@ def test_two_runs_at_the_same_time_do_every_case_once(images, tmp_path, translat
         assert [o.status for o in report.outcomes].count("done") == 15
         assert len(report.failed) == 1
     assert list((output / ".ustomri" / "claims").iterdir()) == []
-    assert list((output / ".ustomri" / "workers").iterdir()) == []
+    assert list((output / ".ustomri" / "processes").iterdir()) == []
 
 
 def test_a_case_that_kills_its_processes_is_named_and_the_others_go_on(images, tmp_path):
@@ -333,7 +332,6 @@ def test_progress_as_json(images, tmp_path, capsys):
         (["in", "out", "--device", "abacus"], "is unknown"),
         (["in", "out", "--axis", "q"], "choose from auto, k, j, i"),
         (["in", "out", "--jobs", "0"], "cannot work"),
-        (["in", "out", "--jobs", "2", "--dask", "localhost:1"], "give one of them"),
     ],
 )
 def test_unusable_options_are_told_before_the_first_case(
@@ -349,12 +347,12 @@ def test_unusable_options_are_told_before_the_first_case(
 
 def test_a_run_with_other_options_is_refused_while_one_is_at_work(images, tmp_path, capsys):
     output = tmp_path / "out"
-    worker = Worker(output / ".ustomri", "something else")
+    claims = Claims(output / ".ustomri", "something else")
     try:
         assert batch(images, output) == 2
         assert "Another run with other options" in capsys.readouterr().err
     finally:
-        worker.close()
+        claims.close()
 
 
 def test_a_head_mask_that_is_missing_fails_its_case(images, tmp_path):
@@ -442,17 +440,3 @@ def test_an_output_that_cannot_be_created_is_told_before_the_long_work(
     assert "name too long); choose another name" in rows[long]["reason"]
     assert "b cannot be created (File exists)" in rows["b/a.mha"]["reason"]
     assert not translated
-
-
-@pytest.mark.parametrize("scheduler", ["127.0.0.1:9", "scheduler.json"])
-def test_unknown_scheduler(images, tmp_path, monkeypatch, capsys, scheduler):
-    from distributed.client import Client
-
-    closed = []
-    # What it does for those waits for a minute.
-    monkeypatch.setattr(Client, "__del__", lambda client: closed.append(client.status))
-    monkeypatch.setattr("USToMRILib.batch.cluster._CONNECT_S", 0.5)
-    assert batch(images, tmp_path / "out", "--dask", scheduler) == 2
-    assert "No Dask scheduler answers" in capsys.readouterr().err
-    gc.collect()
-    assert set(closed) <= {"closed"}

@@ -5,18 +5,17 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from batch_images import FAST, add_damaged, add_image
 
 from USToMRILib import InputError
-from USToMRILib.batch import processes
-from USToMRILib.batch.cases import Case, find_cases
+from USToMRILib.batch.cases import find_cases
 from USToMRILib.batch.job import Job
 from USToMRILib.batch.processes import in_processes
 from USToMRILib.batch.run import run_batch
@@ -86,7 +85,7 @@ def test_a_signal_ends_the_run_cleanly(images, tmp_path, number, jobs):
     assert len(list(output.glob("*.nrrd"))) == list(ended.values()).count("done")
     no_leftovers(output)
     assert list((output / ".ustomri").glob("stop-*")) == []
-    assert list((output / ".ustomri" / "workers").iterdir()) == []
+    assert list((output / ".ustomri" / "processes").iterdir()) == []
 
 
 def test_a_killed_run_goes_on(images, tmp_path):
@@ -107,29 +106,28 @@ def test_a_killed_run_goes_on(images, tmp_path):
     no_leftovers(output)
 
 
-def test_a_process_that_dies_takes_no_case_with_it(images, tmp_path, monkeypatch):
-    """A process is killed over a case; another one takes the case over."""
-    hired, killed = [], []
-    hire = processes._Crew._hired
+def job(output: Path) -> Job:
+    output.mkdir()
+    return Job(
+        output, {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}, head_mask="none"
+    )
 
-    def told(crew):
-        hired.append(hire(crew))
-        return hired[-1]
 
-    monkeypatch.setattr(processes._Crew, "_hired", told)
+def test_a_process_that_dies_takes_no_case_with_it(images, tmp_path):
+    """A process is killed in mid-run; another one begins, and takes its case over."""
+    output = tmp_path / "out"
+    killed = []
 
     def kill_one(outcome, ended, of):
         if ended == 3:
-            victim = next(member for member in hired if member.ready).process
-            victim.kill()
-            killed.append(victim)
+            killed.append(multiprocessing.active_children()[0])
+            killed[0].kill()
 
-    output = tmp_path / "out"
-    output.mkdir()
-    job = Job(output, {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}, head_mask="none")
-    report = run_batch(find_cases(images, output), job, in_processes(2), CancelToken(), kill_one)
-    assert killed
+    cases = find_cases(images, output)
+    report = run_batch(cases, job(output), in_processes(2), CancelToken(), kill_one)
+    assert killed[0].exitcode == -signal.SIGKILL
     assert [outcome.status for outcome in report.outcomes] == ["done"] * 10
+    assert multiprocessing.active_children() == []
     no_leftovers(output)
 
 
@@ -144,122 +142,43 @@ def test_two_runs_of_two_processes_each_on_one_folder(images, tmp_path):
     no_leftovers(output)
 
 
-def test_a_dask_cluster_loses_a_worker_and_no_case(images, tmp_path):
-    """Two workers, of which one is killed in mid-run."""
-    distributed = pytest.importorskip("distributed")
+def test_the_processes_share_the_memory(tmp_path, tiny_models):
+    """What suffices for one process is too little for each of many; nobody may take the others'."""
+    add_image(tmp_path / "in" / "a.nrrd", size=64)
+    add_image(tmp_path / "in" / "b.nrrd", size=64)
+    reasons = {}
+    for jobs in ("1", "2"):
+        output = tmp_path / jobs
+        options = ("--method", "pix2pix3d", "--memory", "1", "--jobs", jobs)
+        start(tmp_path / "in", output, *options).communicate(timeout=120)
+        with open(output / "summary.csv", newline="", encoding="utf-8") as file:
+            reasons[jobs] = {row["reason"] for row in csv.DictReader(file)}
+    assert reasons["1"] == {""}
+    assert all("GiB" in reason for reason in reasons["2"])
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.5])
+def test_a_signal_to_all_processes_ends_a_run_whose_processes_begin(images, tmp_path, after_s):
+    """The terminal and schedulers of jobs send theirs to the whole group."""
+    process = start(images, tmp_path / "out", "--steps", "40", "--jobs", "2")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("10 cases")
+    time.sleep(after_s)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "ustomri: cancelled; what is complete stays, go on with --resume.\n"
+    no_leftovers(tmp_path / "out")
+
+
+def test_a_run_whose_processes_cannot_keep_its_state_ends_with_one_sentence(images, tmp_path):
     output = tmp_path / "out"
-    finished: dict[str, int] = {}
-
-    def written(case: str) -> int:
-        return (output / Case(case, "").output_name("ddib")).stat().st_mtime_ns
-
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        with distributed.Client(cluster) as client:
-            pids = list(client.run(os.getpid).values())
-        process = start(images, output, "--steps", "20", "--dask", cluster.scheduler_address)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if ": done" in line:
-                case = line.partition("] ")[2].partition(": done")[0]
-                finished[case] = written(case)
-                if len(finished) == 2:
-                    os.kill(pids[0], signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert set(statuses(output).values()) == {"done"}
-    # Nothing was written again after its case was first reported done.
-    assert finished == {f"{n}.nrrd": written(f"{n}.nrrd") for n in range(10)}
-    no_leftovers(output)
-    assert list((output / ".ustomri" / "workers").iterdir()) == []
-
-
-def test_a_cancelled_cluster_run_ends(images, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    from USToMRILib.batch.cluster import on_cluster
-
-    output = tmp_path / "out"
-    output.mkdir()
-    job = Job(
-        output, {"method": "ddib", "steps": 100, "solver": "ddim", "seed": 0}, head_mask="none"
-    )
-    token = CancelToken()
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None
-    ) as cluster:
-        runner = on_cluster(cluster.scheduler_address)
-        report = run_batch(
-            find_cases(images, output), job, runner, token, lambda *told: token.cancel()
-        )
-    assert report.cancelled
-    assert 1 <= [o.status for o in report.outcomes].count("done") < 10
-    no_leftovers(output)
-
-
-def test_a_scheduler_that_is_gone_ends_the_run_with_one_sentence(images, tmp_path):
-    client = pytest.importorskip("distributed.client")
-    from USToMRILib.batch.cluster import _Tasks
-
-    class Lost:
-        """A future as the client leaves it when its scheduler dies."""
-
-        def add_done_callback(self, call):
-            call(self)
-
-        def result(self):
-            raise client.FutureCancelledError("key", "scheduler-connection-lost")
-
-    class Client:
-        def submit(self, *work, pure):
-            return Lost()
-
-    tasks = _Tasks(Client(), Job(tmp_path, {"method": "ddib"}))
-    with pytest.raises(InputError, match="Dask scheduler was lost; start it"):
-        list(tasks.work([Case("a", "a")], CancelToken()))
-
-
-def test_the_processes_share_the_memory(images, tmp_path, monkeypatch):
-    output = tmp_path / "out"
-    output.mkdir()
-    hired = []
-    monkeypatch.setattr(processes._Crew, "_hired", lambda crew: hired.append(crew._job))
-    monkeypatch.setattr(processes._Crew, "work", lambda *_: iter(()))
-    monkeypatch.setattr(processes._Crew, "end", lambda crew: None)
-    job = Job(output, {"method": "pix2pix3d", "memory_gib": 6.0})
-    run_batch(find_cases(images, output), job, in_processes(4), CancelToken())
-    assert [of.share["memory_gib"] for of in hired] == [1.5] * 4
-    assert {of.digest for of in hired} == {job.digest}  # a resumed run may have more processes
-
-
-def test_a_signal_to_all_processes_does_not_end_one_that_begins(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    with processes._signals_held():
-        process = context.Process(target=signal.getsignal, args=(signal.SIGTERM,))
-        process.start()
-    os.kill(process.pid, signal.SIGTERM)
-    process.join()
-    assert process.exitcode == 0
-    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())  # and those of the run still arrive
-
-
-def test_a_run_whose_processes_cannot_keep_its_state_ends_with_one_sentence(
-    images, tmp_path, monkeypatch
-):
-    output = tmp_path / "out"
-    output.mkdir()
-
-    def break_disk(crew):
-        cases = output / ".ustomri" / "cases"
-        shutil.rmtree(cases, ignore_errors=True)
-        cases.touch()
-        return hired(crew)
-
-    hired = processes._Crew._hired
-    monkeypatch.setattr(processes._Crew, "_hired", break_disk)
-    job = Job(output, {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}, head_mask="none")
+    asked = job(output)
+    (output / ".ustomri").mkdir()
+    (output / ".ustomri" / "cases").touch()
     with pytest.raises(InputError, match="cannot be kept"):
-        run_batch(find_cases(images, output), job, in_processes(2), CancelToken())
+        run_batch(find_cases(images, output), asked, in_processes(2), CancelToken())
+    assert multiprocessing.active_children() == []
 
 
 def test_a_short_day(tmp_path, tiny_models):
@@ -288,7 +207,7 @@ def test_a_short_day(tmp_path, tiny_models):
 def test_the_other_commands_start_without_the_batch():
     code = (
         "import sys, USToMRILib.cli.command; USToMRILib.cli.command.parser(); "
-        "sys.exit(any(m.startswith(('USToMRILib.batch', 'multiprocessing.pool', 'distributed', "
-        "'torch')) for m in sys.modules))"
+        "sys.exit(any(m.startswith(('USToMRILib.batch', 'multiprocessing.pool', 'torch', "
+        "'jinja2')) for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -95,10 +95,10 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         "--mrb", action="store_true", help="save a scene with both images beside every result"
     )
     options = parser.parse_args(words)
-    if options.jobs != 1 or options.dask:
+    if options.jobs != 1:
         raise InputError(
-            "Inside Slicer one process works on the cases; leave out --jobs and --dask, and start "
-            "the command again on the same folders for each further one."
+            "Inside Slicer one process works on the cases; leave out --jobs, and start the "
+            "command again on the same folders for each further one."
         )
     return options
 
@@ -122,7 +122,7 @@ def _translate(options: argparse.Namespace) -> int:
 
     prepare_torch()
     source = SceneSource(saveScenes=options.mrb)
-    return run_options(options, source, here(source), options.device)
+    return run_options(options, source, here(source))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Importing this package is cheap; torch is imported by the functions that run a n
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from .errors import Cancelled, InputError
 from .image.grid import Grid

@@ -32,7 +32,7 @@ class Case:
 
     Attributes:
         name: unique in a run, with "/" between folders; the output's name is made of it.
-        input: absolute path of a file, or of the folder of a DICOM series, for workers that run
+        input: absolute path of a file, or of the folder of a DICOM series, for processes that run
             elsewhere; a Slicer source knows more.
         pixel_size: mm, for an image that does not state it; None: the run's.
         frame: of a cine or 4D image; None: the run's.

@@ -3,9 +3,8 @@
 Nothing is locked; a file that only one process can create says whose a case is, and a heartbeat
 whether that process still lives::
 
-    workers/<id>        a process at work; the file's time of change is its heartbeat
-    claims/<case>.<n>   whose the case is: a link to, or a copy of the worker's file; the highest n
-                        counts
+    processes/<id>      a process at work; the file's time of change is its heartbeat
+    claims/<case>.<n>   whose the case is: a link to, or a copy of that file; the highest n counts
 
 A claim is never taken away from its owner: whoever finds the owner dead creates n + 1, and only
 one can. So n is also the number of processes that died over the case.
@@ -31,12 +30,12 @@ HEARTBEAT_S = 5.0
 DEAD_AFTER_S = 180.0
 
 
-class Worker:
-    """A process at work on an output folder, as other processes see it.
+class Claims:
+    """The cases that this process holds of an output folder, and its sign of life to the others.
 
     Args:
         state: folder of the run's state, created if needed.
-        request: what is asked of every case; all workers of a folder must agree on it.
+        request: what is asked of every case; all processes of a folder must agree on it.
         since: nanoseconds, when the work on the folder began; None joins the runs that are at
             work there, or begins.
 
@@ -55,11 +54,11 @@ class Worker:
             raise state_error(state, error) from error
 
     def _begin(self, state: Path, request: str, since: int | None) -> None:
-        self._claims, self._workers = state / "claims", state / "workers"
-        for folder in (self._claims, self._workers):
+        self._claims, self._processes = state / "claims", state / "processes"
+        for folder in (self._claims, self._processes):
             folder.mkdir(parents=True, exist_ok=True)
         self.id = uuid.uuid4().hex
-        self._file = self._workers / self.id
+        self._file = self._processes / self.id
         self._about = {
             "id": self.id,
             "host": _host(),
@@ -97,15 +96,15 @@ class Worker:
                 return None
         return Claim(self, key, deaths)
 
-    def holds(self, claim: Claim) -> bool:
-        """Whether no other process took this one for dead and the case over."""
-        found = self._found(claim.key)
-        return bool(found) and found[-1][0] == claim.deaths
+    def number(self, key: str) -> int | None:
+        """The number of the claim on a case that counts, None where there is none."""
+        found = self._found(key)
+        return found[-1][0] if found else None
 
-    def release(self, claim: Claim) -> None:
-        """Give a case back, done or not."""
-        for number, path in self._found(claim.key):
-            if number <= claim.deaths:
+    def remove(self, key: str, number: int) -> None:
+        """Remove the claims on a case up to a number."""
+        for other, path in self._found(key):
+            if other <= number:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -119,7 +118,7 @@ class Worker:
         return sorted((int(p.suffix[1:]), p) for p in self._claims.glob(f"{key}.*"))
 
     def _create(self, claim: Path) -> None:
-        """Create a claim that names this worker, in one step where the disk can do that."""
+        """Create a claim that names this process, in one step where the disk can do that."""
         try:
             os.link(self._file, claim)
         except FileExistsError:
@@ -129,7 +128,7 @@ class Worker:
                 json.dump(self._about, file)
 
     def _owner(self, claim: Path) -> str:
-        """The id of the worker that a claim names, or nothing if it is not written yet."""
+        """The id of the process that a claim names, or nothing if it is not written yet."""
         try:
             return str(json.loads(claim.read_text(encoding="utf-8"))["id"])
         except (FileNotFoundError, ValueError):
@@ -138,16 +137,16 @@ class Worker:
     def _lives_owner(self, claim: Path) -> bool:
         owner = self._owner(claim)
         if owner:
-            return self._lives(self._workers / owner)
+            return self._lives(self._processes / owner)
         try:
             return self._is_recent(claim)
         except FileNotFoundError:
             return False  # given back this moment
 
     def _living_others(self) -> list[dict[str, Any]]:
-        """What the other living workers say about themselves; the dead are forgotten."""
+        """What the other living processes say about themselves; the dead are forgotten."""
         others = []
-        for path in self._workers.glob("*"):
+        for path in self._processes.glob("*"):
             if len(path.name) != len(self.id) or path == self._file:
                 continue  # its own, or one being written
             if self._lives(path):
@@ -194,17 +193,17 @@ class Claim:
         deaths: how many processes ended without giving the case back.
     """
 
-    worker: Worker
+    claims: Claims
     key: str
     deaths: int
 
     def holds(self) -> bool:
-        """Whether the case is still this process's."""
-        return self.worker.holds(self)
+        """Whether no other process took this one for dead and the case over."""
+        return self.claims.number(self.key) == self.deaths
 
     def release(self) -> None:
-        """Give the case back."""
-        self.worker.release(self)
+        """Give the case back, done or not."""
+        self.claims.remove(self.key, self.deaths)
 
 
 def state_error(state: Path, error: OSError) -> InputError:

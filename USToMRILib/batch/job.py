@@ -101,13 +101,13 @@ class Job:
         asked = [__version__, self._deciding, self.pixel_size, self.frame, self.head_mask]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
-    def check(self, device: str) -> None:
+    def check(self) -> None:
         """Raise InputError for options that no case could be translated with."""
         if self.method not in METHODS:
             known = ", ".join(METHODS)
             raise InputError(f"The method {self.method!r} is unknown; choose from {known}.")
         check_axis(self.arguments.get("axis", AXES[0]))
-        chosen = choose_device(device)
+        chosen = choose_device(self.device)
         if self.method in BRIDGES:
             names = ("method", "steps", "solver", "similarity", "median_kernel", "gain")
             settings = BridgeSettings(*(self.arguments[name] for name in names))

@@ -24,7 +24,7 @@ from ..progress import CancelToken
 from ..provenance import describe_input, sidecar_path
 from ..translate import translate
 from .cases import Case
-from .claims import Claim, Worker, state_error
+from .claims import Claim, Claims, state_error
 from .job import Job
 from .records import DONE, FAILED, Outcome, Records, file_sha256
 from .source import Source
@@ -39,7 +39,7 @@ class _TakenOver(Exception):
 
 
 def process_case(
-    case: Case, job: Job, worker: Worker, source: Source, cancel: CancelToken
+    case: Case, job: Job, claims: Claims, source: Source, cancel: CancelToken
 ) -> Outcome | None:
     """Do a case unless it is done, and keep its outcome.
 
@@ -52,13 +52,13 @@ def process_case(
     """
     cancel.raise_if_cancelled()
     try:
-        return _process_case(case, job, worker, source, cancel)
+        return _process_case(case, job, claims, source, cancel)
     except OSError as error:
         raise state_error(job.state, error) from error
 
 
 def _process_case(
-    case: Case, job: Job, worker: Worker, source: Source, cancel: CancelToken
+    case: Case, job: Job, claims: Claims, source: Source, cancel: CancelToken
 ) -> Outcome | None:
     records = Records(job)
     try:
@@ -67,7 +67,7 @@ def _process_case(
         request = str(error)  # it will fail with this
     if outcome := records.of_this_run(case, request):
         return outcome
-    claim = worker.take(case.key)
+    claim = claims.take(case.key)
     if claim is None:
         return None
     try:

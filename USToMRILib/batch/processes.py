@@ -1,4 +1,9 @@
-"""The runner that spreads cases over processes of this machine."""
+"""Several processes of this machine at the cases of one run.
+
+Each goes through all cases by itself, as a run of its own on the same folder would: the claims
+(:mod:`.claims`) see to it that every case is done by one of them. What is added here is that they
+share the machine, end together, and that one that dies is replaced.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +11,26 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Optional
+from typing import Any
 
 from ..errors import Cancelled, InputError
 from ..progress import CancelToken
 from .cases import Case
-from .claims import Worker
+from .claims import Claims
 from .job import Job
-from .process import process_case
 from .records import Outcome
-from .run import POLL_S, Runner
-from .source import FileSource
+from .run import POLL_S, Runner, here
 from .stopping import StopFileToken, stop
 
 # A cancelled process ends within a step of its network.
 _LAST_SECONDS = 60.0
+# One that has nothing more to do ends at once.
+_REST_SECONDS = 5.0
 
 _READY = "ready"
 
@@ -38,109 +42,98 @@ def in_processes(number: int) -> Runner:
     """
 
     def run(
-        cases: Sequence[Case], job: Job, worker: Worker, cancel: CancelToken
+        cases: Sequence[Case], job: Job, claims: Claims, cancel: CancelToken
     ) -> Iterator[Outcome]:
-        hired = min(number, len(cases))
-        crew = _Crew(hired, replace(job, processes=hired))
+        pool = _Pool(cases, replace(job, processes=min(number, len(cases))))
         try:
-            yield from crew.work(cases, cancel)
+            yield from pool.outcomes(cancel)
         except Cancelled:
             with stop(job):
-                yield from crew.last_outcomes()
+                yield from pool.last_outcomes()
             raise
         finally:
-            crew.end()
+            pool.end()
 
     return run
 
 
 @dataclass
 class _Member:
-    """A process, the pipe to it, and the case that it works on."""
+    """A process and the pipe on which it tells of the cases; its own, so that none blocks another.
+
+    Attributes:
+        ready: whether it has begun to work.
+    """
 
     process: BaseProcess
     pipe: Connection
     ready: bool = False
-    case: Optional[Case] = None
 
 
-class _Crew:
-    """The processes of a run. A pipe to each, so that none can block another by dying."""
-
-    def __init__(self, number: int, job: Job) -> None:
+class _Pool:
+    def __init__(self, cases: Sequence[Case], job: Job) -> None:
+        self._cases = cases
         self._job = job
-        self._threads = max(1, (os.cpu_count() or 1) // job.processes)
-        self._waiting: deque[Case] = deque()
-        self._members = [self._hired() for _ in range(number)]
+        self._ended: set[str] = set()
+        self._members = [self._started() for _ in range(job.processes)]
 
-    def work(self, cases: Sequence[Case], cancel: CancelToken) -> Iterator[Outcome]:
+    def outcomes(self, cancel: CancelToken) -> Iterator[Outcome]:
         """Yield the outcome of every case."""
-        self._waiting.extend(cases)
-        while self._waiting or self._busy:
+        while len(self._ended) < len(self._cases):
             cancel.raise_if_cancelled()
-            for member in self._members:
-                if member.ready and member.case is None and self._waiting:
-                    member.case = self._waiting.popleft()
-                    self._send(member)
-            yield from self._answers(POLL_S)
+            for member, told in self._told():
+                if told is None:
+                    self._replace(member)
+                elif isinstance(told, InputError):  # the run cannot go on
+                    raise told
+                elif told.case not in self._ended:  # each process tells of all cases
+                    self._ended.add(told.case)
+                    yield told
 
     def last_outcomes(self) -> Iterator[Outcome]:
-        """Yield what still ends well after the tokens were set."""
-        self._waiting.clear()
+        """Yield what still ends well after the run was stopped."""
         deadline = time.monotonic() + _LAST_SECONDS
-        while self._busy and time.monotonic() < deadline:
-            yield from self._answers(POLL_S)
-            self._waiting.clear()
+        while self._members and time.monotonic() < deadline:
+            for member, told in self._told():
+                if told is None:
+                    self._members.remove(member)
+                elif isinstance(told, Outcome) and told.case not in self._ended:
+                    self._ended.add(told.case)
+                    yield told
 
     def end(self) -> None:
-        """End all processes: those at rest by closing their pipes, any other at once."""
+        """End the processes: all cases have ended, or what they still do is not wanted."""
         for member in self._members:
-            member.pipe.close()
-            if member.case:
-                member.process.kill()
+            member.pipe.close()  # which ends one that only tells what others did
+        deadline = time.monotonic() + _REST_SECONDS
+        for member in self._members:
+            member.process.join(max(0.0, deadline - time.monotonic()))
+            member.process.kill()
             member.process.join()
 
-    @property
-    def _busy(self) -> bool:
-        return any(member.case for member in self._members)
-
-    def _hired(self) -> _Member:
+    def _started(self) -> _Member:
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_work, args=(theirs, self._job, self._threads), daemon=True
-        )
+        ours, theirs = context.Pipe(duplex=False)
+        work = (theirs, list(self._cases), self._job)
+        process = context.Process(target=_work, args=work, daemon=True)
         with _signals_held():
             process.start()
         theirs.close()
         return _Member(process, ours)
 
-    def _send(self, member: _Member) -> None:
-        try:
-            member.pipe.send(member.case)
-        except OSError:
-            self._replace(member)
-
-    def _answers(self, timeout: float) -> Iterator[Outcome]:
-        """Yield the outcomes that arrive; cases that came back without one wait again."""
-        by_pipe = {member.pipe: member for member in self._members}
-        for pipe in wait(list(by_pipe), timeout):
-            member = by_pipe[pipe]  # type: ignore[index]
+    def _told(self) -> Iterator[tuple[_Member, Any]]:
+        """Yield what arrives within a moment; None from a process that has ended."""
+        by_pipe: dict[Any, _Member] = {member.pipe: member for member in self._members}
+        for pipe in wait(list(by_pipe), POLL_S):
+            member = by_pipe[pipe]
             try:
-                answer = member.pipe.recv()
+                told = member.pipe.recv()
             except (EOFError, OSError):
-                self._replace(member)
-                continue
-            if isinstance(answer, InputError):
-                raise answer
-            if answer == _READY:
+                told = None
+            if told == _READY:
                 member.ready = True
-                continue
-            case, member.case = member.case, None
-            if answer is not None:
-                yield answer
-            elif case is not None:
-                self._waiting.append(case)
+            else:
+                yield member, told
 
     def _replace(self, member: _Member) -> None:
         member.pipe.close()
@@ -150,41 +143,26 @@ class _Crew:
             raise RuntimeError(
                 f"A process of the batch ended at once (exit status {member.process.exitcode})."
             )
-        if member.case:
-            self._waiting.appendleft(member.case)
-        self._members.append(self._hired())
+        self._members.append(self._started())
 
 
-def _work(pipe: Connection, job: Job, threads: int) -> None:
-    """What a process does: a case for every case that comes, until the pipe closes."""
+def _work(pipe: Connection, cases: list[Case], job: Job) -> None:
+    """What a process does: all cases that no other one does."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the run is told, and tells by its stop file
         signal.signal(number, signal.SIG_IGN)
-    limit_threads(threads)
+    _limit_threads(max(1, (os.cpu_count() or 1) // job.processes))
     try:
-        worker = Worker(job.state, job.digest, job.since)
+        claims = Claims(job.state, job.digest, job.since)
         try:
-            _serve(pipe, job, worker)
+            pipe.send(_READY)
+            for outcome in here()(cases, job, claims, StopFileToken(job)):
+                pipe.send(outcome)
         finally:
-            worker.close()
-    except InputError as error:  # the run cannot go on
+            claims.close()
+    except InputError as error:
         pipe.send(error)
-    except (EOFError, OSError):
+    except (Cancelled, OSError):  # the run was stopped, or is gone
         pass
-
-
-def _serve(pipe: Connection, job: Job, worker: Worker) -> None:
-    source, token = FileSource(), StopFileToken(job)
-    pipe.send(_READY)
-    while True:
-        case = pipe.recv()
-        outcome = None
-        try:
-            outcome = process_case(case, job, worker, source, token)
-            if outcome is None:  # another run is at it
-                time.sleep(POLL_S)
-        except Cancelled:
-            pass
-        pipe.send(outcome)
 
 
 @contextmanager
@@ -196,6 +174,9 @@ def _signals_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows has none to hold
         yield
         return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # it lets the signals through again when it begins
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
@@ -203,7 +184,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def limit_threads(number: int) -> None:
+def _limit_threads(number: int) -> None:
     """Let the libraries of this process use so many threads."""
     import SimpleITK as sitk
     import torch

@@ -10,7 +10,7 @@ from typing import Callable, Optional
 from ..errors import Cancelled, InputError
 from ..progress import CancelToken
 from .cases import Case
-from .claims import Worker
+from .claims import Claims
 from .job import Job
 from .process import process_case
 from .records import FAILED, NOT_RUN, Outcome
@@ -43,7 +43,7 @@ class Report:
 
 # What works on the cases of a job and yields outcomes in any order, each case once; it raises
 # Cancelled when the token was set, and has then no process at work any more.
-Runner = Callable[[Sequence[Case], Job, Worker, CancelToken], Iterator[Outcome]]
+Runner = Callable[[Sequence[Case], Job, Claims, CancelToken], Iterator[Outcome]]
 OnOutcome = Callable[[Outcome, int, int], None]
 
 
@@ -62,7 +62,7 @@ def run_batch(
     Args:
         cases: with unique names.
         job: what is asked of every case.
-        runner: :func:`here`, or one of :mod:`.processes` and :mod:`.cluster`.
+        runner: :func:`here` or :func:`.processes.in_processes`.
         cancel: when it is set, the run ends within a step; what is complete stays.
         on_outcome: called with the outcome, how many cases have ended, and how many there are.
 
@@ -71,12 +71,12 @@ def run_batch(
             written to any more.
     """
     start = time.perf_counter()
-    worker = Worker(job.state, job.digest)
-    job = replace(job, since=worker.since, run=worker.id)
+    claims = Claims(job.state, job.digest)
+    job = replace(job, since=claims.since, run=claims.id)
     ended: dict[str, Outcome] = {}
     cancelled = False
     try:
-        for outcome in runner(cases, job, worker, cancel):
+        for outcome in runner(cases, job, claims, cancel):
             outcome.thumbnail = ""  # the memory of a run must not grow with its cases
             ended[outcome.case] = outcome
             if on_outcome:
@@ -84,7 +84,7 @@ def run_batch(
     except Cancelled:
         cancelled = True
     finally:
-        worker.close()
+        claims.close()
     outcomes = [ended.get(c.name) or Outcome(c.name, c.input, NOT_RUN) for c in cases]
     report = Report(outcomes, cancelled, time.perf_counter() - start)
     try:
@@ -102,13 +102,13 @@ def here(source: Optional[Source] = None) -> Runner:
     where = source or FileSource()
 
     def run(
-        cases: Sequence[Case], job: Job, worker: Worker, cancel: CancelToken
+        cases: Sequence[Case], job: Job, claims: Claims, cancel: CancelToken
     ) -> Iterator[Outcome]:
         waiting = list(cases)
         while waiting:
             taken = []
             for case in waiting:
-                outcome = process_case(case, job, worker, where, cancel)
+                outcome = process_case(case, job, claims, where, cancel)
                 if outcome is None:
                     taken.append(case)
                 else:

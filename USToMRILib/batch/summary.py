@@ -9,7 +9,7 @@ from typing import TextIO
 from ..files import atomic
 from .cases import Case
 from .job import Job
-from .page import write_page
+from .page import write_summary_page
 from .records import Outcome, Records
 
 CSV_NAME, PAGE_NAME = "summary.csv", "summary.html"
@@ -50,7 +50,7 @@ def write_summary(
         kept = records.read(cases[number]) if outcomes[number].output else None
         return kept.thumbnail if kept else ""
 
-    write_page(job.output / PAGE_NAME, outcomes, thumbnail, job, seconds)
+    write_summary_page(job.output / PAGE_NAME, outcomes, thumbnail, job, seconds)
 
 
 def _write_csv(file: TextIO, outcomes: Sequence[Outcome]) -> None:

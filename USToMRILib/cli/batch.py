@@ -55,20 +55,16 @@ def add_batch_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes on this machine; default: 1"
     )
-    command.add_argument(
-        "--dask", metavar="SCHEDULER", help="work on a Dask cluster; host:port of its scheduler"
-    )
     add_progress(command)
 
 
-def run_options(options: argparse.Namespace, source: Source, runner: Runner, device: str) -> int:
+def run_options(options: argparse.Namespace, source: Source, runner: Runner) -> int:
     """Run what the options say and return the exit status.
 
     Args:
         options: of :func:`add_batch_options`.
         source: finds the cases.
         runner: works on them.
-        device: on which the options are tried before the first case.
 
     Raises:
         InputError: for options that no case can be translated with, or if there is no case.
@@ -87,7 +83,7 @@ def run_options(options: argparse.Namespace, source: Source, runner: Runner, dev
         _head_mask(options),
         options.resume,
     )
-    job.check(device)
+    job.check()
     cases = source.find(options.input, output)
     print(f"{len(cases)} cases in {options.input}", flush=True)
     return _told(run_batch(cases, job, runner, cancel, _Log(options.progress)), output)
@@ -96,20 +92,12 @@ def run_options(options: argparse.Namespace, source: Source, runner: Runner, dev
 def _run(options: argparse.Namespace) -> int:
     from ..batch.source import FileSource
 
-    return run_options(
-        options, FileSource(), _runner(options), "cpu" if options.dask else options.device
-    )
+    return run_options(options, FileSource(), _runner(options))
 
 
 def _runner(options: argparse.Namespace) -> Runner:
     if options.jobs < 1:
         raise InputError(f"{options.jobs} jobs cannot work; give --jobs 1 or more.")
-    if options.dask and options.jobs > 1:
-        raise InputError("--jobs is for this machine and --dask for a cluster; give one of them.")
-    if options.dask:
-        from ..batch.cluster import on_cluster
-
-        return on_cluster(options.dask)
     if options.jobs > 1:
         from ..batch.processes import in_processes
 

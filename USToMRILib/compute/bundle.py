@@ -1,8 +1,9 @@
 """Model bundles: weights with their metadata, in MONAI's bundle layout.
 
 A bundle is a folder ``<name>/`` with ``configs/metadata.json``, ``models/model.ts`` (TorchScript),
-``docs/README.md`` (model card) and ``LICENSE``. Bundles lie in ``Resources/Models`` beside this
-package, or in the folder that the environment variable ``USTOMRI_MODELS`` names.
+``docs/README.md`` (model card) and ``LICENSE``. Bundles lie inside this package where pip installed
+it, in ``Resources/Models`` beside it in a checkout and in Slicer, or in the folder that the
+environment variable ``USTOMRI_MODELS`` names.
 
 Everything that opens weights goes through :func:`load_bundle`: TorchScript is deprecated in
 PyTorch, and the day the format changes, it changes here.
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 METADATA_FILE = Path("configs/metadata.json")
 WEIGHTS_FILE = Path("models/model.ts")
+
+_LIBRARY = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,10 @@ class Bundle:
 def models_dir() -> Path:
     """The folder that holds the bundles."""
     chosen = os.environ.get("USTOMRI_MODELS")
-    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "Resources" / "Models"
+    if chosen:
+        return Path(chosen)
+    installed = _LIBRARY / "Models"
+    return installed if installed.is_dir() else _LIBRARY.parent / "Resources" / "Models"
 
 
 def list_bundles() -> list[str]:
