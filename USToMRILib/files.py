@@ -12,7 +12,6 @@ from pathlib import Path
 
 from .errors import InputError
 
-
 # What a full disk, a used-up quota or a file beyond the disk's limit are called.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..image.formats import SUFFIXES, is_picture
+from ..image.masks import filled, is_outline, read_mask
 from ..image.reading import NeedlessPixelSizeError
 from ..image.regions import MARKUPS_SUFFIX, read_region
 from ..image.volume import Volume
@@ -215,13 +216,12 @@ def images_by_name(folder: Path, what: str, problems: list[Problem]) -> dict[str
     return _only_ones(found, what, problems)
 
 
-def read_foreground(case: Case, reference: Volume, reader: Reader, masked: bool) -> np.ndarray:
+def read_foreground(case: Case, reference: Volume, masked: bool) -> np.ndarray:
     """The voxels that metrics of the foreground look at, boolean [k, j, i].
 
     Args:
         case: whose mask is read.
         reference: of the case.
-        reader: of images.
         masked: whether masks are given; else the foreground is where the reference is above 0.
 
     Raises:
@@ -232,15 +232,14 @@ def read_foreground(case: Case, reference: Volume, reader: Reader, masked: bool)
     elif case.mask is None:
         raise InputError("There is no mask of this name; metrics of the foreground are left out.")
     else:
-        foreground = _on_grid(reader.read(case.mask), case.mask, reference, case.reference)
+        foreground = read_mask(case.mask, reference.grid, not is_picture(case.reference))
+        foreground = filled(foreground) if is_outline(foreground) else foreground
     if not foreground.any():
         raise InputError("The mask is empty; metrics of the foreground are left out.")
     return foreground
 
 
-def read_regions(
-    case: Case, reference: Volume, reader: Reader
-) -> tuple[np.ndarray, np.ndarray] | None:
+def read_regions(case: Case, reference: Volume) -> tuple[np.ndarray, np.ndarray] | None:
     """The region of interest and the background of a case, boolean [k, j, i]; None without files.
 
     Raises:
@@ -249,13 +248,9 @@ def read_regions(
     if case.regions is None:
         return None
 
-    def read(path: Path) -> np.ndarray:
-        if path.name.lower().endswith(MARKUPS_SUFFIX):
-            return read_region(path, reference.grid)
-        return _on_grid(reader.read(path), path, reference, case.reference)
-
-    roi, background = case.regions
-    return read(roi), read(background)
+    placed = not is_picture(case.reference)
+    roi, background = (read_region(path, reference.grid, placed) for path in case.regions)
+    return roi, background
 
 
 def check_same_grid(volume: Volume, path: Path, reference: Volume, reference_path: Path) -> None:
@@ -266,15 +261,10 @@ def check_same_grid(volume: Volume, path: Path, reference: Volume, reference_pat
             "resample it onto the reference."
         )
     placed = not (is_picture(path) or is_picture(reference_path))
-    if placed and not volume.grid.is_close(reference.grid):
+    if placed and not volume.grid.lies_on(reference.grid):
         raise InputError(
             f"{path.name} does not lie where the reference lies; resample it onto the reference."
         )
-
-
-def _on_grid(mask: Volume, path: Path, reference: Volume, reference_path: Path) -> np.ndarray:
-    check_same_grid(mask, path, reference, reference_path)
-    return mask.array > 0
 
 
 def _extent(volume: Volume) -> str:

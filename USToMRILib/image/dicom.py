@@ -152,8 +152,8 @@ def _bmode_regions(header: Dataset) -> list[Region]:
         left, top, right, bottom = (int(c[0]) if c else 0 for c in corners)
         right, bottom = min(right, header.Columns - 1), min(bottom, header.Rows - 1)
         known = all(corners) and 0 <= left < right and 0 <= top < bottom
-        size = (right + 1 - left, bottom + 1 - top) if known else (0, 0)
-        found.append(Region(left, top, *size, (10 * deltas[0], 10 * deltas[1])))
+        width, height = (right + 1 - left, bottom + 1 - top) if known else (0, 0)
+        found.append(Region(left, top, width, height, (10 * deltas[0], 10 * deltas[1])))
     return found
 
 
@@ -314,7 +314,8 @@ def _plane(
 ) -> _Plane:
     """Return where frame n of a file lies; position and axes are empty where it does not say."""
     measures = _functional_group(header, n, "PixelMeasuresSequence")
-    return _Plane(*_placement(header, n), _pixel_spacing(path, header, measures, pixel_size, region))
+    spacing = _pixel_spacing(path, header, measures, pixel_size, region)
+    return _Plane(*_placement(header, n), spacing)
 
 
 def _frame_count(header: Dataset) -> int:

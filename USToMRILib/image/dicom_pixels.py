@@ -73,8 +73,11 @@ def _stored(path: Path, frame: int | None) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(path, force=True)
+            if _unused_low_bits(dataset):  # which pydicom would take for those that are used
+                dataset.BitsStored = dataset.BitsAllocated
+                dataset.HighBit = dataset.BitsAllocated - 1
             if hasattr(dataset, "pixel_array_options"):
-                dataset.pixel_array_options(raw=True, **({} if frame is None else {"index": frame}))
+                dataset.pixel_array_options(raw=True, index=frame)
                 values, chosen = dataset.pixel_array, frame is not None
             else:  # pydicom 2, which Slicer 5.8 has
                 values, chosen = dataset.pixel_array, False
@@ -135,7 +138,7 @@ def _rescaled(values: np.ndarray, header: Dataset) -> np.ndarray:
 
 
 def _inverted(values: np.ndarray, header: Dataset) -> np.ndarray:
-    """Return the values with black and white exchanged, in the range of the bits that are stored."""
+    """Return the values with black and white exchanged, in the range of the stored bits."""
     bits = int(header.get("BitsStored") or 8 * values.dtype.itemsize)
     if values.dtype.kind == "u":
         return (2**bits - 1 - values.astype(np.int64)).astype(values.dtype)

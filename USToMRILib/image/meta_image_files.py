@@ -68,7 +68,7 @@ def open_meta_image(path: Path) -> ImageFile:
         sequence = _has_sequence(header, size)
         if len(size) - sequence not in (2, 3):
             raise InputError(f"{path} has {len(size)} dimensions; extract one 3D volume from it.")
-        dtype = np.dtype(_TYPES[header["ElementType"]]).newbyteorder(_byte_order(header))
+        dtype = np.dtype(_byte_order(header) + _TYPES[header["ElementType"]])
         components = int(header.get("ElementNumberOfChannels", 1))
         grid, stated = _grid(header, size, sequence)
     except InputError:
@@ -129,8 +129,9 @@ def _stored(path: Path, file: BinaryIO, header: _Header) -> StoredVoxels:
     compressed = _is_true(header, "CompressedData", "False")
     packed = int(float(header.get("CompressedDataSize", 0))) if compressed else 0
     words = named.split()
+    files: tuple[Path, ...]
     if named.upper() == "LOCAL":
-        files, start, packed = (path,), file.tell(), packed
+        files, start = (path,), file.tell()
     elif words[0] == "LIST":
         names = [line.decode("utf-8", "surrogateescape").strip() for line in file]
         files, packed = tuple(path.parent / name for name in names if name), 0
@@ -141,7 +142,9 @@ def _stored(path: Path, file: BinaryIO, header: _Header) -> StoredVoxels:
         files = (path.parent / named,)
     if start < StoredVoxels.LAST or packed < 0 or not files:
         raise ValueError(f"HeaderSize {start}, CompressedDataSize {packed}")
-    return StoredVoxels(path, files, ZLIB if compressed else RAW, start, stored=packed)
+    stored = StoredVoxels(path, files, ZLIB if compressed else RAW, start, stored=packed)
+    stored.check_there()
+    return stored
 
 
 def _values(header: _Header, stored: StoredVoxels, dtype: np.dtype, count: int) -> np.ndarray:
@@ -190,9 +193,7 @@ def _grid(header: _Header, size: list[int], sequence: bool) -> tuple[Grid, bool]
     full[:kept, :kept] = axes[:kept, :kept]
     steps, start = np.ones(3), np.zeros(3)
     steps[:kept], start[:kept] = spacing[:kept], origin[:kept]
-    return Grid(
-        tuple([*size[:kept], 1][:3]), tuple(steps), tuple(start), tuple(full.ravel())
-    ), stated
+    return Grid.of([*size[:kept], 1][:3], steps, start, full), stated
 
 
 def _plus_spacing(header: _Header, spacing: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -207,7 +208,9 @@ def _plus_spacing(header: _Header, spacing: np.ndarray) -> tuple[np.ndarray, boo
     return spacing, False
 
 
-def _numbers(header: _Header, names: tuple[str, ...], count: int, default: np.ndarray) -> np.ndarray:
+def _numbers(
+    header: _Header, names: tuple[str, ...], count: int, default: np.ndarray
+) -> np.ndarray:
     """Return that many numbers of the first of the fields that is there."""
     value = next((header[name] for name in names if name in header), None)
     if value is None:

@@ -148,6 +148,7 @@ def _read_header(file: BinaryIO) -> Any:
     from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
 
     block = file.read(540)
+    kind: Any
     if block[344:347] in (b"n+1", b"ni1"):
         kind, length = (Nifti1Header if block[345:346] == b"+" else Nifti1PairHeader), 348
     elif block[4:7] in (b"n+2", b"ni2"):
@@ -218,7 +219,7 @@ def _grid(header: Any, size: list[int]) -> tuple[Grid, bool, str]:
         axes = axes / np.where(lengths > 0, lengths, 1.0)
         if lengths[2] == 0:
             axes[:, 2] = np.cross(axes[:, 0], axes[:, 1])
-    return Grid(tuple(size[:3]), tuple(spacing), tuple(origin), tuple(axes.ravel())), stated, doubt
+    return Grid.of(size[:3], spacing, origin, axes), stated, doubt
 
 
 def _contradiction(sform: np.ndarray, pixdim: np.ndarray, size: list[int]) -> str:

@@ -42,7 +42,7 @@ _TYPES = {
         "u2": "unsigned short,ushort,unsigned short int,uint16,uint16_t",
         "i4": "int,signed int,int32,int32_t",
         "u4": "unsigned int,uint,uint32,uint32_t",
-        "i8": "long long,longlong,long long int,signed long long,signed long long int,int64,int64_t",
+        "i8": "long long,longlong,long long int,signed long long,int64,int64_t",
         "u8": "unsigned long long,ulonglong,unsigned long long int,uint64,uint64_t",
         "f4": "float",
         "f8": "double",
@@ -119,6 +119,7 @@ def open_nrrd(path: Path) -> ImageFile:
         voxels = voxels if axes.sequence is None else voxels[index]
         return np.ascontiguousarray(voxels).reshape(*grid.shape, *voxels.shape[len(axes.space) :])
 
+    listed = _kind(header, axes.sequence) == "list"
     return ImageFile(
         path=path,
         grid=grid,
@@ -126,7 +127,7 @@ def open_nrrd(path: Path) -> ImageFile:
         dtype=dtype,
         load=load,
         count=1 if axes.sequence is None else sizes[axes.sequence],
-        images="frames of a sequence" if _kind(header, axes.sequence) == "list" else "time points (4D)",
+        images="frames of a sequence" if listed else "time points (4D)",
         components=1 if axes.values is None else sizes[axes.values],
         meaning=_meaning(header, axes.values),
         seconds=_seconds(header, fields, axes.sequence),
@@ -147,7 +148,7 @@ def write_nrrd(
         compress: with gzip.
     """
     packer = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-    stream = memoryview(np.ascontiguousarray(array)).cast("B")
+    stream = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     with open(path, "wb") as file:
         file.write(_header_text(array, grid, fields, compress).encode())
         for start in range(0, len(stream), 2**22):
@@ -239,7 +240,9 @@ def _stored(path: Path, file: BinaryIO, header: _Header) -> StoredVoxels:
     start = StoredVoxels.LAST if skipped == -1 else file.tell() if named is None else 0
     files = (path,) if named is None else _data_files(path.parent, named, file)
     kind = _ENCODINGS.get(encoding, RAW)
-    return StoredVoxels(path, files, kind, start, lines, max(0, skipped))
+    stored = StoredVoxels(path, files, kind, start, lines, max(0, skipped))
+    stored.check_there()
+    return stored
 
 
 def _data_files(folder: Path, named: str, file: BinaryIO) -> tuple[Path, ...]:
@@ -257,12 +260,10 @@ def _dtype(header: _Header) -> np.dtype:
     dtype = np.dtype(_TYPES[" ".join(header["type"].lower().split())])
     if dtype.itemsize == 1 or header["encoding"].lower() in ("ascii", "text", "txt"):
         return dtype
-    return dtype.newbyteorder({"little": "<", "big": ">"}[header["endian"].lower()])
+    return np.dtype({"little": "<", "big": ">"}[header["endian"].lower()] + dtype.str[1:])
 
 
-def _values(
-    header: _Header, stored: StoredVoxels, dtype: np.dtype, sizes: list[int]
-) -> np.ndarray:
+def _values(header: _Header, stored: StoredVoxels, dtype: np.dtype, sizes: list[int]) -> np.ndarray:
     """Return the values of the whole file with its slowest axis first, in native byte order."""
     count = int(np.prod(sizes, dtype=object))
     encoding = header["encoding"].lower()
@@ -350,19 +351,19 @@ def _grid(header: _Header, axes: _Axes, sizes: list[int]) -> tuple[Grid, bool]:
     stated = bool(np.isfinite(columns[:, :2]).all())
     size = [*(sizes[axis] for axis in axes.space), 1][:3]
     spacing, direction = _split(columns)
-    return Grid(tuple(size), spacing, tuple(origin), direction), stated
+    return Grid.of(size, spacing, origin, direction), stated
 
 
-def _split(columns: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _split(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return spacing and direction of three axes [3, 3]; 1 mm for those that are NaN."""
     stated = np.isfinite(columns).all(axis=0)
     if not stated[:2].all():
-        return (1.0, 1.0, 1.0), tuple(np.eye(3).ravel())
+        return np.ones(3), np.eye(3)
     spacing = np.linalg.norm(columns, axis=0)
     axes = columns / np.where(spacing > 0, spacing, 1.0)
     if not stated[2]:
         spacing[2], axes[:, 2] = 1.0, np.cross(axes[:, 0], axes[:, 1])
-    return tuple(spacing), tuple(axes.ravel())
+    return spacing, axes
 
 
 def _to_lps_mm(header: _Header, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -387,7 +388,8 @@ def _scalar_geometry(
     )
     units = [*header.get("units", []), *[""] * len(sizes)]
     scales = np.array([millimetres(units[axis]) for axis in chosen])
-    nodes = [[*header.get("centerings", []), *["cell"] * len(sizes)][axis] == "node" for axis in chosen]
+    centerings = [*header.get("centerings", []), *["cell"] * len(sizes)]
+    nodes = [centerings[axis] == "node" for axis in chosen]
     steps = np.array([max(1, sizes[axis] - node) for axis, node in zip(chosen, nodes)])
     spacings = np.where(np.isfinite(spacings), spacings, (most - least) / steps)
     start = least + np.where(nodes, 0.0, spacings / 2)

@@ -52,6 +52,13 @@ class StoredVoxels:
     skipped: int = 0
     stored: int = 0
 
+    def check_there(self) -> None:
+        """Raise InputError unless every file can be opened, UnreadableError if there is none."""
+        if not self.files:
+            raise UnreadableError(self.header)
+        for path in self.files:
+            self._opened(path).close()
+
     def read(self, size: int) -> bytearray:
         """Return the bytes of all voxels, ``size`` of them.
 

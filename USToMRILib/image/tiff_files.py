@@ -219,7 +219,9 @@ def _inverted(values: np.ndarray, bits: int) -> np.ndarray:
         return (2**bits - 1 - values.astype(np.uint64)).astype(values.dtype)
     if values.dtype.kind == "i":
         return ~values
-    low, high = (0.0, 1.0) if values.min() >= 0 and values.max() <= 1 else (values.min(), values.max())
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
     return (high + low - values).astype(values.dtype)
 
 
@@ -229,7 +231,7 @@ def _full(values: np.ndarray) -> float:
 
 
 def _with_alpha(values: np.ndarray, alpha: np.ndarray, page: Any) -> np.ndarray:
-    """Return values [row, column, n] with an alpha behind them that they are not multiplied with."""
+    """Return values [row, column, n] that are not multiplied with their alpha, and it last."""
     if _ASSOCIATED in [int(kind) for kind in page.extrasamples]:
         share = alpha[..., None] / _full(alpha)
         plain = np.divide(values, share, out=np.zeros(values.shape), where=share > 0)
