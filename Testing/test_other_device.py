@@ -29,6 +29,7 @@ from USToMRILib.fetal.diffusion import (
     residual_frames,
     translate_frames,
 )
+from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.progress import Progress
 
 # Any name of a device that this build of PyTorch knows, and on which it can make no real tensor.
@@ -45,8 +46,8 @@ def pair(monkeypatch) -> Iterator[EpsPair]:
         for module in net.modules():
             for values in (module._parameters, module._buffers):
                 values.update({name: fake(value) for name, value in values.items()})
-        bundle = Bundle("fake", {}, "", net)
-        yield EpsPair(bundle, bundle, schedule, ELSEWHERE)
+        bundle = Bundle("fake", {"network_data_format": {"inputs": {}}}, "", net)
+        yield EpsPair(bundle, bundle, schedule, FrameSpec.paper(), ELSEWHERE)
 
 
 def fake(value: torch.Tensor | None) -> torch.Tensor | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import HEAD
+from conftest import HEAD, ScaledEps, SizedEps, eps_metadata
 
+from training.export.bundle import export_bundle
 from USToMRILib import Cancelled, CancelToken, Grid, InputError, Volume, translate
 from USToMRILib.fetal.diffusion import (
     DEFAULT_SOLVER,
@@ -18,8 +21,10 @@ from USToMRILib.fetal.diffusion import (
     translate_frames,
 )
 from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.gain import GAINS
 from USToMRILib.fetal.head import Head, find_head
+from USToMRILib.fetal.skull import brain_inside
 from USToMRILib.fetal.slices import read_head_hint
 from USToMRILib.progress import Progress
 from USToMRILib.provenance import voxels_sha256
@@ -60,6 +65,35 @@ def test_ddib_between_two_gaussians_scales_the_image(tiny_models, head_slice):
     values = result.volume.array[0][centre] / 127.5 - 1
     assert np.percentile(values, 99) == pytest.approx(0.8, abs=0.08)
     assert np.corrcoef(values, head_slice.array[0][centre])[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_networks_of_a_frame_that_follows_the_head_are_told_its_size(
+    tiny_models_dir, tmp_path, monkeypatch, head_slice, slices
+):
+    folder = shutil.copytree(
+        tiny_models_dir, tmp_path / "models", ignore=shutil.ignore_patterns("*_eps")
+    )
+    monkeypatch.setenv("USTOMRI_MODELS", str(folder))
+    frame = FrameSpec("head", (128, 128), long_axis_pixels=112, inside="skull").metadata
+    for name, net in (("fetal_us_eps", ScaledEps(0.5)), ("fetal_mri_eps", SizedEps(0.0))):
+        metadata = {**eps_metadata(), "frame": frame}
+        if isinstance(net, SizedEps):
+            metadata["network_data_format"]["inputs"]["size"] = {"type": "float32"}
+        export_bundle(name, torch.jit.script(net.eval()), metadata, "card", "licence", folder)
+    stack = np.repeat(head_slice.array, slices, axis=0)
+    grid = replace(head_slice.grid, size=(*head_slice.grid.size[:2], slices))
+    result = translate(Volume(stack, grid), "ddib", head=HEAD, axis="k", gain="recorded")
+    brain = brain_inside(HEAD)
+    inside = brain.mask(stack.shape[1:], grid.spacing[:2])
+    assert (result.volume.array[:, ~inside] == 0).all()
+    assert (result.volume.array[:, inside] > 0).mean() > 0.9  # what is black stays black
+    core = Ellipse(HEAD.centre, (32.0, 25.0), HEAD.angle).mask(stack.shape[1:], grid.spacing[:2])
+    values = result.volume.array[0][core] / 127.5 - 1
+    scale = 2 * brain.semi_axes[0] / 100 / 0.5
+    assert np.abs(values).max() == pytest.approx(min(scale, 1), abs=0.05)
+    seen = values / scale  # -1 .. 1 where it was not clipped
+    assert np.corrcoef(seen, head_slice.array[0][core])[0, 1] > 0.95
 
 
 def test_cyclegan_is_one_pass_of_its_generator_inside_the_head(tiny_models, head_slice):
@@ -306,8 +340,6 @@ def test_unusable_arguments_are_refused(tiny_models, head_slice, arguments, mess
 
 @pytest.mark.parametrize("key", ["spacing_mm", "schedule"])
 def test_eps_networks_that_do_not_fit_are_refused(tiny_models_dir, tmp_path, monkeypatch, key):
-    import shutil
-
     folder = shutil.copytree(tiny_models_dir, tmp_path / "models")
     monkeypatch.setenv("USTOMRI_MODELS", str(folder))
     path = folder / "fetal_mri_eps" / "configs" / "metadata.json"

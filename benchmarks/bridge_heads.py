@@ -11,10 +11,13 @@ import torch
 
 from training.data.hc18 import read_hc18
 from USToMRILib.evaluation.information import histogram
-from USToMRILib.fetal.frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
+from USToMRILib.fetal.frame import HeadFrame, normalise_head
+from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.gain import even_gain
 from USToMRILib.fetal.slices import to_mri_values
 from USToMRILib.image.cnr import contrast_to_noise
+
+PAPER = FrameSpec.paper()
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,11 @@ def read_heads(data: Path, chosen: int | Sequence[int], even: bool = True) -> He
     images, masks, boxes = [], [], []
     for place in _spread(chosen, len(found)) if isinstance(chosen, int) else chosen:
         head = found[place]
-        frame = HeadFrame(head.ellipse, head.mask.shape, (head.pixel_size_mm,) * 2)
+        frame = HeadFrame(head.ellipse, head.mask.shape, (head.pixel_size_mm,) * 2, PAPER)
         seen = normalise_head(frame.to_frame(head.pixels), frame.mask)
-        images.append(even_gain(seen, frame.mask) if even else seen)
+        images.append(even_gain(seen, frame.mask, frame.pixel_mm) if even else seen)
         masks.append(frame.mask)
-        boxes.append(_boxes(*(axis / FRAME_PIXEL_MM for axis in head.ellipse.semi_axes)))
+        boxes.append(_boxes(*(axis / frame.pixel_mm for axis in head.ellipse.semi_axes)))
     return Heads(torch.from_numpy(np.stack(images))[:, None], np.stack(masks), np.stack(boxes))
 
 
@@ -111,7 +114,7 @@ def _spread(count: int, total: int) -> list[int]:
 
 def _boxes(long: float, short: float) -> np.ndarray:
     """Over the midline, and in the hemisphere below it, for semi-axes in pixels."""
-    along, across = (np.indices((FRAME_SIZE, FRAME_SIZE)) - (FRAME_SIZE - 1) / 2)[::-1]
+    along, across = (np.indices(PAPER.shape) - (PAPER.shape[0] - 1) / 2)[::-1]
     central = np.abs(along) < 0.25 * long
     middle = np.abs(across) < 0.15 * short
     beside = (across > 0.35 * short) & (across < 0.75 * short)

@@ -33,6 +33,7 @@ from USToMRILib.errors import InputError
 from USToMRILib.fetal.diffusion import BridgeSettings, load_pair
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import BACKGROUND, HeadFrame, normalise_head
+from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.outline import smooth_outline
 from USToMRILib.fetal.slices import OnePass
 from USToMRILib.fetal.stack import LATENT_MM, Stack, translate_stack
@@ -153,7 +154,7 @@ def latent_correlations(scan: Scan) -> dict[str, list[float]]:
         ("ultrasound", scan.ultrasound, pair.us.net),
         ("MRI", scan.mri, pair.mri.net),
     ):
-        frames, masks = _frames(scan, image.array, name == "MRI")
+        frames, masks = _frames(scan, image.array, name == "MRI", pair.frame)
         latents = torch.cat([encode(frame[None], net, *walk) for frame in frames])
         found[name] = _neighbours(frames, masks)
         found[f"latents of {name}"] = _neighbours(latents, masks)
@@ -163,13 +164,15 @@ def latent_correlations(scan: Scan) -> dict[str, list[float]]:
     return found
 
 
-def _frames(scan: Scan, array: np.ndarray, is_mri: bool) -> tuple[torch.Tensor, np.ndarray]:
+def _frames(
+    scan: Scan, array: np.ndarray, is_mri: bool, spec: FrameSpec
+) -> tuple[torch.Tensor, np.ndarray]:
     """Slices in the frame, as the networks are trained on them, about the brain's own outline."""
     spacing = scan.ultrasound.grid.spacing
     outlines = {n: Ellipse.from_mask(m, spacing[:2]) for n, m in enumerate(scan.brain) if m.any()}
     frames, masks = [], []
     for n, ellipse in smooth_outline(outlines, spacing[2]).items():
-        frame = HeadFrame(ellipse, array.shape[1:], spacing[:2])
+        frame = HeadFrame(ellipse, array.shape[1:], spacing[:2], spec)
         inside = frame.to_frame(scan.brain[n].astype(np.float32)) > 0.5
         pixels = frame.to_frame(array[n])
         if is_mri:

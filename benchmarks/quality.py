@@ -25,12 +25,13 @@ from USToMRILib.compute.bundle import list_bundles
 from USToMRILib.evaluation.evaluate import evaluate
 from USToMRILib.evaluation.formatting import summary_text
 from USToMRILib.evaluation.pairing import REFERENCE, Folders
-from USToMRILib.evaluation.report import Section, bullets, write_report, write_results
+from USToMRILib.evaluation.report import Bullets, Section, write_report, write_results
 from USToMRILib.evaluation.results import Evaluation
 from USToMRILib.evaluation.sections import evaluation_record, evaluation_sections
 from USToMRILib.fetal import cyclegan
 from USToMRILib.fetal.ellipse import Ellipse
-from USToMRILib.fetal.frame import FRAME_PIXEL_MM, FRAME_SIZE, HeadFrame, normalise_head
+from USToMRILib.fetal.frame import HeadFrame, normalise_head
+from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.slices import to_mri_values
 
 METHODS = {"CycleGAN": "cyclegan", "DDIB": "ddib", "DDIC": "ddic"}
@@ -80,7 +81,8 @@ CNR_MEANING = (
     "benchmark, who are no clinicians, drew on the ultrasound (benchmarks/regions). It says how "
     "far the two stand apart, not which of them should be bright."
 )
-GRID = Grid((FRAME_SIZE, FRAME_SIZE, 1), (FRAME_PIXEL_MM, FRAME_PIXEL_MM, 1.0))
+PAPER = FrameSpec.paper()
+GRID = Grid((128, 128, 1), (1.094, 1.094, 1.0))
 
 
 def held_out_heads(data: Path, count: int) -> list[HeadImage]:
@@ -94,10 +96,10 @@ def held_out_heads(data: Path, count: int) -> list[HeadImage]:
 def translate_head(head: HeadImage, work: Path, methods: Sequence[str]) -> None:
     """Write ultrasound, mask and pseudo-MRI of a head, all in the frame, where networks see it."""
     spacing = (head.pixel_size_mm, head.pixel_size_mm)
-    frame = HeadFrame(head.ellipse, head.mask.shape, spacing)
+    frame = HeadFrame(head.ellipse, head.mask.shape, spacing, PAPER)
     framed = frame.to_frame(head.pixels)
-    half = (FRAME_SIZE - 1) / 2 * FRAME_PIXEL_MM
-    upright = Ellipse((half, half), head.ellipse.semi_axes, 0.0)
+    middle = (GRID.size[0] - 1) / 2 * GRID.spacing[0]
+    upright = Ellipse((middle, middle), head.ellipse.semi_axes, 0.0)
     name = f"{head.name}.nrrd"
     ultrasound = to_mri_values(normalise_head(framed, frame.mask))
     Volume(ultrasound[None], GRID).write(work / "ultrasound" / name)
@@ -109,7 +111,7 @@ def translate_head(head: HeadImage, work: Path, methods: Sequence[str]) -> None:
 
 def picture(heads: Sequence[HeadImage], work: Path, methods: Sequence[str], path: Path) -> None:
     """Draw every head, ten side by side: a row of ultrasound and one of each method below it."""
-    cut, across = slice(12, FRAME_SIZE - 12), 10  # the largest head fits
+    cut, across = slice(12, GRID.size[0] - 12), 10  # the largest head fits
     images = [
         Volume.read(work / row / f"{head.name}.nrrd").array[0, cut, cut]
         for start in range(0, len(heads), across)
@@ -131,7 +133,7 @@ def meaning(absent: Sequence[str], evaluation: Evaluation) -> Section:
     measured = len(evaluation.metrics["cnr"].values.get(REFERENCE, {}))
     notes = [*MEANING, CNR_MEANING.format(cases=measured), *absent]
     title = "What these numbers show, and what they do not"
-    return {"title": title, "html": bullets(notes), "data": {"notes": notes}}
+    return Section(title, [Bullets(notes)], {"notes": notes})
 
 
 def markdown(evaluation: Evaluation, record: dict, notes: Sequence[str]) -> str:
@@ -213,7 +215,7 @@ def main() -> None:
     sections = [first, *evaluation_sections(evaluation, record)]
     write_results(options.output.with_suffix(".json"), sections)
     write_report(options.output.with_suffix(".html"), TITLE, f"{record['split']}.", sections)
-    text = markdown(evaluation, record, first["data"]["notes"])
+    text = markdown(evaluation, record, first.data["notes"])
     options.output.with_suffix(".md").write_text(text, encoding="utf-8")
 
 

@@ -17,14 +17,18 @@ import numpy as np
 
 from ..errors import InputError
 from ..fetal.ellipse import Ellipse
-from ..fetal.frame import FRAME_PIXEL_MM, FRAME_SIZE
-from .display import eight_bit, ultrasound_levels
+from ..fetal.frame_spec import FrameSpec
+from ..image.display import eight_bit, ultrasound_levels
+from ..image.folders import same_name
+from ..reader_study.pairs import StudyPair
 from .outline_shape import OutlineShape, measure, outline_of
-from .reader_study import StudyPair
 from .segmenters import Prompt, Segmenter
 
 FULL, SMALL, PSEUDO_MRI = "ultrasound, full size", "ultrasound, 128 x 128", "pseudo-MRI (synthetic)"
 IMAGES = (FULL, SMALL, PSEUDO_MRI)
+
+# That of the paper's comparison.
+_FRAME = FrameSpec.paper()
 
 _CORNERS = ("left", "top", "right", "bottom")
 
@@ -110,7 +114,7 @@ def _read_task(row: Mapping[str, str]) -> Task:
     left, top, right, bottom = (float(row[name]) for name in _CORNERS)
     point = (float(row["x"]), float(row["y"])) if row.get("x") and row.get("y") else None
     prompt = Prompt((left, top, right, bottom), point)
-    return Task(row["case"].strip(), (row.get("structure") or "").strip(), prompt)
+    return Task(same_name(row["case"].strip()), (row.get("structure") or "").strip(), prompt)
 
 
 def outline_tasks(
@@ -140,7 +144,7 @@ def outline_tasks(
 def make_views(pair: StudyPair, prompt: Prompt) -> dict[str, View]:
     """Return the three images of a square of 140 mm around the head, and the prompt in each.
 
-    The square is the networks' frame, but not turned. The ultrasound at 128 x 128 pixels is black
+    The square is the paper's frame, but not turned. The ultrasound at 128 x 128 pixels is black
     outside the head, as the networks see it.
 
     Raises:
@@ -157,15 +161,14 @@ def make_views(pair: StudyPair, prompt: Prompt) -> dict[str, View]:
     levels, inside, values = (
         _cut(image, start, size) for image in (ultrasound_levels(ultrasound, head), head, mri)
     )
-    small = (FRAME_SIZE, FRAME_SIZE)
-    scale = FRAME_SIZE / size
+    scale = np.array(_FRAME.shape[::-1]) / size
     masked = np.where(inside, levels, 0).astype(np.float32)
     # The pseudo-MRI was made at this size: smoothing it before sampling would flatter it.
     pixels = {
         FULL: levels,
-        SMALL: eight_bit(resize(masked, small, order=1, anti_aliasing=True)),
+        SMALL: eight_bit(resize(masked, _FRAME.shape, order=1, anti_aliasing=True)),
         PSEUDO_MRI: eight_bit(
-            resize(values.astype(np.float32), small, order=1, anti_aliasing=False)
+            resize(values.astype(np.float32), _FRAME.shape, order=1, anti_aliasing=False)
         ),
     }
     views = {}
@@ -179,7 +182,7 @@ def make_views(pair: StudyPair, prompt: Prompt) -> dict[str, View]:
 
 def _square(ellipse: Ellipse, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Return first pixel and size, (column, row) each, of the square around a head."""
-    size = np.rint(FRAME_SIZE * FRAME_PIXEL_MM / np.array(spacing))
+    size = np.rint(np.array(_FRAME.shape[::-1]) * _FRAME.pixel_mm / np.array(spacing))
     start = np.rint(np.array(ellipse.centre) / spacing - (size - 1) / 2)
     return start.astype(int), size.astype(int)
 

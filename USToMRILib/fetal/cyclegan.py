@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..compute.bundle import Bundle, load_bundle
 from ..progress import Progress
-from .frame import check_fits_frame
 
 if TYPE_CHECKING:
     import torch
@@ -18,11 +17,9 @@ def load_generator(device: str) -> Bundle:
     """The generator from ultrasound to MRI, on ``device``.
 
     Raises:
-        InputError: if the bundle cannot be used or does not fit the frame.
+        InputError: if the bundle cannot be used.
     """
-    bundle = load_bundle(BUNDLE, device)
-    check_fits_frame(bundle)
-    return bundle
+    return load_bundle(BUNDLE, device)
 
 
 def translate_frames(
@@ -31,12 +28,12 @@ def translate_frames(
     """Carry ultrasound frames to MRI; each as if it were alone.
 
     Args:
-        x0: float32 [B, 1, 128, 128] in [-1, 1], on any device.
+        x0: float32 [B, 1, H, W] in [-1, 1] of the bundle's frame, on any device.
         bundle: as loaded by :func:`load_generator`, on ``device``.
         progress: phase "generate".
 
     Returns:
-        float32 [B, 1, 128, 128] on the CPU, in [-1, 1].
+        float32 of the shape of x0 on the CPU, in [-1, 1].
 
     Raises:
         Cancelled: when the progress' token is set.

@@ -15,11 +15,13 @@ from ..compute.bundle import Bundle, load_bundle
 from ..compute.frame_threads import frames_at_work, on_threads
 from ..errors import InputError
 from ..progress import Progress
-from .frame import check_fits_frame
+from .frame_spec import FrameSpec, common_frame, takes_size
 from .gain import EVEN, check_gain
 
 if TYPE_CHECKING:
     import torch
+
+    from ..bridge.solvers import EpsNet
 
 US_BUNDLE, MRI_BUNDLE = "fetal_us_eps", "fetal_mri_eps"
 
@@ -38,11 +40,12 @@ BRIDGES: dict[str, Callable[..., Any]] = {"ddic": bridge.ddic, "ddib": bridge.dd
 
 @dataclass(frozen=True)
 class EpsPair:
-    """Both eps-networks, on one device, and their common schedule."""
+    """Both eps-networks, on one device, with their common schedule and frame."""
 
     us: Bundle
     mri: Bundle
     schedule: Schedule
+    frame: FrameSpec
     device: str
 
     @property
@@ -54,6 +57,15 @@ class EpsPair:
     def cautions(self) -> tuple[str, ...]:
         """What the user of a result should be told."""
         return (*self.us.cautions, *self.mri.cautions)
+
+    def nets(self, sizes: torch.Tensor) -> tuple[EpsNet, EpsNet]:
+        """Both networks for heads of these sizes in mm, float32 [B]."""
+        return _told(self.us, sizes), _told(self.mri, sizes)
+
+
+def _told(bundle: Bundle, sizes: torch.Tensor) -> EpsNet:
+    net: EpsNet = bundle.net
+    return (lambda x, t: bundle.net(x, t, sizes)) if takes_size(bundle) else net
 
 
 @dataclass(frozen=True)
@@ -118,17 +130,16 @@ def load_pair(device: str) -> EpsPair:
     """Both eps-networks on ``device``.
 
     Raises:
-        InputError: if a bundle cannot be used, or the two fit neither each other nor the frame.
+        InputError: if a bundle cannot be used, or the two do not fit each other.
     """
     nets = load_bundle(US_BUNDLE, device), load_bundle(MRI_BUNDLE, device)
-    for bundle in nets:
-        check_fits_frame(bundle)
+    frame = common_frame(*nets)
     if nets[0].metadata["schedule"] != nets[1].metadata["schedule"]:
         raise InputError(
             f"The bundles {US_BUNDLE!r} and {MRI_BUNDLE!r} were trained with different schedules; "
             "install a pair that was trained with one."
         )
-    return EpsPair(*nets, Schedule.from_metadata(nets[0].metadata), device)
+    return EpsPair(*nets, Schedule.from_metadata(nets[0].metadata), frame, device)
 
 
 def translate_frames(
@@ -137,37 +148,46 @@ def translate_frames(
     settings: BridgeSettings,
     progress: Progress,
     sigma: float = 0.0,
+    sizes: Optional[torch.Tensor] = None,
 ) -> torch.Tensor:
     """Carry ultrasound frames to MRI, each as if it were alone, or as slices of one stack.
 
     Args:
-        x0: float32 [B, 1, 128, 128] in [-1, 1], on any device.
+        x0: float32 [B, 1, H, W] in [-1, 1] of the pair's frame, on any device.
         pair: as loaded by :func:`load_pair`.
         settings: of the bridge.
         progress: phases "encode" and "decode"; "slices" where there are more frames than fit.
         sigma: how many frames far neighbours share their latents
             (:func:`USToMRILib.bridge.shared_latents.share`); 0 for frames that are no neighbours.
+        sizes: of the heads in mm (:attr:`.frame.HeadFrame.size_mm`), float32 [B], for networks
+            that are told them.
 
     Returns:
-        float32 [B, 1, 128, 128] on the CPU, in [-1, 1].
+        float32 of the shape of x0 on the CPU, in [-1, 1].
 
     Raises:
         InputError: for settings that cannot be run.
         Cancelled: when the progress' token is set.
     """
+    sizes = _sizes(sizes, len(x0))
     if len(x0) > 1 and reach(sigma):
-        return _translate_stack(x0, pair, settings, progress, sigma)
+        return _translate_stack(x0, sizes, pair, settings, progress, sigma)
     translate = BRIDGES[settings.method]
 
-    def cross(progress: Progress, part: torch.Tensor) -> torch.Tensor:
+    def cross(progress: Progress, part: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
         options = {**settings.crossing, "schedule": pair.schedule, "progress": progress}
-        return translate(part, pair.us.net, pair.mri.net, **options).clamp(-1, 1)
+        return translate(part, *pair.nets(sizes), **options).clamp(-1, 1)
 
-    return _in_parts((x0,), cross, pair.device, settings, progress)
+    return _in_parts((x0, sizes), cross, pair.device, settings, progress)
 
 
 def _translate_stack(
-    x0: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress, sigma: float
+    x0: torch.Tensor,
+    sizes: torch.Tensor,
+    pair: EpsPair,
+    settings: BridgeSettings,
+    progress: Progress,
+    sigma: float,
 ) -> torch.Tensor:
     """As :func:`translate_frames`, with latents that neighbours share.
 
@@ -176,22 +196,24 @@ def _translate_stack(
     """
     import torch
 
-    parts = x0.to(pair.device).split(frames_at_once(pair.device))
-    ahead = -(-reach(sigma) // len(parts[0]))
+    at_once = frames_at_once(pair.device)
+    parts = list(zip(x0.to(pair.device).split(at_once), sizes.to(pair.device).split(at_once)))
+    ahead = -(-reach(sigma) // len(parts[0][0]))
     steps, at_work = settings.steps_each_way, frames_at_work(pair.device)
     ways: dict[int, list[torch.Tensor]] = {}
     latents: list[torch.Tensor] = []
     made: list[torch.Tensor] = []
 
-    def up(progress: Progress, part: torch.Tensor) -> list[torch.Tensor]:
-        return _up(part, pair, settings, progress)
+    def up(progress: Progress, part: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
+        return _up(part[0], pair.nets(part[1])[0], pair, settings, progress)
 
     def down(progress: Progress, number: int) -> torch.Tensor:
         first = max(number - ahead, 0)
         start = sum(map(len, latents[first:number]))
         near = torch.cat(latents[first : number + ahead + 1])
-        shared = share(near, sigma, slice(start, start + len(parts[number])))
-        y = _down(ways.pop(number), shared.to(pair.device), pair, settings, progress)
+        shared = share(near, sigma, slice(start, start + len(parts[number][0])))
+        nets = pair.nets(parts[number][1])
+        y = _down(ways.pop(number), shared.to(pair.device), nets, pair, settings, progress)
         return y.clamp(-1, 1).cpu()
 
     with progress.within("slices", settings.steps_of(len(x0), pair.device)) as inner:
@@ -205,48 +227,63 @@ def _translate_stack(
 
 
 def _up(
-    x0: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress
+    x0: torch.Tensor, net: EpsNet, pair: EpsPair, settings: BridgeSettings, progress: Progress
 ) -> list[torch.Tensor]:
     """The ultrasound frames at the levels that the way down needs, the latents last."""
-    walk = pair.us.net, pair.schedule, settings.steps_each_way, settings.solver, progress
+    walk = net, pair.schedule, settings.steps_each_way, settings.solver, progress
     return bridge.way_up(x0, *walk) if settings.method == "ddic" else [bridge.encode(x0, *walk)]
 
 
 def _down(
     ultrasound: list[torch.Tensor],
     latents: torch.Tensor,
+    nets: tuple[EpsNet, EpsNet],
     pair: EpsPair,
     settings: BridgeSettings,
     progress: Progress,
 ) -> torch.Tensor:
     walk = pair.schedule, settings.steps_each_way, settings.solver, progress
     if settings.method != "ddic":
-        return bridge.decode(latents, pair.mri.net, *walk)
-    imposed, us_net, mri_net = settings.imposed, pair.us.net, pair.mri.net
-    return bridge.way_down(ultrasound, latents, us_net, mri_net, imposed, *walk)
+        return bridge.decode(latents, nets[1], *walk)
+    us_net, mri_net = nets
+    return bridge.way_down(ultrasound, latents, us_net, mri_net, settings.imposed, *walk)
 
 
 def residual_frames(
-    x0: torch.Tensor, y: torch.Tensor, pair: EpsPair, settings: BridgeSettings, progress: Progress
+    x0: torch.Tensor,
+    y: torch.Tensor,
+    pair: EpsPair,
+    settings: BridgeSettings,
+    progress: Progress,
+    sizes: Optional[torch.Tensor] = None,
 ) -> torch.Tensor:
     """Carry pseudo-MRI frames back, and compare, by :func:`.bridge.diffusion_bridge.residual`.
 
     Args:
-        x0, y: ultrasound and its pseudo-MRI, float32 [B, 1, 128, 128] in [-1, 1].
+        x0, y: ultrasound and its pseudo-MRI, float32 [B, 1, H, W] in [-1, 1].
         pair, settings: that made it.
         progress: phase "residual".
+        sizes: as there.
 
     Returns:
-        float32 [B, 1, 128, 128] on the CPU, 0 .. 2.
+        float32 of the same shape on the CPU, 0 .. 2.
     """
 
-    def carry_back(progress: Progress, us: torch.Tensor, mri: torch.Tensor) -> torch.Tensor:
+    def carry_back(progress: Progress, *part: torch.Tensor) -> torch.Tensor:
         steps, solver = settings.steps_each_way, settings.solver
-        nets = pair.us.net, pair.mri.net
+        us, mri, sizes = part
+        nets = pair.nets(sizes)
         return bridge.residual(us, mri, *nets, steps, solver, pair.schedule, progress)
 
     with progress.within("residual", settings.steps_of(len(x0), pair.device)) as inner:
-        return _in_parts((x0, y), carry_back, pair.device, settings, inner)
+        return _in_parts((x0, y, _sizes(sizes, len(x0))), carry_back, pair.device, settings, inner)
+
+
+def _sizes(sizes: Optional[torch.Tensor], count: int) -> torch.Tensor:
+    """As given, or NaN, which no network that is told them can hide."""
+    import torch
+
+    return torch.full((count,), torch.nan) if sizes is None else sizes
 
 
 def _in_parts(

@@ -1,7 +1,7 @@
 """The aligned square in which the fetal networks work, and the way there and back.
 
-The frame follows the DDIC paper: 128x128 pixels of 1.094 mm, the head centred, its long axis (the
-midline of a transthalamic slice) horizontal, everything outside the skull removed. It is only a
+The head is centred, its long axis (the midline of a transthalamic slice) horizontal; how large it
+is and what is removed says the :class:`.frame_spec.FrameSpec` of the networks. The frame is only a
 grid laid over the plane of the slice, so the way back is the same resampling in reverse and an
 image point returns to the pixel it came from.
 """
@@ -9,7 +9,6 @@ image point returns to the pixel it came from.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,12 +16,9 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..image.intensity import rescale
 from .ellipse import Ellipse
+from .frame_spec import FrameSpec
+from .skull import cannot_be
 
-if TYPE_CHECKING:
-    from ..compute.bundle import Bundle
-
-FRAME_SIZE = 128
-FRAME_PIXEL_MM = 1.094
 BACKGROUND = np.float32(-1)
 
 # A Gaussian of this full width at half maximum (in output pixels) before sampling keeps detail
@@ -36,9 +32,10 @@ class HeadFrame:
     """The frame of one head in one slice.
 
     Attributes:
-        ellipse: the skull's outline in plane coordinates (mm).
+        ellipse: what is shown, in plane coordinates (mm).
         shape: (rows, columns) of the slice.
         spacing: (x, y) in mm of the slice.
+        spec: of the networks.
 
     Raises:
         InputError: the head lies between the frame's pixels.
@@ -47,33 +44,56 @@ class HeadFrame:
     ellipse: Ellipse
     shape: tuple[int, int]
     spacing: tuple[float, float]
+    spec: FrameSpec
 
     def __post_init__(self) -> None:
         """Check that the frame shows the head."""
         if not self.mask.any():
-            length, width = (2 * axis for axis in self.ellipse.semi_axes)
-            raise InputError(
-                f"The head measures {length:.2g} mm x {width:.2g} mm, which cannot be; correct the "
-                "pixel size (mm), or give the head with --head-mask FILE."
-            )
+            raise InputError(cannot_be(self.ellipse))
+
+    @classmethod
+    def around(
+        cls,
+        outline: Ellipse,
+        shape: tuple[int, int],
+        spacing: tuple[float, float],
+        spec: FrameSpec,
+    ) -> HeadFrame:
+        """The frame of a head whose skull has this outer outline.
+
+        Raises:
+            InputError: the outline is none of a head.
+        """
+        return cls(spec.shown(outline), shape, spacing, spec)
+
+    @property
+    def pixel_mm(self) -> float:
+        """Edge of the frame's pixels in mm."""
+        return self.spec.pixel_size(self.ellipse)
+
+    @property
+    def size_mm(self) -> float:
+        """Length of what is shown along its long axis in mm, which some networks are told."""
+        return 2 * self.ellipse.semi_axes[0]
 
     def to_frame(self, pixels: np.ndarray) -> np.ndarray:
-        """Resample a slice [rows, columns] to the frame, float32 [128, 128], 0 where it ends."""
+        """Resample a slice [rows, columns] to the frame, float32 of its shape, 0 where it ends."""
         image = self._source_image(pixels)
         finest = min(self.spacing)
-        if finest < FRAME_PIXEL_MM:
-            fwhm = _ANTIALIAS_FWHM_PIXELS * np.sqrt(FRAME_PIXEL_MM**2 - finest**2)
+        if finest < self.pixel_mm:
+            fwhm = _ANTIALIAS_FWHM_PIXELS * np.sqrt(self.pixel_mm**2 - finest**2)
             image = sitk.SmoothingRecursiveGaussian(image, float(fwhm / _FWHM_PER_SIGMA))
         return _resample(image, self._frame_image(), sitk.sitkLinear)
 
     def to_source(self, frame: np.ndarray, background: float = 0.0) -> np.ndarray:
-        """Resample a frame [128, 128] to the slice, float32 [rows, columns].
+        """Resample a frame to the slice, float32 [rows, columns].
 
-        Cubic B-spline, kept within the frame's range of values; ``background`` outside the skull.
+        Cubic B-spline, kept within the frame's range of values; ``background`` outside of what is
+        shown.
         """
         from scipy.ndimage import distance_transform_edt
 
-        # The skull's edge is cut on the slice's fine pixels: beyond it the frame goes on with the
+        # The edge is cut on the slice's fine pixels: beyond it the frame goes on with the
         # nearest value inside, or the edge would show the frame's coarse steps.
         nearest = distance_transform_edt(~self.mask, return_distances=False, return_indices=True)
         filled = frame[tuple(nearest)]
@@ -84,15 +104,21 @@ class HeadFrame:
 
     @property
     def mask(self) -> np.ndarray:
-        """Boolean [128, 128]: inside the skull."""
-        half = (FRAME_SIZE - 1) / 2 * FRAME_PIXEL_MM
-        upright = Ellipse((half, half), self.ellipse.semi_axes, 0.0)
-        return upright.mask((FRAME_SIZE, FRAME_SIZE), (FRAME_PIXEL_MM, FRAME_PIXEL_MM))
+        """Boolean of the frame's shape: inside of what is shown."""
+        x, y = self._middle
+        upright = Ellipse((float(x), float(y)), self.ellipse.semi_axes, 0.0)
+        return upright.mask(self.spec.shape, (self.pixel_mm, self.pixel_mm))
 
     @property
     def source_mask(self) -> np.ndarray:
-        """Boolean [rows, columns]: inside the skull."""
+        """Boolean [rows, columns]: inside of what is shown."""
         return self.ellipse.mask(self.shape, self.spacing)
+
+    @property
+    def _middle(self) -> np.ndarray:
+        """(x, y) of the frame's centre in mm from its first pixel."""
+        rows, columns = self.spec.shape
+        return np.array([columns - 1, rows - 1]) / 2 * self.pixel_mm
 
     def _source_image(self, pixels: np.ndarray) -> sitk.Image:
         image = sitk.GetImageFromArray(np.asarray(pixels, np.float32))
@@ -101,13 +127,12 @@ class HeadFrame:
 
     def _frame_image(self, frame: np.ndarray | None = None) -> sitk.Image:
         if frame is None:
-            frame = np.zeros((FRAME_SIZE, FRAME_SIZE))
+            frame = np.zeros(self.spec.shape)
         image = sitk.GetImageFromArray(np.asarray(frame, np.float32))
-        image.SetSpacing((FRAME_PIXEL_MM, FRAME_PIXEL_MM))
+        image.SetSpacing((self.pixel_mm, self.pixel_mm))
         rotation = self.ellipse.rotation
         image.SetDirection(rotation.ravel().tolist())
-        half = np.full(2, (FRAME_SIZE - 1) / 2 * FRAME_PIXEL_MM)
-        image.SetOrigin((np.array(self.ellipse.centre) - rotation @ half).tolist())
+        image.SetOrigin((np.array(self.ellipse.centre) - rotation @ self._middle).tolist())
         return image
 
 
@@ -132,24 +157,9 @@ def normalise_head(
     """Scale an ultrasound frame to [-1, 1], -1 outside the head.
 
     Args:
-        frame: [128, 128].
+        frame: [rows, columns].
         mask: inside the head.
         limits: black and white; those of :func:`head_limits` where None.
     """
     black, white = limits or head_limits(frame, mask)
     return np.where(mask, rescale(frame, black, white), BACKGROUND)
-
-
-def check_fits_frame(bundle: Bundle) -> None:
-    """Raise InputError for a network whose input has not the frame's shape and pixel size."""
-    expected = {"spatial_shape": [FRAME_SIZE] * 2, "spacing_mm": [FRAME_PIXEL_MM] * 2}
-    image = bundle.metadata["network_data_format"]["inputs"]["image"]
-    found = {
-        "spatial_shape": image["spatial_shape"],
-        "spacing_mm": bundle.metadata["spacing_mm"],
-    }
-    if found != expected:
-        raise InputError(
-            f"The bundle {bundle.name!r} works on {found} and the frame is {expected}; install "
-            "bundles made for this version."
-        )

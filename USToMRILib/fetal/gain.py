@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import InputError
-from .frame import BACKGROUND, FRAME_PIXEL_MM
+from .frame import BACKGROUND
 
 # Chosen on heads of the validation part of HC18, by how much of the head the pseudo-MRI fills
 # (`python -m benchmarks.bridge`) and by looking.
@@ -41,30 +41,31 @@ def check_gain(gain: str) -> None:
         raise InputError(f"The gain {gain!r} is unknown; choose from {', '.join(GAINS)}.")
 
 
-def even_gain(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def even_gain(pixels: np.ndarray, mask: np.ndarray, pixel_mm: float) -> np.ndarray:
     """Raise the gain where the mean of an ultrasound frame over some 2 cm is below :data:`MEAN`.
 
     Args:
-        pixels: float [128, 128] in [-1, 1], a frame of :func:`.frame.normalise_head`.
-        mask: bool [128, 128], inside the head.
+        pixels: float [rows, columns] in [-1, 1], a frame of :func:`.frame.normalise_head`.
+        mask: bool of the same shape, inside the head.
+        pixel_mm: edge of its pixels.
 
     Returns:
-        float32 [128, 128] in [-1, 1], -1 outside the head; no pixel is darker than before.
+        float32 of the same shape in [-1, 1], -1 outside the head; no pixel is darker than before.
     """
-    raised = (pixels + 1) / 2 * _gains(pixels, mask)
+    raised = (pixels + 1) / 2 * _gains(pixels, mask, pixel_mm)
     return np.where(mask, raised.clip(0, 1) * 2 - 1, BACKGROUND).astype(np.float32)
 
 
-def is_dark(pixels: np.ndarray, mask: np.ndarray) -> bool:
+def is_dark(pixels: np.ndarray, mask: np.ndarray, pixel_mm: float) -> bool:
     """Whether :func:`even_gain` has to raise a large part of the head by much."""
-    return bool((_gains(pixels, mask)[mask] > _MUCH).mean() > _LARGE_PART)
+    return bool((_gains(pixels, mask, pixel_mm)[mask] > _MUCH).mean() > _LARGE_PART)
 
 
-def _gains(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _gains(pixels: np.ndarray, mask: np.ndarray, pixel_mm: float) -> np.ndarray:
     from scipy.ndimage import binary_erosion, gaussian_filter
 
-    brain = binary_erosion(mask, iterations=round(_SKULL_MM / FRAME_PIXEL_MM)).astype(float)
-    sigma = _SIGMA_MM / FRAME_PIXEL_MM
+    brain = binary_erosion(mask, iterations=round(_SKULL_MM / pixel_mm)).astype(float)
+    sigma = _SIGMA_MM / pixel_mm
     light = gaussian_filter((pixels + 1) / 2 * brain, sigma)
     mean = light / np.maximum(gaussian_filter(brain, sigma), 1e-3)
     return (MEAN / np.maximum(mean, 1e-3)).clip(1.0, GREATEST)

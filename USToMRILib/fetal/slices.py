@@ -16,6 +16,7 @@ from . import cyclegan
 from .diffusion import BridgeSettings, load_pair, residual_frames, translate_frames
 from .ellipse import Ellipse
 from .frame import HeadFrame, normalise_head
+from .frame_spec import FrameSpec
 from .gain import DARK_WARNING, EVEN, even_gain, is_dark
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, find_head
@@ -45,22 +46,25 @@ class FrameMethod:
     """A method with its networks loaded.
 
     Attributes:
-        translate: frames float32 [B, 1, 128, 128] in [-1, 1] to the same, on the CPU. The last
-            argument says how many frames far neighbours share their latents: 0 for frames that
-            are no neighbours. A method without latents takes each frame alone.
+        frame: of its networks.
+        translate: frames float32 [B, 1, H, W] in [-1, 1] to the same, on the CPU; called with
+            them, the progress, how many frames far neighbours share their latents (0 for frames
+            that are no neighbours; a method without latents takes each alone), and the sizes of
+            the heads in mm [B].
         bundles: names of the bundles, with the SHA-256 of their weights.
         cautions: what the user of a result should be told.
-        prepare: an ultrasound frame [128, 128] in [-1, 1] and its mask to the frame that is
-            translated.
-        residual: frames and what became of them to where they disagree, 0 .. 2, or None for a
-            method that cannot go back.
+        prepare: an ultrasound frame in [-1, 1], its mask and its pixels' edge in mm to the frame
+            that is translated.
+        residual: frames, what became of them, the progress and the sizes to where they disagree,
+            0 .. 2, or None for a method that cannot go back.
     """
 
-    translate: Callable[[torch.Tensor, Progress, float], torch.Tensor]
+    frame: FrameSpec
+    translate: Callable[[torch.Tensor, Progress, float, torch.Tensor], torch.Tensor]
     bundles: dict[str, str]
     cautions: tuple[str, ...]
-    prepare: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda seen, mask: seen
-    residual: Optional[Callable[[torch.Tensor, torch.Tensor, Progress], torch.Tensor]] = None
+    prepare: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = lambda seen, *_: seen
+    residual: Optional[Callable[..., torch.Tensor]] = None
 
 
 @dataclass(frozen=True)
@@ -116,19 +120,22 @@ def translate_slice(
         method = load_method(settings, device)
     with progress.phase("head"):
         head = locate_head(volume, hint, device)
-    frame = HeadFrame(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
+    frame = HeadFrame.around(
+        head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2], method.frame
+    )
     seen = normalise_head(frame.to_frame(volume.array[0]), frame.mask)
-    x0 = torch.from_numpy(method.prepare(seen, frame.mask))
-    y = method.translate(x0[None, None], progress, 0.0)
+    x0 = torch.from_numpy(method.prepare(seen, frame.mask, frame.pixel_mm))
+    sizes = torch.tensor([frame.size_mm])
+    y = method.translate(x0[None, None], progress, 0.0, sizes)
     bundles = method.bundles
     if hint is None:
         bundles[HEAD_BUNDLE] = load_bundle(HEAD_BUNDLE, device).sha256
     array = frame.to_source(to_mri_values(y[0, 0].numpy()))[None]
     differs = None
     if residual and method.residual:
-        inconsistent = method.residual(x0[None, None], y, progress)[0, 0].numpy() * 127.5
+        inconsistent = method.residual(x0[None, None], y, progress, sizes)[0, 0].numpy() * 127.5
         differs = frame.to_source(np.where(frame.mask, inconsistent, 0))[None]
-    dark = (DARK_WARNING,) if is_dark(seen, frame.mask) else ()
+    dark = (DARK_WARNING,) if is_dark(seen, frame.mask, frame.pixel_mm) else ()
     warnings = (*head.warnings, *dark, *method.cautions)
     return SliceTranslation(array, head, bundles, warnings, differs)
 
@@ -142,18 +149,20 @@ def load_method(settings: Union[BridgeSettings, OnePass], device: str) -> FrameM
     if isinstance(settings, OnePass):
         bundle = cyclegan.load_generator(device)
         return FrameMethod(
-            lambda x0, progress, sigma: cyclegan.translate_frames(x0, bundle, device, progress),
+            FrameSpec.from_metadata(bundle.metadata),
+            lambda x0, progress, *_: cyclegan.translate_frames(x0, bundle, device, progress),
             {bundle.name: bundle.sha256},
             bundle.cautions,
         )
     pair = load_pair(device)
     settings.check(pair.schedule)
     return FrameMethod(
-        lambda x0, progress, sigma: translate_frames(x0, pair, settings, progress, sigma),
+        pair.frame,
+        lambda x0, *how: translate_frames(x0, pair, settings, *how),
         pair.bundles,
         pair.cautions,
         even_gain if settings.gain == EVEN else FrameMethod.prepare,
-        lambda x0, y, progress: residual_frames(x0, y, pair, settings, progress),
+        lambda x0, y, *how: residual_frames(x0, y, pair, settings, *how),
     )
 
 

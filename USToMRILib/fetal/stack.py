@@ -24,6 +24,7 @@ from ..progress import Progress
 from .diffusion import BridgeSettings
 from .ellipse import Ellipse
 from .frame import HeadFrame, head_limits, normalise_head
+from .frame_spec import FrameSpec
 from .gain import is_dark
 from .head import BUNDLE as HEAD_BUNDLE
 from .head import Head, check_mask, find_head
@@ -138,7 +139,7 @@ def translate_stack(
             "another axis with --axis, or give the head with --head-mask FILE."
         )
     sigma = 0.0 if isinstance(settings, OnePass) else latent_mm / stack.distance
-    frames = Frames.of(stack, outline)
+    frames = Frames.of(stack, outline, method.frame)
     array, differs = _translate_frames(stack, frames, method, sigma, progress, residual)
     bundles = {**method.bundles, **hashes}
     parameters = {
@@ -157,8 +158,8 @@ class Frames:
 
     Attributes:
         frames: of the slices, by their number.
-        masks: bool [n, 128, 128], inside the heads.
-        seen: float32 [n, 128, 128] in [-1, 1], ultrasound with slowly changing grey levels.
+        masks: bool [n, rows, columns], inside the heads.
+        seen: float32 of the same shape in [-1, 1], ultrasound with slowly changing grey levels.
     """
 
     frames: dict[int, HeadFrame]
@@ -166,10 +167,10 @@ class Frames:
     seen: np.ndarray
 
     @classmethod
-    def of(cls, stack: Stack, outline: dict[int, Ellipse]) -> Frames:
+    def of(cls, stack: Stack, outline: dict[int, Ellipse], spec: FrameSpec) -> Frames:
         """Lay a frame on every slice that has an ellipse."""
         frames = {
-            n: HeadFrame(ellipse, stack.array.shape[1:], stack.spacing)
+            n: HeadFrame.around(ellipse, stack.array.shape[1:], stack.spacing, spec)
             for n, ellipse in outline.items()
         }
         masks = np.stack([frame.mask for frame in frames.values()])
@@ -179,7 +180,14 @@ class Frames:
     @property
     def dark(self) -> list[int]:
         """The slices whose heads are dark in large part."""
-        return [n for n, *of in zip(self.frames, self.seen, self.masks) if is_dark(*of)]
+        return [
+            n for n, *of in zip(self.frames, self.seen, self.masks, self.pixels_mm) if is_dark(*of)
+        ]
+
+    @property
+    def pixels_mm(self) -> list[float]:
+        """Edges of the frames' pixels."""
+        return [frame.pixel_mm for frame in self.frames.values()]
 
 
 def _translate_frames(
@@ -194,10 +202,10 @@ def _translate_frames(
     import torch
 
     masks = frames.masks
-    x0 = torch.from_numpy(np.stack([method.prepare(*of) for of in zip(frames.seen, masks)]))[
-        :, None
-    ]
-    y = method.translate(x0, progress, sigma)
+    prepared = [method.prepare(*of) for of in zip(frames.seen, masks, frames.pixels_mm)]
+    x0 = torch.from_numpy(np.stack(prepared))[:, None]
+    sizes = torch.tensor([frame.size_mm for frame in frames.frames.values()])
+    y = method.translate(x0, progress, sigma, sizes)
     if sigma:
         steady = steady_brightness(y[:, 0].numpy(), masks, _BRIGHTNESS_MM / stack.distance)
         y = torch.from_numpy(steady)[:, None]
@@ -210,13 +218,13 @@ def _translate_frames(
 
     differs = None
     if residual and method.residual:
-        inconsistent = method.residual(x0, y, progress)[:, 0].numpy() * 127.5
+        inconsistent = method.residual(x0, y, progress, sizes)[:, 0].numpy() * 127.5
         differs = back(np.where(masks, inconsistent, 0))
     return back(to_mri_values(y[:, 0].numpy())), differs
 
 
 def _normalised(seen: np.ndarray, masks: np.ndarray, distance: float) -> np.ndarray:
-    """Return frames [n, 128, 128] in [-1, 1] with slowly changing grey levels."""
+    """Return frames [n, rows, columns] in [-1, 1] with slowly changing grey levels."""
     from scipy.ndimage import gaussian_filter1d
 
     limits = np.array([head_limits(frame, mask) for frame, mask in zip(seen, masks)])

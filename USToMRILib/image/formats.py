@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import InputError
 from . import meta_image_files, nifti_files, nrrd_files, picture_files, tiff_files
 from .image_file import ImageFile
 
@@ -36,9 +37,14 @@ def open_image(path: Path) -> ImageFile | None:
     """Read the header of a file by the ending of its name; None if no reader knows that.
 
     Raises:
-        InputError: it is damaged, or not what its name says.
+        InputError: it is damaged, not what its name says, or a package is missing to read it.
     """
     for suffixes, opened in _READERS:
         if has_suffix(path, suffixes):
-            return opened(path)
+            try:
+                return opened(path)
+            except ModuleNotFoundError as error:
+                raise InputError(
+                    f"{path} cannot be read without the Python package {error.name}; install it."
+                ) from error
     return None

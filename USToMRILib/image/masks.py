@@ -108,12 +108,15 @@ def head_inside(mask: np.ndarray) -> np.ndarray:
     Raises:
         InputError: it is neither.
     """
-    from skimage.morphology import convex_hull_image
+    from scipy.spatial import ConvexHull, QhullError
 
     inside = filled(mask)
-    if len(inside) == 1 and inside.any():
-        hull = convex_hull_image(inside[0])
-        if inside.sum() < _LEAST_SOLIDITY * hull.sum():
+    if len(inside) == 1 and inside.sum() > 2:
+        try:
+            hull = ConvexHull(np.argwhere(inside[0])).volume
+        except QhullError:  # on one line, which the ellipse is refused for
+            return inside
+        if inside.sum() < _LEAST_SOLIDITY * hull:
             raise InputError(
                 "The head mask is a line that is not closed, or no head; fill the outline."
             )

@@ -17,13 +17,18 @@ from training.data.hc18 import HeadImage, read_hc18
 from training.data.location import add_data_option, add_feta_option
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import BACKGROUND, HeadFrame, normalise_head
+from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.image.intensity import rescale
 
 DOMAINS = ("us", "mri")
 
+PAPER = FrameSpec.paper()
 
-def fetal_slices(data: Path, domain: str, part: str, feta: Path | None = None) -> np.ndarray:
-    """The prepared slices of one domain and part, float32 [N, 128, 128] in [-1, 1].
+
+def fetal_slices(
+    data: Path, domain: str, part: str, feta: Path | None = None, spec: FrameSpec = PAPER
+) -> np.ndarray:
+    """The prepared slices of one domain and part, float32 [N, rows, columns] in [-1, 1].
 
     Args:
         data: folder with ``hc18`` and ``fetal_mri``.
@@ -31,30 +36,32 @@ def fetal_slices(data: Path, domain: str, part: str, feta: Path | None = None) -
         part: "train", "validation" or "test".
         feta: folder of FeTA, whose MRI slices then follow those of the atlases; each data set is
             divided by its own split.
+        spec: of the frame.
     """
     if domain == "us":
-        return np.stack(list(_ultrasound(data / "hc18", part)))
+        return np.stack(list(_ultrasound(data / "hc18", part, spec)))
     planes = chain(read_fetal_mri(data / "fetal_mri", part), read_feta(feta, part) if feta else ())
-    return np.stack(list(_mri(planes)))
+    return np.stack(list(_mri(planes, spec)))
 
 
-def _ultrasound(root: Path, part: str) -> Iterator[np.ndarray]:
+def _ultrasound(root: Path, part: str, spec: FrameSpec) -> Iterator[np.ndarray]:
     for head in read_hc18(root, part):
-        yield prepare_ultrasound(head)
+        yield prepare_ultrasound(head, spec)
 
 
-def prepare_ultrasound(head: HeadImage) -> np.ndarray:
-    """One annotated image in the frame, float32 [128, 128] in [-1, 1]."""
+def prepare_ultrasound(head: HeadImage, spec: FrameSpec = PAPER) -> np.ndarray:
+    """One annotated image in the frame, float32 [rows, columns] in [-1, 1]."""
     spacing = (head.pixel_size_mm, head.pixel_size_mm)
     pixels = head.pixels
-    frame = HeadFrame(head.ellipse, pixels.shape, spacing)
+    frame = HeadFrame.around(head.ellipse, pixels.shape, spacing, spec)
     return normalise_head(frame.to_frame(pixels), frame.mask)
 
 
-def _mri(planes: Iterable[MriSlice]) -> Iterator[np.ndarray]:
+def _mri(planes: Iterable[MriSlice], spec: FrameSpec) -> Iterator[np.ndarray]:
     spacing = (PLANE_PIXEL_MM, PLANE_PIXEL_MM)
     for plane in planes:
-        frame = HeadFrame(Ellipse.from_mask(plane.mask, spacing), plane.mask.shape, spacing)
+        outline = Ellipse.from_mask(plane.mask, spacing)
+        frame = HeadFrame(outline, plane.mask.shape, spacing, spec)
         brain = frame.to_frame(np.where(plane.mask, plane.pixels, 0))
         # The brain is no ellipse: its own mask bounds it, and MRI background is true zero.
         inside = frame.to_frame(plane.mask.astype(np.float32)) > 0.5

@@ -16,7 +16,7 @@ from scipy.ndimage import binary_fill_holes
 from scipy.stats import wasserstein_distance
 
 from training.data import fetal_mri, hc18
-from training.data.fetal_slices import DOMAINS, contact_sheet
+from training.data.fetal_slices import DOMAINS, PAPER, contact_sheet
 from training.data.location import add_data_option
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card
@@ -25,7 +25,7 @@ from training.train.checkpoint import load_checkpoint
 from training.train.cyclegan import SHOWN, CycleGanConfig, CycleGanTrainer, sheet, spread
 from training.train.eps import prepared_slices
 from USToMRILib.fetal.cyclegan import BUNDLE
-from USToMRILib.fetal.frame import BACKGROUND, FRAME_PIXEL_MM, FRAME_SIZE
+from USToMRILib.fetal.frame import BACKGROUND
 
 CAUTION = (
     "The CycleGAN is a baseline from a short training, without pairs: where it puts anatomy is not "
@@ -111,7 +111,7 @@ def make_metadata(
     config: CycleGanConfig, steps: int, runs_file: Path, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     """The bundle's metadata, but for the checksum."""
-    shape = [FRAME_SIZE, FRAME_SIZE]
+    shape = list(PAPER.shape)
     us = {"0": "fetal head ultrasound in the head's frame, -1 outside the head"}
     mri = {"0": "pseudo-MRI (T2)"}
     part = "training on the training part, metrics on the test part of the split"
@@ -127,7 +127,8 @@ def make_metadata(
         [hc18.source(part), fetal_mri.source(part)],
         metrics,
         CAUTION,
-        spacing_mm=[FRAME_PIXEL_MM, FRAME_PIXEL_MM],
+        frame=PAPER.metadata,
+        spacing_mm=[PAPER.pixel_mm, PAPER.pixel_mm],
         steps=steps,
         config={name: getattr(config, name) for name in config.__dataclass_fields__},
         split={"us": "training/splits/hc18.json", "mri": "training/splits/fetal_mri.json"},

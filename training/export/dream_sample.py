@@ -20,7 +20,7 @@ from USToMRILib.bridge.diffusion_bridge import decode
 from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.compute.bundle import load_bundle
 from USToMRILib.fetal.diffusion import US_BUNDLE
-from USToMRILib.fetal.frame import FRAME_PIXEL_MM, FRAME_SIZE
+from USToMRILib.fetal.frame_spec import FrameSpec
 
 STEPS = 100
 # The dream's pixels are coarser than those of any scanner: the sample has four in place of each.
@@ -33,7 +33,8 @@ def dream(seed: int) -> np.ndarray:
     """One sample of the ultrasound network without its margin, uint8 [96, 96]."""
     bundle = load_bundle(US_BUNDLE)
     generator = torch.Generator().manual_seed(seed)
-    latent = torch.randn(1, 1, FRAME_SIZE, FRAME_SIZE, generator=generator)
+    shape = FrameSpec.from_metadata(bundle.metadata).shape
+    latent = torch.randn(1, 1, *shape, generator=generator)
     image = decode(latent, bundle.net, Schedule.from_metadata(bundle.metadata), STEPS)
     inner = image[0, 0, MARGIN:-MARGIN, MARGIN:-MARGIN].clamp(-1, 1).numpy()
     return ((inner + 1) * 127.5).round().astype(np.uint8)
@@ -54,7 +55,7 @@ def finer(pixels: np.ndarray) -> Volume:
         [1.0, 0.0, 0.0, 1.0],
     )
     array = sitk.GetArrayFromImage(resampled).clip(0, 255).round().astype(np.uint8)
-    pixel = FRAME_PIXEL_MM / FINER
+    pixel = load_bundle(US_BUNDLE).metadata["spacing_mm"][0] / FINER
     return Volume(array[None], Grid((side, side, 1), (pixel, pixel, 1.0)))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from training.data import fetal_mri, hc18
-from training.data.fetal_slices import DOMAINS
+from training.data.fetal_slices import DOMAINS, PAPER
 from training.data.location import add_data_option
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card, with_earlier
@@ -23,7 +23,6 @@ from training.networks.eps import EpsNet
 from training.networks.inference_form import inference_form
 from training.train.checkpoint import load_checkpoint
 from training.train.eps import EpsConfig, EpsTrainer, prepared_slices
-from USToMRILib.fetal.frame import FRAME_PIXEL_MM, FRAME_SIZE
 
 WHAT = {"us": "fetal head ultrasound", "mri": "fetal brain T2 MRI"}
 # In place of "mri" where FeTA was used beside the atlases.
@@ -112,7 +111,7 @@ def feta_of(work: Path) -> Path | None:
 
 
 def _traced(net: EpsNet) -> torch.jit.ScriptModule:
-    examples = torch.randn(2, 1, FRAME_SIZE, FRAME_SIZE), torch.tensor([3, 900])
+    examples = torch.randn(2, 1, *PAPER.shape), torch.tensor([3, 900])
     exported = inference_form(net)
     with torch.no_grad():
         difference = (exported(*examples) - net.eval()(*examples)).abs().max().item()
@@ -122,7 +121,7 @@ def _traced(net: EpsNet) -> torch.jit.ScriptModule:
 
 
 def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    domain, shape = trainer.config.domain, [FRAME_SIZE, FRAME_SIZE]
+    domain, shape = trainer.config.domain, list(PAPER.shape)
     channel = {"0": f"{WHAT[domain]}, noised to level t; -1 is background"}
     level = {"type": "int64", "format": "noise level t of each image, 0 .. T-1", "shape": ["B"]}
     sources, split = [hc18.source], "training/splits/hc18.json"
@@ -144,7 +143,8 @@ def _metadata(trainer: EpsTrainer, work: Path, metrics: dict[str, Any]) -> dict[
         [source(part) for source in sources],
         metrics,
         CAUTIONS[WITH_FETA if feta else domain],
-        spacing_mm=[FRAME_PIXEL_MM, FRAME_PIXEL_MM],
+        frame=PAPER.metadata,
+        spacing_mm=[PAPER.pixel_mm, PAPER.pixel_mm],
         schedule={"name": "cosine", "num_steps": 1000, "s": 0.008, "max_beta": 0.999},
         steps=trainer.step,
         split=split,

@@ -15,12 +15,14 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from training.data.fetal_mri import PLANE_PIXEL_MM, PLANE_SIZE, transthalamic_plane
+from training.data.fetal_slices import PAPER
 from training.data.fetal_volumes import FetalVolume, read_upright
 from training.simulation.adult_anatomy import Tissue
 from training.simulation.adult_pairs import tissue_maps
 from training.simulation.ultrasound import ScanRanges, simulate_bmode
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import BACKGROUND, HeadFrame, normalise_head
+from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.intensity import rescale
 from USToMRILib.image.volume import Volume
@@ -86,12 +88,13 @@ class _Scanned:
     grid: Grid
 
 
-def simulate_fetal_pair(volume: FetalVolume, seed: int) -> FetalPair:
+def simulate_fetal_pair(volume: FetalVolume, seed: int, spec: FrameSpec = PAPER) -> FetalPair:
     """Simulate the scan of one plane about the transthalamic one.
 
     Args:
         volume: of an atlas or of FeTA.
         seed: of plane, probe, tissue and speckle; the same seed gives the same pixels.
+        spec: of the frame.
     """
     rng = np.random.default_rng(seed)
     scanned = _scan_slab(volume, SLICES, ScanRanges.obstetric(), rng)
@@ -100,7 +103,8 @@ def simulate_fetal_pair(volume: FetalVolume, seed: int) -> FetalPair:
         for array in (scanned.ultrasound, scanned.t2, scanned.head, scanned.brain)
     )
     spacing = (PLANE_PIXEL_MM, PLANE_PIXEL_MM)
-    frame = HeadFrame(Ellipse.from_mask(head, spacing), image.shape, spacing)
+    outline = Ellipse.from_mask(head, spacing)
+    frame = HeadFrame.around(outline, image.shape, spacing, spec)
     ultrasound = normalise_head(frame.to_frame(image), frame.mask)
     inside = frame.to_frame(brain.astype(np.float32)) > 0.5
     shown = frame.to_frame(np.where(brain, t2, 0))

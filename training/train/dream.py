@@ -7,7 +7,7 @@ import torch
 
 from USToMRILib.bridge.diffusion_bridge import decode
 from USToMRILib.bridge.schedule import Schedule
-from USToMRILib.fetal.frame import FRAME_SIZE
+from USToMRILib.fetal.frame_spec import FrameSpec
 
 STEPS, SOLVER = 30, "dpm++2m"
 _AT_ONCE = 16
@@ -24,6 +24,6 @@ def dream(net: torch.nn.Module, schedule: Schedule, count: int, seed: int) -> np
     """
     device = next(net.parameters()).device
     generator = torch.Generator().manual_seed(seed)
-    latent = torch.randn(count, 1, FRAME_SIZE, FRAME_SIZE, generator=generator).to(device)
+    latent = torch.randn(count, 1, *FrameSpec.paper().shape, generator=generator).to(device)
     dreamed = [decode(part, net, schedule, STEPS, SOLVER) for part in latent.split(_AT_ONCE)]
     return torch.cat(dreamed)[:, 0].cpu().numpy()
