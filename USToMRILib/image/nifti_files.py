@@ -24,7 +24,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 _SCANNER = 1
-# How far directions may be from orthonormal, or those of both forms apart, to be float32's doing.
+# How far directions may be from orthonormal, or both forms apart, to be float32's doing.
 _TOLERANCE = 1e-3
 # How far, as a part of it, the spacing of the sform may be from pixdim's.
 _SPACING_TOLERANCE = 5e-3
@@ -237,16 +237,10 @@ def _affine(header: Any, sform_code: int, qform_code: int) -> np.ndarray | None:
     qform = np.asarray(header.get_qform(), float) if qform_code > 0 else None
     if sform is None or qform is None:
         return qform if sform is None else sform
-    axes, other = (_unit_columns(matrix) for matrix in (sform, qform))
-    if not np.allclose(axes.T @ axes, np.eye(3), rtol=0, atol=_TOLERANCE):
-        return qform
-    similar = np.allclose(axes, other, rtol=0, atol=_TOLERANCE)
-    return sform if sform_code == _SCANNER or similar else qform
-
-
-def _unit_columns(matrix: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    return matrix[:3, :3] / np.where(lengths > 0, lengths, 1.0)
+    columns = sform[:3, :3] / np.linalg.norm(sform[:3, :3], axis=0).clip(np.finfo(float).tiny)
+    straight = np.allclose(columns.T @ columns, np.eye(3), rtol=0, atol=_TOLERANCE)
+    alike = np.allclose(sform, qform, rtol=0, atol=_TOLERANCE)
+    return sform if straight and (sform_code == _SCANNER or alike) else qform
 
 
 def _seconds(header: Any, count: int) -> tuple[float, ...]:

@@ -23,8 +23,8 @@ SUFFIXES = (".nrrd", ".nhdr")
 _TO_LPS = {
     "right-anterior-superior": (-1, -1, 1),
     "ras": (-1, -1, 1),
-    "left-anterior-superior": (-1, 1, 1),
-    "las": (-1, 1, 1),
+    "left-anterior-superior": (1, -1, 1),
+    "las": (1, -1, 1),
 }
 
 _UNKNOWN_KINDS = ("none", "???", "")

@@ -53,7 +53,7 @@ def _open_page(path: Path, index: int) -> ImageFile:
 
 def _picture(path: Path, tiff: Any, index: int) -> ImageFile:
     """Return one page, or the plane of a stack and all that are like it."""
-    page = tiff.pages[0 if _is_stack(tiff) else index]
+    page = tiff.pages[0 if _is_stack(tiff) else index].aspage()
     photometric = page.photometric.name
     if photometric not in (*_GREY, _PALETTE, *_COLOUR_SAMPLES):
         raise InputError(
@@ -131,7 +131,7 @@ def _plane(path: Path, tiff: Any, index: int) -> tuple[np.ndarray, Any]:
     """
     size = tiff.filehandle.size
     if not _is_stack(tiff):
-        page = tiff.pages[index]
+        page = tiff.pages[index].aspage()
         stored = list(zip(page.dataoffsets, page.databytecounts))
         if not stored or any(not 0 < start < start + n <= size for start, n in stored):
             raise UnreadableError(path)
