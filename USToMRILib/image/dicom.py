@@ -79,7 +79,7 @@ def read_file(
             B-mode images and no ``region``, no or needless pixel size, unevenly placed frames,
             undecodable or too large pixels.
     """
-    header = _read_header(path)
+    header = read_header(path)
     chosen = _choose_region(path, header, region)
     array, grid, fields = _read_picture(path, header, pixel_size, frame, chosen)
     if chosen is None:
@@ -227,7 +227,7 @@ def split_stack(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 def _is_positioned_slice(path: Path) -> bool:
     try:
-        header = _read_header(path)
+        header = read_header(path)
     except InputError:
         return False
     return _frame_count(header) == 1 and bool(_placement(header, 0)[0])
@@ -249,7 +249,7 @@ def _is_report(path: Path) -> bool:
         return False
 
 
-def _read_header(path: Path) -> Dataset:
+def read_header(path: Path) -> Dataset:
     """Return the attributes of a DICOM image without its pixels."""
     import pydicom
 
@@ -284,7 +284,7 @@ def _find_series(path: Path) -> list[tuple[Path, Dataset]]:
             f"{path} cannot be read ({error.strerror}); check its permissions."
         ) from error
     for file in filterfalse(_is_report, candidates):
-        header = _read_header(file)
+        header = read_header(file)
         series.setdefault(str(header.get("SeriesInstanceUID")), []).append((file, header))
     if not series:
         raise InputError(
@@ -459,5 +459,8 @@ def _stack(path: Path, planes: list[_Plane], size: tuple[int, int]) -> tuple[Gri
 
 
 def _kept_fields(header: Dataset) -> dict[str, str]:
-    """Return the attributes worth keeping as text."""
-    return {keyword: str(header.get(keyword)) for keyword in _KEPT if header.get(keyword)}
+    """Return the attributes worth keeping as text, and the description of what we computed."""
+    comments = str(header.get("ImageComments") or "")
+    computed = header.get("ConversionType") == "SYN" and comments
+    fields = {keyword: str(header.get(keyword)) for keyword in _KEPT if header.get(keyword)}
+    return {**fields, "description": comments} if computed else fields

@@ -90,7 +90,7 @@ def write(array: np.ndarray, path: Path, metadata: dict[str, str]) -> None:
     """
     from PIL import Image
 
-    picture = Image.fromarray(_eight_bit(array))
+    picture = Image.fromarray(as_bytes(array))
     try:
         with quiet_libraries():
             picture.save(path, **_save_options(path.suffix.lower(), metadata))
@@ -101,7 +101,7 @@ def write(array: np.ndarray, path: Path, metadata: dict[str, str]) -> None:
         ) from error
 
 
-def _eight_bit(array: np.ndarray) -> np.ndarray:
+def as_bytes(array: np.ndarray) -> np.ndarray:
     """Return the values as uint8, or raise InputError if they are not on a scale of 0..255."""
     if array.dtype == np.uint8:
         return array
@@ -109,7 +109,7 @@ def _eight_bit(array: np.ndarray) -> np.ndarray:
         return array.astype(np.uint8) * 255
     if array.dtype.kind != "f" or not np.isfinite(array).all():
         raise InputError(
-            f"A picture holds values of 0 to 255, not {array.dtype} or NaN; write .nrrd, .nii.gz "
+            f"Such a file holds values of 0 to 255, not {array.dtype} or NaN; write .nrrd, .nii.gz "
             "or .mha instead."
         )
     return np.clip(np.rint(array), 0, 255).astype(np.uint8)

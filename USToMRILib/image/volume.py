@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 import SimpleITK as sitk
 
 from .. import files
 from ..errors import InputError
-from . import dicom, itk_files, nrrd_files, picture_files
+from . import dicom, dicom_writing, itk_files, nrrd_files, picture_files
 from .formats import PICTURE_SUFFIXES, has_suffix, open_image
 from .grid import Grid
 from .reading import RawImage, check_pixel_size
 
 PathLike = Union[str, Path]
 
-WRITE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha")
+WRITE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha", ".dcm")
 
 
 @dataclass
@@ -30,6 +30,8 @@ class Volume:
         grid: where the voxels lie.
         metadata: header fields worth keeping, text to text; nothing that identifies a patient
             is read from DICOM.
+        source: file or folder that it was read from, or that what it was computed from was: a
+            DICOM file written of it is of the same patient and study.
 
     Raises:
         InputError: the array does not have the grid's shape, or its values are not real numbers.
@@ -38,6 +40,7 @@ class Volume:
     array: np.ndarray
     grid: Grid
     metadata: dict[str, str] = field(default_factory=dict)
+    source: Optional[Path] = None
 
     def __post_init__(self) -> None:
         """Check that array and grid belong together."""
@@ -62,7 +65,7 @@ class Volume:
         Raises:
             InputError: the array does not have the grid's shape.
         """
-        return Volume(array, self.grid, dict(self.metadata))
+        return Volume(array, self.grid, dict(self.metadata), self.source)
 
     @classmethod
     def from_sitk(cls, image: sitk.Image) -> Volume:
@@ -113,7 +116,7 @@ class Volume:
         source = files.expanded(path)
         check_pixel_size(pixel_size)
         try:
-            volume = cls(*_read_raw(source, pixel_size, frame, region))
+            volume = cls(*_read_raw(source, pixel_size, frame, region), source)
             _check_finite(volume.array)
         except InputError as error:
             if str(source) in str(error):
@@ -124,12 +127,13 @@ class Volume:
     def write(
         self, path: PathLike, metadata: dict[str, str] | None = None, compress: bool = True
     ) -> None:
-        """Write the volume as NRRD, NIfTI, MetaImage or, one slice, PNG, JPEG, TIFF or BMP.
+        """Write the volume as NRRD, NIfTI, MetaImage, DICOM or, one slice, PNG, JPEG, TIFF or BMP.
 
         The file appears complete or not at all. The volume's metadata, and ``metadata`` on top,
         go into the header as far as the format has room: every field in NRRD, PNG, JPEG and
-        TIFF, fields up to 16 KiB in escaped ASCII in MetaImage, 79 characters in NIfTI, none in
-        BMP. Pictures hold 8 bits and no geometry: values are taken as 0..255, rounded and clipped.
+        TIFF, fields up to 16 KiB in escaped ASCII in MetaImage, 79 characters in NIfTI, the
+        description in DICOM, none in BMP. Pictures and DICOM hold 8 bits, pictures no geometry:
+        values are taken as 0..255, rounded and clipped.
         Without ``compress``, NRRD and MetaImage are written faster and larger.
 
         Raises:
@@ -143,6 +147,12 @@ class Volume:
         with files.atomic(target) as temporary:
             if has_suffix(target, PICTURE_SUFFIXES):
                 picture_files.write(self.array[0], temporary, fields)
+                return
+            if has_suffix(target, dicom_writing.SUFFIXES):
+                described = fields.get("description", "Derived image")
+                sources = dicom_writing.read_sources(self.source)
+                bytes_ = picture_files.as_bytes(self.array)
+                dicom_writing.write_dicom(temporary, bytes_, self.grid, described, sources)
                 return
             fields = {key: " ".join(value.split()) for key, value in fields.items()}
             if has_suffix(target, (".nrrd",)):
