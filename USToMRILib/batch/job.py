@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .. import __version__
-from ..compute.bundle import verify_bundle
+from ..bridge.schedule import Schedule
+from ..compute.bundle import read_metadata, verify_bundle
 from ..compute.device import choose_device
 from ..errors import InputError
 from ..fetal.cyclegan import BUNDLE as CYCLEGAN_BUNDLE
-from ..fetal.diffusion import BRIDGES, BridgeSettings, load_pair
+from ..fetal.diffusion import BRIDGES, US_BUNDLE, BridgeSettings, load_pair
 from ..fetal.stack import AXES, check_axis
 from ..pix2pix.pix2pix3d import BUNDLE as PIX2PIX3D
 from ..pix2pix.pix2pix3d import DEFAULT_MEMORY_GIB
@@ -102,18 +103,24 @@ class Job:
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def check(self) -> None:
-        """Raise InputError for options that no case could be translated with."""
+        """Raise InputError for options that no case could be translated with, here."""
+        self.check_options()
+        chosen = choose_device(self.device)
+        if self.method in BRIDGES:
+            load_pair(chosen)
+        else:
+            verify_bundle(PIX2PIX3D if self.method == PIX2PIX3D else CYCLEGAN_BUNDLE)
+
+    def check_options(self) -> None:
+        """Raise InputError for options that no machine could translate with; without torch."""
         if self.method not in METHODS:
             known = ", ".join(METHODS)
             raise InputError(f"The method {self.method!r} is unknown; choose from {known}.")
         check_axis(self.arguments.get("axis", AXES[0]))
-        chosen = choose_device(self.device)
         if self.method in BRIDGES:
             names = ("method", "steps", "solver", "similarity", "median_kernel", "gain")
             settings = BridgeSettings(*(self.arguments[name] for name in names))
-            settings.check(load_pair(chosen).schedule)
-        else:
-            verify_bundle(PIX2PIX3D if self.method == PIX2PIX3D else CYCLEGAN_BUNDLE)
+            settings.check(Schedule.from_metadata(read_metadata(US_BUNDLE)))
 
 
 def _file_sha256(path: Path) -> str:

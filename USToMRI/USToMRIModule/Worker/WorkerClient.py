@@ -24,6 +24,13 @@ from .ProcessTree import killProcessTree
 # A cancelled command that has not ended by then is ended with its process.
 _PATIENCE_MS = 500
 
+# Of one wait for a reply without the event loop: Ctrl-C and a cancel are looked at in between.
+_WAIT_MS = 100
+
+
+# Options that the command line calls otherwise than the library.
+_OPTION_NAMES = {"memory_gib": "memory"}
+
 
 class WorkerError(RuntimeError):
     """The worker could not do a command; the text says why, in words for the user."""
@@ -76,7 +83,7 @@ class WorkerClient:
         self._command = command
         self._process: Any = None
         # What was sent, by its number; the handlers go when it is cancelled, the rest when it ends.
-        self._commands: dict[int, list[str]] = {}
+        self._commands: dict[int, dict[str, Any]] = {}
         self._handlers: dict[int, Handlers] = {}
         self._endedOnPurpose = False
         self._last = 0
@@ -87,17 +94,18 @@ class WorkerClient:
         """The id of the process, 0 where none runs."""
         return int(self._process.processId()) if self._process else 0
 
-    def send(self, arguments: list[str], handlers: Handlers) -> int:
-        """Give the worker a command, after those that it has already; return its number.
+    def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
+        """Give the worker a task, after those that it has already; return its number.
 
-        :param arguments: of ``ustomri``.
+        :param task: a command of ``ustomri`` that the worker does.
+        :param arguments: of the task, by name; JSON.
         """
         self._last += 1
-        self._commands[self._last] = arguments
+        self._commands[self._last] = {"id": self._last, "run": _commandLine(task, arguments)}
         self._handlers[self._last] = handlers
         if self._process is None:
             self._start()
-        self._write({"id": self._last, "run": arguments})
+        self._write(self._commands[self._last])
         return self._last
 
     def cancel(self, number: int) -> None:
@@ -114,6 +122,11 @@ class WorkerClient:
                 killProcessTree(self.processId)
 
         qt.QTimer.singleShot(_PATIENCE_MS, endIfBusy)
+
+    def wait(self) -> None:
+        """Wait a moment for replies and call the handlers; the event loop need not run."""
+        if self._process:
+            self._process.waitForReadyRead(_WAIT_MS)
 
     def stop(self) -> None:
         """End the process with all that it started; no handler is called any more."""
@@ -200,17 +213,34 @@ class WorkerClient:
         for one in handlers:
             one.onError(WorkerError(message))
 
-    def _sendAgain(self, commands: dict[int, list[str]]) -> None:
+    def _sendAgain(self, commands: dict[int, dict[str, Any]]) -> None:
         self._commands.update(commands)
         if commands:
             self._start()
-        for number, arguments in commands.items():
-            self._write({"id": number, "run": arguments})
+        for request in commands.values():
+            self._write(request)
 
 
-def _error(reply: dict[str, Any]) -> WorkerError:
+def _commandLine(task: str, arguments: dict[str, Any]) -> list[str]:
+    """Return a task as words of the command line."""
+    given = dict(arguments)
+    words = [task, *(given.pop(name) for name in ("input", "output") if name in given)]
+    if not given.pop("compress", True):
+        words.append("--no-compression")
+    head = {"head_mask": given.pop("head", None)}
+    named = {**head, **given.pop("maps", {}), **given.pop("options", {}), **given}
+    for name, value in named.items():
+        if value is not None:
+            option = f"--{_OPTION_NAMES.get(name, name).replace('_', '-')}"
+            words += [option, str(value)]
+    return words
+
+
+def _error(reply: dict[str, Any]) -> Exception:
+    from USToMRILib import InputError
+
     if reply["kind"] == "input":  # a sentence of the library, which speaks English
-        return WorkerError(reply["error"])
+        return InputError(reply["error"])
     if reply["kind"] == "memory":
         return WorkerError(_("The memory did not suffice; close other programs or crop the image."))
     message = _("The translation failed ({error}); Slicer's log has the details.")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
 from slicer.i18n import tr as _
 
 from ..Scene.VolumeNodes import Result
-from .Inputs import Frame
 from .Turns import Pieces, Turns
 from .VolumeReading import readVolume
 from .VolumeWriting import writeVolume
-from .WorkerClient import Handlers, WorkerClient, WorkerError
+from .WorkerClient import Handlers, WorkerError
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
@@ -22,10 +22,38 @@ if TYPE_CHECKING:
 ProgressCallback = Callable[[dict[str, Any]], None]
 
 
-class Command(NamedTuple):
-    """What the worker is to do, and the images that it reads, by the names of their files."""
+class Worker(Protocol):
+    """What does the commands: :class:`.WorkerClient.WorkerClient`, or a stand-in of a test."""
 
-    arguments: list[str]
+    def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
+        """Begin with a task, return its number, and call the handlers later or at once."""
+
+    def cancel(self, number: int) -> None:
+        """Stop a task; its handlers are not called any more."""
+
+    def wait(self) -> None:
+        """Wait a moment for what there is to tell to the handlers."""
+
+
+class Image(Protocol):
+    """An image to translate, such as :class:`.Inputs.Frame`.
+
+    head - a mask on the same grid, "none", or None to look for the head
+    """
+
+    @property
+    def head(self) -> Any:
+        """Return what is known about the head."""
+
+    def volume(self) -> Volume:
+        """Return its voxels and where they lie."""
+
+
+class Command(NamedTuple):
+    """A task of the worker with its arguments, and the images it reads, by their files' names."""
+
+    task: str
+    arguments: dict[str, Any]
     images: dict[str, Volume]
 
 
@@ -38,7 +66,7 @@ class WorkerJob:
 
     def __init__(
         self,
-        worker: WorkerClient,
+        worker: Worker,
         onFinished: Callable[[Any, Optional[Exception]], None],
         onProgress: Optional[ProgressCallback] = None,
     ) -> None:
@@ -67,6 +95,19 @@ class WorkerJob:
             self._worker.cancel(self._number)
             self._forgetFiles()
 
+    def wait(self, isCancelled: Callable[[], bool] = lambda: False) -> None:
+        """Go on until the job has ended; Qt's event loop need not run.
+
+        :param isCancelled: asked now and then whether the job is to be cancelled.
+        """
+        while self.running:
+            if isCancelled():
+                self.cancel()
+            elif self._exchange and self._exchange.running:
+                self._exchange.finish()
+            else:
+                self._worker.wait()
+
     def _nextCommand(self) -> Optional[Command]:
         """Return the next command; None at the end."""
         raise NotImplementedError
@@ -92,16 +133,16 @@ class WorkerJob:
             self._finish(self._answer(), None)
             return
         message = _("The image could not be handed to the translation: {error}")
-        arguments = command.arguments
-        self._inTurns(self._write(command.images), message, lambda: self._send(arguments))
+        task, arguments = command.task, command.arguments
+        self._inTurns(self._write(command.images), message, lambda: self._send(task, arguments))
 
     def _write(self, images: dict[str, Volume]) -> Pieces:
         for name, volume in images.items():
             yield from writeVolume(self._path(name), volume)
 
-    def _send(self, arguments: list[str]) -> None:
+    def _send(self, task: str, arguments: dict[str, Any]) -> None:
         handlers = Handlers(self._report, self._done, self._failed)
-        self._number = self._worker.send(arguments, handlers)
+        self._number = self._worker.send(task, arguments, handlers)
 
     def _done(self, answer: Any) -> None:
         # The next command waits, because it writes the same files.
@@ -111,7 +152,9 @@ class WorkerJob:
     def _failed(self, error: Exception) -> None:
         file = str(self._path("input.mhd"))  # of which the user knows nothing
         text = str(error).replace(f"{file}: ", "").replace(file, _("The image"))
-        self._finish(None, WorkerError(text))
+        if text != str(error):
+            error = type(error)(text)
+        self._finish(None, error)
 
     def _inTurns(self, pieces: Pieces, message: str, then: Callable[[], None]) -> None:
         """Write or read files while Qt's event loop goes on; then go on, or end with a message."""
@@ -144,21 +187,22 @@ class TranslationJob(WorkerJob):
 
     def __init__(
         self,
-        worker: WorkerClient,
-        frames: list[Frame],
+        worker: Worker,
+        frames: Sequence[Image],
+        method: str,
         options: dict[str, Any],
         onFinished: Callable[[Any, Optional[Exception]], None],
         onProgress: Optional[ProgressCallback] = None,
     ) -> None:
         """Create the job.
 
-        :param options: of ``ustomri translate``, by their names with underscores; None: not given.
+        :param options: of the method, by name, with "device" and "residual"; None: not given.
         """
         WorkerJob.__init__(self, worker, onFinished, onProgress)
         self._frames = frames
-        self._withResidual = options.get("residual", False)
-        given = {name: value for name, value in options.items() if name != "residual"}
-        self._options = commandLineOptions(given)
+        given = {name: value for name, value in options.items() if value is not None}
+        self._withResidual = given.pop("residual", False)
+        self._asked = {"method": method, "device": given.pop("device", "auto"), "options": given}
         self._results: list[Result] = []
 
     def _nextCommand(self) -> Optional[Command]:
@@ -166,15 +210,18 @@ class TranslationJob(WorkerJob):
             return None
         frame = self._frames[len(self._results)]
         images = {"input.mhd": frame.volume()}
-        arguments = ["translate", str(self._path("input.mhd")), str(self._path("output.mha"))]
-        if frame.head == "none":
-            arguments += ["--head-mask", "none"]
-        elif frame.head is not None:
+        arguments = {
+            **self._asked,
+            "input": str(self._path("input.mhd")),
+            "output": str(self._path("output.mha")),
+            "head": frame.head,
+            "maps": {"residual": str(self._path("residual.mha"))} if self._withResidual else {},
+            "compress": False,
+        }
+        if frame.head not in (None, "none"):
             images["head.mhd"] = frame.head
-            arguments += ["--head-mask", str(self._path("head.mhd"))]
-        if self._withResidual:
-            arguments += ["--residual", str(self._path("residual.mha"))]
-        return Command([*arguments, *self._options, "--no-compression"], images)
+            arguments["head"] = str(self._path("head.mhd"))
+        return Command("translate", arguments, images)
 
     def _take(self, answer: Any) -> Pieces:
         made = yield from readVolume(self._path("output.mha"))
@@ -215,7 +262,7 @@ class HeadJob(QuestionJob):
 
     def __init__(
         self,
-        worker: WorkerClient,
+        worker: Worker,
         volume: Volume,
         device: str,
         onFinished: Callable[[Any, Optional[Exception]], None],
@@ -225,24 +272,15 @@ class HeadJob(QuestionJob):
         self._device = device
 
     def _question(self) -> Command:
-        arguments = ["head", str(self._path("input.mhd")), "--device", self._device]
-        return Command(arguments, {"input.mhd": self._volume})
+        arguments = {"input": str(self._path("input.mhd")), "device": self._device}
+        return Command("head", arguments, {"input.mhd": self._volume})
 
 
 class DevicesJob(QuestionJob):
     """Asks where the networks can run; the answer is the list of ``ustomri devices``."""
 
     def _question(self) -> Command:
-        return Command(["devices"], {})
+        return Command("devices", {}, {})
 
     def _answer(self) -> Any:
         return self._found["devices"]
-
-
-def commandLineOptions(options: dict[str, Any]) -> list[str]:
-    """Return ``--name value`` for every option that is set."""
-    arguments = []
-    for name, value in options.items():
-        if value is not None:
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
-    return arguments
