@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 import uuid
 from collections.abc import Iterator
@@ -12,8 +13,25 @@ from pathlib import Path
 
 from .errors import InputError
 
+# How much of a name a temporary one repeats, so that both are at most 255 bytes long.
+_TAIL_BYTES = 200
+
 # What a full disk, a used-up quota or a file beyond the disk's limit are called.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class FullDiskError(InputError, OSError):
+    """A file that there is no room for; an OSError too, for those who see to their own files."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} could not be written ({error.strerror}); free some space there or choose "
+            "another folder."
+        )
+        self.errno, self.strerror = error.errno, error.strerror
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def expanded(path: str | Path) -> Path:
@@ -29,13 +47,22 @@ def printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def is_special(path: Path) -> bool:
+    """Whether a path is a pipe, a socket or a device, which a reader may wait for for ever."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def check_readable(path: Path) -> None:
     """Raise InputError unless the path is a file that can be opened and is not of zero bytes."""
     if path.is_dir():
         raise InputError(f"{path} is a folder; give an image file.")
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is no regular file (a pipe or a device); give an image file.")
+        if is_special(path):
+            raise InputError(f"{path} is a pipe or a device; give an image file.")
         with open(path, "rb") as file:
             first = file.read(1)
     except FileNotFoundError:
@@ -77,7 +104,7 @@ def atomic(path: Path) -> Iterator[Path]:
     work. When the block raises, nothing is left behind and an existing file stays as it was.
 
     Raises:
-        InputError: the disk is full.
+        FullDiskError: there is no room for it.
     """
     temporary = _beside(path)
     try:
@@ -86,17 +113,17 @@ def atomic(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise InputError(
-            f"{path} could not be written completely ({error.strerror}); free some space there or "
-            "choose another folder."
-        ) from error
+        raise FullDiskError(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:
-    """Return a new name in the same folder, which is no longer than names may be."""
-    return path.with_name(f".{uuid.uuid4().hex}{''.join(path.suffixes[-2:]).lower()[-24:]}")
+    """Return a new name in the same folder that ends alike, and is no longer than names may be."""
+    suffix = "".join(path.suffixes[-2:])
+    name = path.name[: len(path.name) - len(suffix)] + suffix.lower()
+    tail = name.encode(errors="surrogateescape")[-_TAIL_BYTES:].decode(errors="ignore")
+    return path.with_name(f".{uuid.uuid4().hex}.{tail}")
 
 
 # Two threads in quiet_libraries() would restore each other's redirection.

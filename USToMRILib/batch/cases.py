@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable, Optional, TypeVar
 
 from ..errors import InputError
-from ..files import check_readable, expanded, printable
+from ..files import check_readable, expanded, is_special, printable
 from ..image import dicom, formats
 
 # In the name of every output, so that no pseudo-MRI passes for a scan or for an input.
@@ -20,6 +20,9 @@ SYNTHETIC_MARK = "_SYNTHETIC_MRI"
 
 # An input that begins so is a UID of Slicer's DICOM database, which only Slicer can read.
 DICOM_PREFIX = "dicom:"
+
+# Bytes of an input's name that go into the output's; names of files may have 255.
+_LONGEST_NAME = 190
 
 COLUMNS = ("input", "pixel_size", "frame", "head_mask", "roi", "background")
 
@@ -56,9 +59,14 @@ class Case:
     def output_name(self, method: str) -> str:
         """Where the pseudo-MRI goes, relative to the output folder.
 
-        The name holds the input's suffix: ``a.png`` and ``a.nii.gz`` do not meet.
+        The name holds the input's suffix: ``a.png`` and ``a.nii.gz`` do not meet. One that would
+        become too long for a file is cut and told from others by a digest.
         """
-        return f"{self.name}{SYNTHETIC_MARK}_{method}.nrrd"
+        folder, slash, name = self.name.rpartition("/")
+        whole = name.encode(errors="surrogateescape")
+        if len(whole) > _LONGEST_NAME:
+            name = f"{whole[:_LONGEST_NAME].decode(errors='ignore')}~{self.key[:8]}"
+        return f"{folder}{slash}{name}{SYNTHETIC_MARK}_{method}.nrrd"
 
 
 def find_cases(
@@ -138,6 +146,8 @@ def _is_to_be_entered(folder: Path, root: Path, entered: set[Path]) -> bool:
 
 def kind_of(file: Path) -> str:
     """Whether a file is an "image" or "dicom" for the library, or something "other"."""
+    if is_special(file):
+        return "other"
     if formats.has_suffix(file, formats.SUFFIXES):
         return "image"
     return "dicom" if file.name != "DICOMDIR" and _is_dicom(file) else "other"

@@ -135,7 +135,10 @@ def _dataset(description: str, sources: Sequence[Dataset], several: bool) -> SOP
             if keyword in source and keyword != "SpecificCharacterSet":
                 setattr(dataset, keyword, source.get(keyword))
     now = datetime.datetime.now()
-    for date, time in (("DateOfSecondaryCapture", "TimeOfSecondaryCapture"), ("SeriesDate", "SeriesTime")):
+    for date, time in (
+        ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"),
+        ("SeriesDate", "SeriesTime"),
+    ):
         setattr(dataset, date, now.strftime("%Y%m%d"))
         setattr(dataset, time, now.strftime("%H%M%S"))
     dataset.ConversionType = "SYN"
