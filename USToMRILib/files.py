@@ -42,6 +42,11 @@ def expanded(path: str | Path) -> Path:
         return Path(path)
 
 
+def sidecar_path(output: Path) -> Path:
+    """Where the record of an output file lies unless the user names a place: beside it."""
+    return output.with_name(output.name + ".json")
+
+
 def printable(text: str) -> str:
     """Return the text with what is not valid in UTF-8, as in file names of old, escaped."""
     return text.encode(errors="backslashreplace").decode()

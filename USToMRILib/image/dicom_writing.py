@@ -68,16 +68,53 @@ def write_dicom(
     _add_pixels(dataset, array, grid)
     if len(array) > 1:
         _add_frames(dataset, grid, frame_seconds)
-    elif _is_placed(grid):
-        _add_plane(dataset, grid)
-    if _is_placed(grid):
-        _add_frame_of_reference(dataset, sources)
+    if _is_placed(grid) and frame_seconds is None:
+        dataset.FrameOfReferenceUID = sources[0].get("FrameOfReferenceUID") if sources else None
+        add_place(dataset, grid)
     _add_derivation(dataset, description, sources)
     if description.startswith(MARK):
         _add_overlay(dataset, array.shape[1:])
+    save(dataset, path)
+
+
+def add_place(dataset: Dataset, grid: Grid) -> None:
+    """Say where an image lies, in a frame of reference of its own if it has none."""
+    from pydicom.uid import generate_uid
+
+    if not dataset.get("FrameOfReferenceUID"):
+        dataset.FrameOfReferenceUID = generate_uid(None)
+    dataset.PositionReferenceIndicator = dataset.get("PositionReferenceIndicator")
+    orientation = _numbers(*grid.axes.T[:2].ravel())
+    spacing = _numbers(grid.spacing[1], grid.spacing[0])
+    (gap,) = _numbers(grid.spacing[2])
+    if grid.size[2] == 1:
+        dataset.PixelSpacing, dataset.SliceThickness = spacing, gap
+        dataset.ImagePositionPatient = _numbers(*grid.origin)
+        dataset.ImageOrientationPatient = orientation
+        return
+    measures = _item(PixelSpacing=spacing, SliceThickness=gap, SpacingBetweenSlices=gap)
+    dataset.SharedFunctionalGroupsSequence = [
+        _item(
+            PixelMeasuresSequence=[measures],
+            PlaneOrientationSequence=[_item(ImageOrientationPatient=orientation)],
+        )
+    ]
+    places = grid.index_to_physical(np.array([(0, 0, k) for k in range(grid.size[2])]))
+    dataset.PerFrameFunctionalGroupsSequence = [
+        _item(PlanePositionSequence=[_item(ImagePositionPatient=_numbers(*place))])
+        for place in places
+    ]
+
+
+def save(dataset: Dataset, path: Path) -> None:
+    """Write a complete DICOM file, whatever values of its source break the standard."""
+    import pydicom
+
+    is_new = int(pydicom.__version__.split(".")[0]) >= 3
+    complete = {"enforce_file_format": True} if is_new else {"write_like_original": False}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about values of the source that break the standard
-        dataset.save_as(path, **_enforced(dataset))
+        warnings.simplefilter("ignore")
+        dataset.save_as(path, **complete)
 
 
 def read_sources(source: Path | None) -> list[Dataset]:
@@ -92,14 +129,6 @@ def read_sources(source: Path | None) -> list[Dataset]:
         return [dicom.read_header(file) for file in images if file.name != "DICOMDIR"]
     except (OSError, InputError):
         return []
-
-
-def _enforced(dataset: Dataset) -> dict[str, Any]:
-    """Return the argument that asks for a complete file, by the name in this pydicom."""
-    import pydicom
-
-    is_new = int(pydicom.__version__.split(".")[0]) >= 3
-    return {"enforce_file_format": True} if is_new else {"write_like_original": False}
 
 
 def _dataset(description: str, sources: Sequence[Dataset], several: bool) -> SOPClass:
@@ -170,40 +199,12 @@ def _add_frames(dataset: Dataset, grid: Grid, frame_seconds: float | None) -> No
         return
     dataset.FrameIncrementPointer = _SLICE_LOCATIONS
     dataset.SliceLocationVector = _numbers(*(n * grid.spacing[2] for n in range(grid.size[2])))
-    measures = _item(
-        PixelSpacing=_numbers(grid.spacing[1], grid.spacing[0]),
-        SliceThickness=_numbers(grid.spacing[2])[0],
-        SpacingBetweenSlices=_numbers(grid.spacing[2])[0],
-    )
-    orientation = _item(ImageOrientationPatient=_numbers(*grid.axes.T[:2].ravel()))
-    dataset.SharedFunctionalGroupsSequence = [
-        _item(PixelMeasuresSequence=[measures], PlaneOrientationSequence=[orientation])
-    ]
-    places = grid.index_to_physical(np.array([(0, 0, k) for k in range(grid.size[2])]))
-    dataset.PerFrameFunctionalGroupsSequence = [
-        _item(PlanePositionSequence=[_item(ImagePositionPatient=_numbers(*place))])
-        for place in places
-    ]
-
-
-def _add_plane(dataset: Dataset, grid: Grid) -> None:
-    dataset.SliceThickness = _numbers(grid.spacing[2])[0]
-    dataset.ImagePositionPatient = _numbers(*grid.origin)
-    dataset.ImageOrientationPatient = _numbers(*grid.axes.T[:2].ravel())
 
 
 def _is_placed(grid: Grid) -> bool:
     """Whether a grid lies anywhere but where everything lies that has no place."""
     nowhere = grid.origin[2] == 0 and np.array_equal(grid.axes, np.eye(3))
     return grid.size[2] > 1 or not nowhere
-
-
-def _add_frame_of_reference(dataset: Dataset, sources: Sequence[Dataset]) -> None:
-    from pydicom.uid import generate_uid
-
-    own = sources[0].get("FrameOfReferenceUID") if sources else None
-    dataset.FrameOfReferenceUID = own or generate_uid(None)
-    dataset.PositionReferenceIndicator = None
 
 
 def _add_derivation(dataset: Dataset, description: str, sources: Sequence[Dataset]) -> None:
