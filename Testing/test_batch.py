@@ -17,7 +17,6 @@ import pytest
 from batch_images import FAST, add_image
 
 from USToMRILib import CancelToken, Grid, Volume, translate
-from USToMRILib.batch import process
 from USToMRILib.batch.cases import find_cases
 from USToMRILib.batch.claims import Claims
 from USToMRILib.batch.job import Job
@@ -56,7 +55,7 @@ def translated(monkeypatch):
         counts[int(volume.array.sum())] += 1
         return translate(volume, *args, **options)
 
-    monkeypatch.setattr(process, "translate", counted)
+    monkeypatch.setattr("USToMRILib.batch.source.translate", counted)
     return counts
 
 
@@ -312,7 +311,7 @@ def test_a_failure_of_ours_does_not_end_the_run(images, tmp_path, monkeypatch, c
     def fail(*args, **options):
         raise ZeroDivisionError("oh no")
 
-    monkeypatch.setattr(process, "translate", fail)
+    monkeypatch.setattr("USToMRILib.batch.source.translate", fail)
     assert batch(images, tmp_path / "out") == 3
     rows = table(tmp_path / "out")
     assert rows["a.nrrd"]["reason"] == "Unexpected failure, ZeroDivisionError: oh no"
