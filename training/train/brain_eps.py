@@ -60,7 +60,7 @@ class BrainEpsTrainer:
         steps: its last one.
         draw: batches to train on.
         validation: images [N, 128, 128] and their sizes in mm [N].
-        start: weights to begin with, of a network that was not told sizes.
+        start: weights to begin with, of a network that was not told sizes; may be empty.
         device: where to train.
     """
 
@@ -87,6 +87,8 @@ class BrainEpsTrainer:
 
     def _begin_with(self, start: dict[str, torch.Tensor]) -> None:
         """Begin where a network was that knew no size: the new plane's weights are zero."""
+        if not start:
+            return
         weights = {**self.net.state_dict(), **start}
         missing = self.net.state_dict()[FIRST_WEIGHT].shape[1] - weights[FIRST_WEIGHT].shape[1]
         padding = (0, 0, 0, 0, 0, missing)

@@ -1,0 +1,112 @@
+"""DDIC with the right contrast: the one-pass picture, drawn anew by the diffusion model of MRI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..bridge.refinement import refine
+from ..bridge.schedule import Schedule
+from ..compute.bundle import load_bundle
+from ..options import option
+from . import pix2pix2d
+from .brain import normalise_brain
+from .frame_spec import common_frame
+from .pipeline import Answer, FrameMethod, Frames
+from .stack import axis_option
+
+if TYPE_CHECKING:
+    import torch
+
+MRI_BUNDLE = "fetal_brain_mri_eps"
+
+UNCERTAINTY = (
+    "standard deviation of the pseudo-MRI over the samples: where the ultrasound leaves open what "
+    "the MRI would show, as far as the networks know; not their error"
+)
+# Fewer say nothing about their spread.
+_LEAST_FOR_SPREAD = 4
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class GuidedOptions:
+    """How "ddic-guided" draws; its defaults are those of `python -m benchmarks.fetal.guided`."""
+
+    samples: int = option(
+        1,
+        "to draw; of several the picture is their mean",
+        least=1,
+        most=64,
+    )
+    seed: int = option(0, "of what is drawn; another seed, another sample", least=0)
+    start: int = option(
+        300,
+        "noise level from which the picture is drawn anew; the higher, the more is the model's",
+        least=20,
+        most=900,
+    )
+    steps: int = option(12, "down from there", least=2, most=100)
+    pull: float = option(
+        0.3,
+        "towards the picture of one pass at every step; 0: none",
+        least=0,
+        most=2,
+    )
+    axis: str = axis_option()
+
+
+def load(options: GuidedOptions, device: str) -> FrameMethod:
+    """Both networks on ``device``, ready to translate.
+
+    Raises:
+        InputError: if a bundle cannot be used, or the two do not fit each other.
+    """
+    first, model = load_bundle(pix2pix2d.BUNDLE, device), load_bundle(MRI_BUNDLE, device)
+    frame, schedule = common_frame(first, model), Schedule.from_metadata(model.metadata)
+
+    def translate(frames: Frames) -> Answer:
+        import torch
+
+        with frames.progress.phase("generate"):
+            guess = pix2pix2d.one_pass(first, frames.images, frames.sizes, device)
+        assert guess.tissues is not None
+        outside = guess.tissues[:, :1] > 0.5
+        wanted = "uncertainty" in frames.wanted
+        count = max(options.samples, _LEAST_FOR_SPREAD if wanted else 1)
+        samples = []
+        with frames.progress.within("samples", count * options.steps) as inner:
+            for number in range(count):
+                # One noise for all slices, so that neighbours are drawn alike.
+                generator = torch.Generator().manual_seed(options.seed * 1_000_003 + number)
+                noise = torch.randn((1, *guess.images.shape[1:]), generator=generator).to(device)
+                drawn = [
+                    refine(
+                        part.to(device),
+                        lambda x, t, size=size.to(device): model.net(x, t, size),
+                        schedule,
+                        options.start,
+                        options.steps,
+                        options.pull,
+                        noise,
+                        inner,
+                    )
+                    for part, size in zip(
+                        guess.images.split(_AT_ONCE), frames.sizes.split(_AT_ONCE)
+                    )
+                ]
+                sample = torch.cat(drawn).clamp(-1, 1).cpu()
+                samples.append(sample.masked_fill(outside, -1))
+        several = torch.stack(samples)
+        maps = {"uncertainty": several.std(dim=0)} if wanted else {}
+        kept = tuple(samples[: options.samples]) if options.samples > 1 else ()
+        return Answer(several[: options.samples].mean(dim=0), maps, guess.tissues, kept)
+
+    return FrameMethod(
+        frame,
+        translate,
+        {bundle.name: bundle.sha256 for bundle in (first, model)},
+        (*first.cautions, *model.cautions),
+        axis=options.axis,
+        normalise=normalise_brain,
+    )
