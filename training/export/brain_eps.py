@@ -49,7 +49,7 @@ def main() -> None:
     held = {part: held_out(options.data, domain, part) for part in PARTS}
     draw = us_batches(*held["validation"])  # nothing is trained here
     cpu = torch.device("cpu")
-    trainer = BrainEpsTrainer(config, state["step"], draw, held["validation"], {}, cpu)
+    trainer = BrainEpsTrainer(config, state["step"], 0, draw, held["validation"], {}, cpu)
     trainer.load(state)
     samples = trainer.pictures()
     metrics = {
