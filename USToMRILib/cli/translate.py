@@ -17,6 +17,7 @@ from typing import Any
 
 from ..compute.device import choose_device
 from ..errors import InputError
+from ..fetal.biometry import Biometry
 from ..fetal.head import find_head
 from ..fetal.slices import read_head_hint
 from ..files import check_creatable
@@ -145,8 +146,8 @@ def find_head_in_file(
     """Find the head in a file, and write its mask where one is wanted.
 
     Returns:
-        "circumference_mm", "ellipse" in plane coordinates (see :class:`.ellipse.Ellipse`) and
-        "warnings".
+        "circumference_mm", "ellipse" in plane coordinates (see :class:`.ellipse.Ellipse`),
+        "biometry" (see :class:`.biometry.Biometry`) and "warnings".
 
     Raises:
         InputError: for a file that cannot be used, or without a head.
@@ -164,6 +165,7 @@ def find_head_in_file(
     return {
         "circumference_mm": head.circumference_mm,
         "ellipse": asdict(head.ellipse),
+        "biometry": Biometry.of(head.ellipse).as_dict(),
         "warnings": head.warnings,
     }
 
