@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ..bridge.refinement import refine
 from ..bridge.schedule import Schedule
-from ..compute.bundle import load_bundle
+from ..compute.bundle import Bundle, load_bundle
 from ..options import option
+from ..progress import Progress
 from . import pix2pix2d
 from .brain import normalise_brain
 from .frame_spec import common_frame
@@ -16,7 +17,7 @@ from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 MRI_BUNDLE = "fetal_brain_mri_eps"
 
@@ -63,7 +64,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         InputError: if a bundle cannot be used, or the two do not fit each other.
     """
     first, model = load_bundle(pix2pix2d.BUNDLE, device), load_bundle(MRI_BUNDLE, device)
-    frame, schedule = common_frame(first, model), Schedule.from_metadata(model.metadata)
+    frame = common_frame(first, model)
 
     def translate(frames: Frames) -> Answer:
         import torch
@@ -79,24 +80,9 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
             for number in range(count):
                 # One noise for all slices, so that neighbours are drawn alike.
                 generator = torch.Generator().manual_seed(options.seed * 1_000_003 + number)
-                noise = torch.randn((1, *guess.images.shape[1:]), generator=generator).to(device)
-                drawn = [
-                    refine(
-                        part.to(device),
-                        lambda x, t, size=size.to(device): model.net(x, t, size),
-                        schedule,
-                        options.start,
-                        options.steps,
-                        options.pull,
-                        noise,
-                        inner,
-                    )
-                    for part, size in zip(
-                        guess.images.split(_AT_ONCE), frames.sizes.split(_AT_ONCE)
-                    )
-                ]
-                sample = torch.cat(drawn).clamp(-1, 1).cpu()
-                samples.append(sample.masked_fill(outside, -1))
+                noise = torch.randn((1, *guess.images.shape[1:]), generator=generator)
+                drawn = drawn_anew(model, guess.images, frames.sizes, noise, options, inner)
+                samples.append(drawn.masked_fill(outside, -1))
         several = torch.stack(samples)
         maps = {"uncertainty": several.std(dim=0)} if wanted else {}
         kept = tuple(samples[: options.samples]) if options.samples > 1 else ()
@@ -110,3 +96,37 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         axis=options.axis,
         normalise=normalise_brain,
     )
+
+
+def drawn_anew(
+    model: Bundle,
+    images: torch.Tensor,
+    sizes: torch.Tensor,
+    noise: torch.Tensor,
+    options: GuidedOptions,
+    progress: Progress,
+) -> torch.Tensor:
+    """Frames refined by a diffusion model, on the CPU.
+
+    Args:
+        model: eps-network that is told sizes.
+        images: float32 [n, 1, 128, 128] in [-1, 1].
+        sizes: of the brains in mm, float32 [n].
+        noise: [1, 1, 128, 128].
+        options: how.
+        progress: looked at in every step.
+    """
+    import torch
+
+    schedule = Schedule.from_metadata(model.metadata)
+    device = next(model.net.parameters()).device
+    how = schedule, options.start, options.steps, options.pull, noise.to(device), progress
+    drawn = []
+    for part, size in zip(images.split(_AT_ONCE), sizes.to(device).split(_AT_ONCE)):
+
+        def net(x: torch.Tensor, t: torch.Tensor, size: torch.Tensor = size) -> torch.Tensor:
+            answer: torch.Tensor = model.net(x, t, size)
+            return answer
+
+        drawn.append(refine(part.to(device), net, *how).clamp(-1, 1).cpu())
+    return torch.cat(drawn)

@@ -63,9 +63,7 @@ def load(options: Pix2Pix2dOptions, device: str) -> FrameMethod:
     )
 
 
-def one_pass(
-    bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: str
-) -> Answer:
+def one_pass(bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: str) -> Answer:
     """Pseudo-MRI and tissues of frames.
 
     Args:

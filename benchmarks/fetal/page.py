@@ -27,9 +27,9 @@ doi:10.5281/zenodo.1327317, CC BY 4.0), with the annotated outline of the head. 
 fetuses exists. On {marked} of them choroid plexus, which lies in the lateral ventricle, was marked
 by eye on the ultrasound before any pseudo-MRI was seen (`marks.json`; the authors are no
 clinicians): it must lie in what a method calls ventricle. CNR is that of the distal lateral
-ventricle against the tissue beside it: in regions drawn by hand, and in regions from the tissues of
-`pix2pix2d`, the same for all methods (which favours that method). The same fetus: correlation of the
-pictures of two images of one fetus, mirrored as suits them best. Gain, rotation: correlation with
+ventricle against the tissue beside it: in regions drawn by hand, and in regions from the tissues
+of `pix2pix2d`, the same for all methods (which favours that method). The same fetus: correlation of
+the pictures of two images of one fetus, mirrored as suits them best. Gain, rotation: correlation with
 the picture of the same image 6 dB louder or softer, and with an outline turned by 3 degrees.
 Kernel distance to MRI slices of the test part, offline texture features: compare within this table
 only. Correlation with the ultrasound is no evidence for anything and is not listed.

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from USToMRILib.methods import METHODS
 
 from training.data.brain_slices import FRAME
 from USToMRILib import Grid, Volume, translate
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import HeadFrame
 from USToMRILib.fetal.tissues import Tissue
-from USToMRILib.methods import METHODS
 
 
 @dataclass(frozen=True)
