@@ -8,7 +8,7 @@ import numpy as np
 
 from .files import atomic
 from .image.volume import Volume
-from .translate import Result
+from .result import Result
 
 OVERLAY_OPACITY = 0.5
 
