@@ -62,7 +62,9 @@ class ScaledEps(torch.nn.Module):
 class SizedEps(ScaledEps):
     """The same with the deviation size / 100, for a size in mm that comes with every image."""
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    def forward(  # type: ignore[override]
+        self, x: torch.Tensor, t: torch.Tensor, size: torch.Tensor
+    ) -> torch.Tensor:
         ab = self.ab[t].view(-1, 1, 1, 1)  # type: ignore[index]
         variance = (size / 100).square().view(-1, 1, 1, 1)
         return (1 - ab).sqrt() / (ab * variance + 1 - ab) * x

@@ -113,6 +113,13 @@ def test_the_page_tells_timings_warnings_and_contrast(images, tmp_path):
     page = (output / "summary.html").read_text(encoding="utf-8")
     with_regions, other = re.findall(r"<article.*?</article>", page, re.S)
     assert re.search(r"done</span> \d+\.\d s <span[^>]*>\(.*encode \d+\.\d s, decode", with_regions)
+    assert "Head circumference <b>" in with_regions
+    sizes = [float(row[f"{name}_diameter_mm"]) for name in ("biparietal", "occipitofrontal")]
+    assert float(row["cephalic_index"]) == pytest.approx(100 * sizes[0] / sizes[1], abs=0.2)
+    assert np.pi * sizes[0] < float(row["head_circumference_mm"]) + 0.5
+    age = row["gestational_age_hadlock"]
+    assert float(row["gestational_age_hadlock_low"]) < float(age)
+    assert f"{age} weeks by Hadlock 1984" in with_regions
     assert f"<b>{float(row['cnr_ultrasound']):.2f}</b>" in with_regions
     assert f"<b>{float(row['cnr_pseudo_mri']):.2f}</b>" in with_regions
     assert "Contrast" not in other

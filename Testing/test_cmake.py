@@ -96,9 +96,16 @@ def files_below(folder: Path) -> set[str]:
 
 
 def test_package_holds_every_file_of_the_tree(package: Path) -> None:
-    """Module, library, models and self test: none is missing, and nothing else is there."""
+    """Module, library, models and self test: none is missing, and nothing else is there.
+
+    Nobody evaluates methods in Slicer; that part of the library stays behind.
+    """
     module = files_below(ROOT / "USToMRI") - {"CMakeLists.txt"}
-    library = {f"USToMRILib/{name}" for name in files_below(ROOT / "USToMRILib")}
+    library = {
+        f"USToMRILib/{name}"
+        for name in files_below(ROOT / "USToMRILib")
+        if not name.startswith("evaluation/")
+    }
     models = {f"Resources/Models/{name}" for name in files_below(ROOT / "Resources" / "Models")}
     tests = {f"USToMRITests/{name}" for name in files_below(ROOT / "Testing" / "USToMRITests")}
     expected = (module | library | models | tests) - {"USToMRILib/CMakeLists.txt"}
@@ -119,6 +126,22 @@ def test_installed_library_finds_its_models(package: Path) -> None:
         check=True,
     ).stdout.strip()
     assert Path(found).resolve() == (package / "Resources" / "Models").resolve()
+
+
+def test_installed_library_says_that_it_cannot_evaluate(package: Path) -> None:
+    """In one sentence, though that part of the library is not there."""
+    environment = {**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "USToMRILib", "evaluate", "--reference", ".", "--images", "."]
+    done = subprocess.run(
+        [*command, "--json", "out.json"],
+        cwd=package,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "evaluation is not part of the library inside Slicer" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_module_folder_is_no_package() -> None:

@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from USToMRILib.errors import InputError
-from USToMRILib.evaluation.pairing import Reader
+from USToMRILib.image.folders import Reader
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.volume import Volume
 

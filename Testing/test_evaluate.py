@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -15,8 +16,9 @@ import SimpleITK as sitk
 from USToMRILib import Grid, InputError, Volume
 from USToMRILib.cli.command import main
 from USToMRILib.evaluation.evaluate import evaluate
-from USToMRILib.evaluation.pairing import Folders, Reader, find_cases
-from USToMRILib.evaluation.report import read_report, write_report
+from USToMRILib.evaluation.pairing import Folders, find_cases
+from USToMRILib.evaluation.report import Paragraph, Section, Table, write_report
+from USToMRILib.image.folders import Reader
 
 GRID = Grid((24, 20, 1), (1.0, 1.5, 2.0), (10.0, -5.0, 3.0))
 FAST = ["psnr", "mae", "ncc"]
@@ -177,7 +179,7 @@ def arguments(folders, tmp_path):
         (folders.images["far"] / f"c{i}.nrrd.json").write_text(json.dumps(record))
     return [
         *("evaluate", "--reference", str(folders.reference), "--masks", str(folders.masks)),
-        *("--images", str(folders.images["near"]), "--images2", f"DDIC={folders.images['far']}"),
+        *("--images", str(folders.images["near"]), "--images", f"DDIC={folders.images['far']}"),
         *("--json", str(tmp_path / "out.json"), "--report", str(tmp_path / "out.html")),
     ]
 
@@ -200,21 +202,14 @@ def test_the_command_writes_numbers_and_a_self_contained_page(arguments, tmp_pat
     assert not re.search(loaded, page)
 
 
-def test_other_reports_become_part_of_the_one(arguments, tmp_path, capsys):
-    other = tmp_path / "other.html"
-    part = {"title": "Read & <said>", "html": "<p>What</p>", "data": {"said": "</script> &lt;"}}
-    write_report(other, "Other", "lead", [part])
-    assert read_report(other) == [part]
-    assert main([*arguments, "--metrics", "mae", "--include", str(other)]) == 0
-    assert json.loads((tmp_path / "out.json").read_text())["said"] == "</script> &lt;"
-    titles = [section["title"] for section in read_report(tmp_path / "out.html")]
-    assert titles[-2:] == ["Read & <said>", "How it was made"]
-    own = str(tmp_path / "out.html")
-    assert main([*arguments, "--metrics", "mae", "--include", own]) == 2
-    assert "include each kind" in capsys.readouterr().err
-    other.write_text("<html></html>")
-    assert main([*arguments, "--include", str(other)]) == 2
-    assert "no report of ustomri" in capsys.readouterr().err
+def test_what_a_page_is_told_is_text_and_not_html(tmp_path):
+    table = Table(["a <b>"], [["x & y"]], summary="<more>")
+    section = Section("Read & <said>", [Paragraph("</section><script>"), table])
+    write_report(tmp_path / "page.html", "<T>", "1 < 2", [section])
+    page = (tmp_path / "page.html").read_text()
+    for text in ("<T>", "1 < 2", "Read & <said>", "</section><script>", "a <b>", "x & y"):
+        assert text not in page
+        assert html.escape(text) in page
 
 
 def test_one_case_is_measured_without_tests(arguments, folders, tmp_path):
@@ -234,7 +229,7 @@ def test_unusable_arguments_are_said_before_anything_is_measured(arguments, fold
     assert "--json OUT.json" in capsys.readouterr().err
     assert main([*arguments, "--metrics", "sharpness"]) == 2
     assert "choose from ssim" in capsys.readouterr().err
-    assert main([*arguments, "--images3", f"near={folders.images['far']}"]) == 2
+    assert main([*arguments, "--images", f"near={folders.images['far']}"]) == 2
     assert "NAME=DIR" in capsys.readouterr().err
 
 

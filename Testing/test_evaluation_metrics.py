@@ -103,6 +103,14 @@ def test_lpips_is_that_of_torchmetrics(alexnet, random, monkeypatch):
     assert net.distance(reference, reference) == 0
 
 
+def test_lpips_takes_images_as_small_as_its_network_can(alexnet):
+    net = perceptual.load_lpips(alexnet[0])
+    least = np.zeros((1, 31, 40))
+    assert net.distance(least, least + 9) >= 0
+    with pytest.raises(InputError, match="at least 31 x 31"):
+        net.distance(least[:, 1:], least[:, 1:])
+
+
 def test_lpips_without_weights_says_where_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(InputError, match="--lpips-weights"):

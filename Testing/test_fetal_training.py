@@ -108,7 +108,7 @@ def test_eps_follows_from_the_velocity():
     x0, eps = torch.rand(3, 1, 128, 128) * 2 - 1, torch.randn(3, 1, 128, 128)
     t = torch.tensor([0, 400, 999])
     ab = torch.from_numpy(schedule.alpha_bar[1:]).float()[t].view(-1, 1, 1, 1)
-    net.velocity = lambda x, t: ab.sqrt() * eps - (1 - ab).sqrt() * x0  # the exact velocity
+    net.velocity = lambda x, t, size: ab.sqrt() * eps - (1 - ab).sqrt() * x0  # the exact velocity
     noisy = ab.sqrt() * x0 + (1 - ab).sqrt() * eps
     torch.testing.assert_close(net(noisy, t), eps, rtol=0, atol=1e-5)
     assert net.loss(x0, t, eps) < 1e-9

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from benchmarks.head_axes import angle_deg, correlation, measure, summary
-from training.data.fetal_labels import FETA, FIDON, FetalTissue
+from training.data.fetal_labels import FETA, FIDON, Tissue
 from training.data.fetal_mri import planes_of
 from training.data.fetal_volumes import FetalVolume, find_atlas, read_upright
 from training.data.head_axes import LONG_AXIS_RISE_DEG, check_tissues, find_head_axes, turn_upright
@@ -115,14 +115,14 @@ def test_turning_upright_changes_no_voxel():
 
 
 def test_both_schemes_mean_the_same_tissues(tmp_path):
-    assert set(FIDON.tissues.values()) == set(FetalTissue)
-    assert set(FETA.tissues.values()) == set(FetalTissue) - {FetalTissue.CALLOSUM}
+    assert set(FIDON.tissues.values()) == set(Tissue)
+    assert set(FETA.tissues.values()) == set(Tissue) - {Tissue.CALLOSUM}
     volume = write_feta(tmp_path, "sub-001", np.eye(3))
     stored = sitk.GetArrayFromImage(sitk.ReadImage(str(volume.parcellation)))
     tissues = sitk.GetArrayFromImage(FETA.read(volume.parcellation))
     for number, tissue in FETA.tissues.items():
         np.testing.assert_array_equal(stored == number, tissues == tissue)
-    known = replace(FETA, tissues={1: FetalTissue.CORTEX})
+    known = replace(FETA, tissues={1: Tissue.CORTEX})
     with pytest.raises(InputError, match="holds 2, 3, 4, 5, 6, 7, which FeTA has no tissue for"):
         known.read(volume.parcellation)
     (tmp_path / "text.nii.gz").write_text("no image")

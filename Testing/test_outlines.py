@@ -28,8 +28,8 @@ from USToMRILib.evaluation.outlines import (
     outline_tasks,
     read_tasks,
 )
-from USToMRILib.evaluation.reader_study import StudyPair
 from USToMRILib.evaluation.segmenters import Prompt, random_walker, segment_anything
+from USToMRILib.reader_study.pairs import StudyPair
 
 ANGLES = np.linspace(0, 2 * np.pi, 720, endpoint=False)
 

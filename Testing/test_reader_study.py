@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import re
@@ -14,7 +15,8 @@ from PIL import Image
 
 from USToMRILib import Grid, InputError, Volume
 from USToMRILib.cli.command import main
-from USToMRILib.evaluation.reader_study import StudyPair, read_pairs, write_study
+from USToMRILib.reader_study.pairs import StudyPair, read_pairs
+from USToMRILib.reader_study.study import write_study
 
 
 def pair(case: str, spacing: tuple[float, float] = (1.0, 1.0)) -> StudyPair:
@@ -81,11 +83,14 @@ def test_blinded_study_gives_nothing_away(tmp_path: Path) -> None:
 
 
 def test_page_stands_alone(tmp_path: Path) -> None:
-    write_study(tmp_path / "page.html", [pair("</script><b>&")], title='<i>"A" @data@')
+    title = '<i>"A" {{ study }}'
+    write_study(tmp_path / "page.html", [pair("</script><b>&")], title=title)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(?!data:)[a-z/.]""", text)
     assert "http" not in text
-    assert "<title>&lt;i&gt;&quot;A&quot; @data@</title>" in text
+    shown = re.findall("<title>(.*?)</title>", text)
+    assert "<" not in shown[0]
+    assert html.unescape(shown[0]) == title
     assert study_of(tmp_path / "page.html")["cases"][0]["case"] == "</script><b>&"
 
 

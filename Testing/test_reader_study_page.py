@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from test_reader_study import pair
 
-from USToMRILib.evaluation.reader_study import STRUCTURES, write_study
 from USToMRILib.evaluation.reader_study_summary import read_answers
+from USToMRILib.reader_study.study import STRUCTURES, write_study
 
 webdriver = pytest.importorskip("selenium.webdriver")
 

@@ -10,7 +10,6 @@ import pytest
 
 from USToMRILib import InputError
 from USToMRILib.cli.command import main
-from USToMRILib.evaluation.reader_study import STRUCTURES
 from USToMRILib.evaluation.reader_study_summary import (
     ANSWERS,
     Answers,
@@ -19,6 +18,7 @@ from USToMRILib.evaluation.reader_study_summary import (
     section,
     summarise,
 )
+from USToMRILib.reader_study.study import STRUCTURES
 
 HEADER = ["study", "reader", "case", *STRUCTURES, "comment"]
 WORDS = {"b": "better", "s": "same", "w": "worse", ".": ""}
@@ -162,6 +162,6 @@ def test_command_writes_figures_and_report(
     page = report.read_text(encoding="utf-8")
     assert "<svg" in page
     assert "no.csv" in page
-    assert section(found)["data"] == {"reader_study": found}
+    assert section(found).data == {"reader_study": found}
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out) == found

@@ -106,6 +106,15 @@ def test_torch_comes_from_its_extension(asked: list[str], monkeypatch: pytest.Mo
     assert asked == []
 
 
+def test_torch_is_not_asked_for_where_no_network_runs(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of images needs none."""
+    without_torch(monkeypatch)
+    Dependencies.ensureDependencies(str(REQUIREMENTS), withTorch=False)
+    assert asked == []
+
+
 def test_torch_declined(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The extension's installer says None when the user said no."""
     without_torch(monkeypatch, "PyTorchUtils")

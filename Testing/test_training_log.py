@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from training.export.training_log import (
+    LOSSES,
+    figure,
+    main,
+    read_training_log,
+    section,
+    tenths,
+)
 from USToMRILib import InputError
-from USToMRILib.cli.command import main
-from USToMRILib.evaluation.training_log import LOSSES, figure, read_training_log, section, tenths
 
 
 def entry(step: int, measured: bool) -> dict[str, float]:
@@ -78,10 +84,10 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 def test_command_writes_report_and_data(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", 1000, 50, 100)
     out, report = tmp_path / "out.json", tmp_path / "report.html"
-    arguments = ["training-log", str(log), "--json", str(out), "--report", str(report)]
+    arguments = [str(log), "--json", str(out), "--report", str(report)]
     assert main(arguments) == 0
     found = json.loads(out.read_text())["training"]
-    assert found == section(read_training_log(log))["data"]["training"]
+    assert found == section(read_training_log(log)).data["training"]
     assert len(found["losses"]["l1"]) == 20
     page = report.read_text(encoding="utf-8")
     assert "<svg" in page

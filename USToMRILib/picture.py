@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .files import atomic
+from .image.display import display_window
 from .image.volume import Volume
 from .result import Result
 
@@ -24,7 +25,7 @@ def write_comparison(path: Path, ultrasound: Volume, result: Result) -> None:
 
     middle = ultrasound.grid.size[2] // 2
     us, mri = ultrasound.array[middle], result.volume.array[middle]
-    low, high = np.percentile(us, [0.5, 99.8])
+    low, high = display_window(us)
     width, height, _ = np.array(ultrasound.grid.size) * ultrasound.grid.spacing
     figure = Figure(figsize=(15, 5 * height / width + 0.6), layout="constrained", facecolor="black")
     panels = figure.subplots(1, 3)

@@ -17,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from training.data.fetal_labels import FETA, FetalTissue
+from training.data.fetal_labels import FETA, Tissue
 from training.data.fetal_mri import MriSlice, cut_planes, planes_of
 from training.data.fetal_slices import contact_sheet
 from training.data.fetal_volumes import FetalVolume, find_atlas, read_upright
@@ -72,7 +72,7 @@ def write_turned(
     image, labels = (_rotated(part, rotation) for part in head)
     grid = _grid_about(labels, mirrored)
     numbers = {int(tissue): number for number, tissue in FETA.tissues.items()}
-    numbers[int(FetalTissue.CALLOSUM)] = numbers[int(FetalTissue.WHITE_MATTER)]
+    numbers[int(Tissue.CALLOSUM)] = numbers[int(Tissue.WHITE_MATTER)]
     labels = sitk.Resample(labels, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
     turned = FetalVolume(subject, folder / "T2w.nii", folder / "dseg.nii", FETA, upright=False)
     sitk.WriteImage(sitk.Resample(image, grid), str(turned.t2))

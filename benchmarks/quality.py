@@ -25,7 +25,7 @@ from USToMRILib.compute.bundle import list_bundles
 from USToMRILib.evaluation.evaluate import evaluate
 from USToMRILib.evaluation.formatting import summary_text
 from USToMRILib.evaluation.pairing import REFERENCE, Folders
-from USToMRILib.evaluation.report import Section, bullets, write_report, write_results
+from USToMRILib.evaluation.report import Bullets, Section, write_report, write_results
 from USToMRILib.evaluation.results import Evaluation
 from USToMRILib.evaluation.sections import evaluation_record, evaluation_sections
 from USToMRILib.fetal import cyclegan
@@ -133,7 +133,7 @@ def meaning(absent: Sequence[str], evaluation: Evaluation) -> Section:
     measured = len(evaluation.metrics["cnr"].values.get(REFERENCE, {}))
     notes = [*MEANING, CNR_MEANING.format(cases=measured), *absent]
     title = "What these numbers show, and what they do not"
-    return {"title": title, "html": bullets(notes), "data": {"notes": notes}}
+    return Section(title, [Bullets(notes)], {"notes": notes})
 
 
 def markdown(evaluation: Evaluation, record: dict, notes: Sequence[str]) -> str:
@@ -215,7 +215,7 @@ def main() -> None:
     sections = [first, *evaluation_sections(evaluation, record)]
     write_results(options.output.with_suffix(".json"), sections)
     write_report(options.output.with_suffix(".html"), TITLE, f"{record['split']}.", sections)
-    text = markdown(evaluation, record, first["data"]["notes"])
+    text = markdown(evaluation, record, first.data["notes"])
     options.output.with_suffix(".md").write_text(text, encoding="utf-8")
 
 

@@ -21,15 +21,16 @@ class DependenciesDeclined(RuntimeError):
     """The user does not want the packages installed now."""
 
 
-def ensureDependencies(requirementsPath: str = str(_REQUIREMENTS)) -> None:
+def ensureDependencies(requirementsPath: str = str(_REQUIREMENTS), withTorch: bool = True) -> None:
     """Install the packages that are missing, after asking. Call on the main thread.
 
     :param requirementsPath: file with one requirement a line, PyTorch not among them.
+    :param withTorch: PyTorch too; False for what runs no network.
     :raises DependenciesDeclined: the user said no.
     :raises RuntimeError: an installation failed.
     """
     try:
-        extra = _ensureTorch()
+        extra = _ensureTorch() if withTorch else []
         missing = missingRequirements(requirementsPath) + extra
         if missing:
             _install(missing)

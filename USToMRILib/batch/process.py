@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Cancelled, InputError
+from ..fetal.biometry import Biometry
 from ..fetal.heads import read_head_hint
 from ..files import check_creatable, printable
 from ..image.cnr import contrast_to_noise
@@ -135,6 +136,7 @@ def _translated(
     source.keep(case, result, output)
     result.write(output)
     provenance = result.provenance
+    biometry = Biometry.of_record(provenance)
     return Outcome(
         case.name,
         case.input,
@@ -143,6 +145,7 @@ def _translated(
         timings={phase: round(s, 3) for phase, s in result.timings.items()},
         warnings=result.warnings,
         cnr=_cnr(volume, result.volume, regions) if regions else {},
+        biometry=biometry.as_dict() if biometry else {},
         provenance={"input": provenance["input"], "bundles": provenance["bundles"]},
         output_sha256=file_sha256(output),
         thumbnail=thumbnail(volume, result.volume),

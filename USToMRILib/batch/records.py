@@ -31,6 +31,7 @@ class Outcome:
         timings: seconds of each phase of the translation.
         warnings: sentences for the user.
         cnr: contrast-to-noise ratio in the "ultrasound" and in the "pseudo_mri", if asked for.
+        biometry: of the head of a slice, as :meth:`..fetal.biometry.Biometry.as_dict`.
         finished: date and time, UTC.
         resumed: whether an earlier run did it, and this one found it complete.
         request: as :meth:`.job.Job.request`.
@@ -48,6 +49,7 @@ class Outcome:
     timings: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     cnr: dict[str, float] = field(default_factory=dict)
+    biometry: dict[str, Any] = field(default_factory=dict)
     finished: str = ""
     resumed: bool = False
     request: str = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
+from ..fetal.biometry import HADLOCK, INTERGROWTH
 from ..files import atomic
 from .cases import Case
 from .job import Job
@@ -13,6 +14,15 @@ from .page import write_summary_page
 from .records import Outcome, Records
 
 CSV_NAME, PAGE_NAME = "summary.csv", "summary.html"
+
+# Of the head, in mm and percent; then its age in weeks by each chart, with the interval.
+SIZES = (
+    "head_circumference_mm",
+    "biparietal_diameter_mm",
+    "occipitofrontal_diameter_mm",
+    "cephalic_index",
+)
+CHARTS = {"hadlock": HADLOCK, "intergrowth": INTERGROWTH}
 
 COLUMNS = (
     "case",
@@ -25,6 +35,12 @@ COLUMNS = (
     "warnings",
     "cnr_ultrasound",
     "cnr_pseudo_mri",
+    *SIZES,
+    *(
+        f"gestational_age_{name}"
+        for chart in CHARTS
+        for name in (chart, f"{chart}_low", f"{chart}_high")
+    ),
     "input",
 )
 
@@ -69,6 +85,17 @@ def _write_csv(file: TextIO, outcomes: Sequence[Outcome]) -> None:
                 " ".join(outcome.warnings),
                 outcome.cnr.get("ultrasound", ""),
                 outcome.cnr.get("pseudo_mri", ""),
+                *_biometry_cells(outcome.biometry),
                 outcome.input,
             ]
         )
+
+
+def _biometry_cells(biometry: dict[str, Any]) -> list[Any]:
+    """The sizes and ages of a head, empty where there are none."""
+    cells = [biometry.get(name, "") for name in SIZES]
+    by_chart = {age["chart"]: age for age in biometry.get("gestational_age", ())}
+    for chart in CHARTS.values():
+        age = by_chart.get(chart, {})
+        cells += [age.get(name, "") for name in ("weeks", "low_weeks", "high_weeks")]
+    return cells

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..image.display import eight_bit, ultrasound_levels
 from ..image.volume import Volume
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ def thumbnail(ultrasound: Volume, mri: Volume) -> str:
 
     middle = ultrasound.grid.size[2] // 2
     pixels = ultrasound.array[middle]
-    low, high = np.percentile(pixels, [0.5, 99.8])
-    left = _scaled(pixels, float(low), float(high), ultrasound)
-    right = _scaled(mri.array[middle], 0.0, 255.0, mri)
+    left = _scaled(ultrasound_levels(pixels), ultrasound)
+    right = _scaled(eight_bit(mri.array[middle]), mri)
     picture = Image.new("L", (left.width + right.width + 2, left.height + _STRIP))
     draw = ImageDraw.Draw(picture)
     for part, start, caption in zip((left, right), (0, left.width + 2), _CAPTIONS):
@@ -42,12 +42,11 @@ def thumbnail(ultrasound: Volume, mri: Volume) -> str:
     return base64.b64encode(data.getvalue()).decode()
 
 
-def _scaled(pixels: np.ndarray, low: float, high: float, volume: Volume) -> Image.Image:
-    """Grey values [j, i] as a picture with square pixels that fits into a thumbnail."""
+def _scaled(levels: np.ndarray, volume: Volume) -> Image.Image:
+    """Grey levels [j, i], uint8, as a picture with square pixels that fits into a thumbnail."""
     from PIL import Image
 
-    scaled = np.clip((pixels.astype(np.float32) - low) / max(high - low, 1e-9), 0, 1)
     width, height = (n * mm for n, mm in zip(volume.grid.size[:2], volume.grid.spacing[:2]))
     factor = min(_HEIGHT / height, _MOST_WIDTH / width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
+    return Image.fromarray(levels).resize(size, Image.Resampling.LANCZOS)

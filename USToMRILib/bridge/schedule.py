@@ -73,6 +73,13 @@ class Schedule:
         between = np.maximum.accumulate(between - order).clip(0, self.num_steps - steps) + order
         return [CLEAN, *(int(level) for level in between), self.num_steps - 1]
 
+    def levels_below(self, start: int, steps: int) -> list[int]:
+        """Levels from ``start`` down to -1 in at most ``steps`` steps, spread evenly in log-SNR."""
+        log_snr = np.array([self.log_snr(level) for level in range(start + 1)])
+        wanted = np.linspace(log_snr[start], LOG_SNR_RANGE[1], steps)
+        between = np.interp(-wanted, -log_snr, np.arange(start + 1)).round().astype(int)
+        return [*sorted(set(between.tolist()), reverse=True), CLEAN]
+
     def _check(self, steps: int) -> None:
         if not 2 <= steps <= self.num_steps:
             raise InputError(f"{steps} steps cannot be run; choose from 2 to {self.num_steps}.")

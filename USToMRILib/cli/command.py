@@ -30,7 +30,6 @@ from .methods import add_methods
 from .options import CANCELLED, DONE, UNUSABLE, add_input
 from .outlines import add_outlines
 from .reader_study import add_reader_study
-from .training_log import add_training_log
 from .translate import add_translate
 from .worker import add_worker
 
@@ -50,6 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except InputError as error:
         print(f"ustomri: {error}", file=sys.stderr)
+        return UNUSABLE
+    except ModuleNotFoundError as error:
+        if error.name != "USToMRILib.evaluation":
+            raise
+        print(
+            "ustomri: evaluation is not part of the library inside Slicer; install USToMRI with "
+            "pip to use it.",
+            file=sys.stderr,
+        )
         return UNUSABLE
     except (Cancelled, KeyboardInterrupt):
         print("ustomri: cancelled; nothing was written.", file=sys.stderr)
@@ -71,7 +79,6 @@ def parser() -> argparse.ArgumentParser:
     _add_models(commands)
     add_reader_study(commands)
     add_outlines(commands)
-    add_training_log(commands)
     add_evaluate(commands)
     return parser
 

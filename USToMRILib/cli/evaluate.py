@@ -15,8 +15,6 @@ from .options import DONE, add_progress, cancel_on_signals, reporter
 if TYPE_CHECKING:
     from ..evaluation.results import Evaluation
 
-_EXTRA_IMAGES = tuple(f"--images{n}" for n in range(2, 7))
-
 
 def add_evaluate(commands: Any) -> None:
     """Add the subcommand."""
@@ -29,8 +27,6 @@ def add_evaluate(commands: Any) -> None:
     )
     command.add_argument(
         "--images",
-        *_EXTRA_IMAGES,
-        dest="images",
         action="append",
         required=True,
         metavar="[NAME=]DIR",
@@ -60,14 +56,6 @@ def add_evaluate(commands: Any) -> None:
     command.add_argument(
         "--split", default="", metavar="TEXT", help="which data these are, in words"
     )
-    command.add_argument(
-        "--include",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="REPORT.html",
-        help="another report of ustomri, to be part of this one: outlines, readers, training",
-    )
     command.add_argument("--json", type=Path, metavar="OUT.json")
     command.add_argument("--report", type=Path, metavar="OUT.html")
     add_progress(command)
@@ -75,7 +63,7 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from ..evaluation.report import read_report, write_report, write_results
+    from ..evaluation.report import write_report, write_results
     from ..evaluation.sections import evaluation_record, evaluation_sections, summary
 
     outputs = [path for path in (options.json, options.report) if path]
@@ -83,11 +71,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         raise InputError("There is nowhere to write to; give --json OUT.json or --report OUT.html.")
     for path in outputs:
         check_creatable(path)
-    included = [section for path in options.include for section in read_report(path)]
     evaluation = _measure(options)
     command = shlex.join(["ustomri", *sys.argv[1:]])
-    *sections, how = evaluation_sections(evaluation, evaluation_record(command, options.split))
-    sections = [*sections, *included, how]
+    sections = evaluation_sections(evaluation, evaluation_record(command, options.split))
     if options.json:
         write_results(options.json, sections)
     if options.report:
@@ -100,7 +86,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _measure(options: argparse.Namespace) -> Evaluation:
     from ..evaluation.evaluate import evaluate
-    from ..evaluation.pairing import Folders, Reader
+    from ..evaluation.pairing import Folders
+    from ..image.folders import Reader
 
     names = [name.strip() for name in options.metrics.split(",")] if options.metrics else None
     return evaluate(

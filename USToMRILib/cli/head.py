@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compute.device import choose_device
+from ..fetal.biometry import Biometry
 from ..fetal.head import find_head
 from ..files import expanded
 from ..image.volume import PathLike, Volume, check_usable, check_writable
@@ -46,8 +47,8 @@ def find_head_in_file(
         cancel: looked at before the search.
 
     Returns:
-        "circumference_mm", "ellipse" in plane coordinates (see :class:`.fetal.ellipse.Ellipse`)
-        and "warnings".
+        "circumference_mm", "ellipse" in plane coordinates (see :class:`.fetal.ellipse.Ellipse`),
+        "biometry" (see :class:`.fetal.biometry.Biometry`) and "warnings".
 
     Raises:
         InputError: for a file that cannot be used, or without a head.
@@ -66,6 +67,7 @@ def find_head_in_file(
     return {
         "circumference_mm": head.circumference_mm,
         "ellipse": asdict(head.ellipse),
+        "biometry": Biometry.of(head.ellipse).as_dict(),
         "warnings": head.warnings,
     }
 

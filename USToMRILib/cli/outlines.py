@@ -44,9 +44,9 @@ def _outlines(options: argparse.Namespace) -> int:
     from ..evaluation.outline_report import section
     from ..evaluation.outlines import as_json, outline_tasks, read_tasks
     from ..evaluation.packages import check_packages
-    from ..evaluation.reader_study import read_pairs
     from ..evaluation.report import write_report
     from ..evaluation.segmenters import random_walker, segment_anything
+    from ..reader_study.pairs import read_pairs
 
     for path in (options.json, options.report):
         if path:

@@ -44,7 +44,8 @@ def _add_summary(actions: Any) -> None:
 
 
 def _make(options: argparse.Namespace) -> int:
-    from ..evaluation.reader_study import read_pairs, write_study
+    from ..reader_study.pairs import read_pairs
+    from ..reader_study.study import write_study
 
     check_creatable(options.output)
     pairs, problems = read_pairs(options.pairs)

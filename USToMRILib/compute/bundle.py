@@ -149,5 +149,7 @@ def _open(path: Path, sha256: str, device: str) -> torch.nn.Module:
         warnings.simplefilter("ignore", DeprecationWarning)
         net = torch.jit.load(str(path), map_location=device)
     for parameter in net.parameters():
+        # Some are stored in half precision, for the size of the file.
+        parameter.data = parameter.data.float()
         parameter.requires_grad_(False)
     return Steady(net).eval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .formatting import MINUS, number, p_value, with_interval
-from .report import Section, paragraph, table
+from .report import Block, Paragraph, Section, Table
 from .results import MetricResult
 from .statistics import Comparison
 
@@ -24,9 +24,8 @@ def differences(results: Mapping[str, MetricResult]) -> Section:
     by_case = [result for result in results.values() if result.values]
     by_set = [result for result in results.values() if not result.values]
     if not any(result.comparisons for result in results.values()):
-        html = paragraph("There is one method only: nothing to compare.")
-        return {"title": title, "html": html, "data": {}}
-    html = comparison_table(by_case) + paragraph(
+        return Section(title, [Paragraph("There is one method only: nothing to compare.")])
+    note = Paragraph(
         "First method minus second, with the 95 % confidence interval of the mean difference. "
         "g: Hedges' g of the paired differences. The images of a case belong together, so the "
         "paired tests are the ones to read. Welch's unequal-variances t-test, not paired and not "
@@ -34,17 +33,19 @@ def differences(results: Mapping[str, MetricResult]) -> Section:
         "of methods of each metric, not over the metrics.",
         "note",
     )
+    blocks: list[Block] = [comparison_table(by_case), note]
     if any(result.comparisons for result in by_set):
-        html += comparison_table(by_set) + paragraph(
+        note = Paragraph(
             "Distances between sets have no values of cases. Their interval is the difference "
             "± 1.96 standard deviations over bootstrap resamples of the cases; the test exchanges "
             "the methods' images within cases.",
             "note",
         )
-    return {"title": title, "html": html, "data": {}}
+        blocks += [comparison_table(by_set), note]
+    return Section(title, blocks)
 
 
-def comparison_table(results: Iterable[MetricResult]) -> str:
+def comparison_table(results: Iterable[MetricResult]) -> Table:
     """Differences, effect sizes and p values of each metric and pair of methods."""
     compared = [(result, c) for result in results for c in result.comparisons]
     kinds = [kind for kind in _TESTS if any(kind in c.tests for _, c in compared)]
@@ -59,7 +60,7 @@ def comparison_table(results: Iterable[MetricResult]) -> str:
         if effect:
             row.append(with_interval(c.hedges_g, c.hedges_g_ci95, 2))
         rows.append([*row, *(_p(c, kind) for kind in kinds)])
-    return table([*header, *(_TESTS[kind] for kind in kinds)], rows, text_columns=2)
+    return Table([*header, *(_TESTS[kind] for kind in kinds)], rows, text_columns=2)
 
 
 def _p(comparison: Comparison, kind: str) -> str:

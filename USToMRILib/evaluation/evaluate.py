@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..image.folders import Problem, Reader, check_same_grid, images_by_name
 from ..progress import CancelToken, Progress, ProgressCallback
 from .distribution import (
     Distance,
@@ -26,11 +27,7 @@ from .pairing import (
     Case,
     Folders,
     Pair,
-    Problem,
-    Reader,
-    check_same_grid,
     find_cases,
-    images_by_name,
     read_foreground,
     read_regions,
 )

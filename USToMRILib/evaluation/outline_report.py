@@ -14,7 +14,7 @@ from .metrics import Metric
 from .outline_shape import SMOOTHING_MM
 from .outlines import IMAGES, Outlined, View, as_json
 from .packages import check_packages
-from .report import Section, bullets, paragraph, photograph, table
+from .report import Block, Bullets, Heading, Paragraph, Section, Table, photograph
 from .results import MetricResult
 from .segmenters import Segmenter
 from .statistics import compare_methods, summarise
@@ -55,7 +55,7 @@ def section(outlined: Sequence[Outlined], segmenter: Segmenter, problems: Sequen
         f"energy are those {_AT_SCALE}; both are 1 for a circle. A smooth outline shows that the "
         "segmenter found a clear edge; it does not show that the edge is where the anatomy has it."
     )
-    html = paragraph(text) + photograph(
+    picture = photograph(
         figure(outlined[:shown]),
         f"The first {shown} of {len(outlined)} prompts (blue) and outlines (yellow), as Figure 6 "
         f"of the DDIC paper; {_WINDOW_MM:g} mm are shown. Segmenter: {segmenter.name}. The "
@@ -65,12 +65,13 @@ def section(outlined: Sequence[Outlined], segmenter: Segmenter, problems: Sequen
         [name, *(summary_text(r.summaries[name], r.decimals, len(outlined)) for r in results)]
         for name in IMAGES
     ]
-    html += table(["image", *(_head(r.metric) for r in results)], rows, "mean ± sd [95 % interval]")
-    html += comparison_table(results)
+    header = ["image", *(_head(r.metric) for r in results)]
+    means = Table(header, rows, "mean ± sd [95 % interval]")
+    blocks: list[Block] = [Paragraph(text), picture, means, comparison_table(results)]
     if problems:
-        html += "<h3>Left out</h3>" + bullets(problems)
+        blocks += [Heading("Left out"), Bullets(problems)]
     data: dict[str, Any] = {**as_json(outlined, segmenter), "problems": list(problems)}
-    return {"title": "Outlines", "html": html, "data": {"outlines": data}}
+    return Section("Outlines", blocks, {"outlines": data})
 
 
 def _head(metric: Metric) -> str:

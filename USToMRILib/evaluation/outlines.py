@@ -18,9 +18,9 @@ import numpy as np
 from ..errors import InputError
 from ..fetal.ellipse import Ellipse
 from ..fetal.frame_spec import FrameSpec
-from .display import eight_bit, ultrasound_levels
+from ..image.display import eight_bit, ultrasound_levels
+from ..reader_study.pairs import StudyPair
 from .outline_shape import OutlineShape, measure, outline_of
-from .reader_study import StudyPair
 from .segmenters import Prompt, Segmenter
 
 FULL, SMALL, PSEUDO_MRI = "ultrasound, full size", "ultrasound, 128 x 128", "pseudo-MRI (synthetic)"

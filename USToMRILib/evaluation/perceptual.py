@@ -1,4 +1,10 @@
-"""LPIPS: distance of two images in the features of a network that knows photographs."""
+"""LPIPS: distance of two images in the features of a network that knows photographs.
+
+torchmetrics has it too, and the published weights of the channels are read from there. But it takes
+the network, AlexNet, from torchvision, which downloads weights by itself, and whose wheels of PyPI
+cannot be imported beside the PyTorch for CPUs. Here the network is built of its five convolutions,
+and its weights are a file that the user names; nothing is ever downloaded.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +25,9 @@ BACKBONE_FILE = "alexnet-owt-7be5be79.pth"
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 
+# With fewer, nothing is left for the last stages.
+_LEAST_PIXELS = 31
+
 
 @dataclass(frozen=True)
 class Lpips:
@@ -37,9 +46,16 @@ class Lpips:
 
         Args:
             reference, image: [k, j, i] in 0 .. 255.
+
+        Raises:
+            InputError: they are too small for the network.
         """
         import torch
 
+        if min(reference.shape[1:]) < _LEAST_PIXELS:
+            raise InputError(
+                f"LPIPS needs images of at least {_LEAST_PIXELS} x {_LEAST_PIXELS} pixels."
+            )
         with torch.no_grad():
             x, y = (_photograph(array) for array in (reference, image))
             total = torch.zeros(len(x))

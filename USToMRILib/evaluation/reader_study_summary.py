@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..reader_study.study import STRUCTURES
 from .packages import check_packages
-from .reader_study import STRUCTURES
-from .report import Section, bullets, drawing, paragraph, table
+from .report import Block, Bullets, Heading, Paragraph, Section, Table, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -269,37 +269,31 @@ def figure(summary: dict[str, Any]) -> Figure:
 def section(summary: dict[str, Any]) -> Section:
     """Make the report's part about a study out of :func:`summarise`."""
     readers, cases = len(summary["readers"]), summary["cases"]
-    parts = [
-        paragraph(
+    blocks: list[Block] = [
+        Paragraph(
             f"{readers} {'reader' if readers == 1 else 'readers'} judged {cases} pairs: does the "
             "pseudo-MRI show the structure better than the ultrasound, the same, or worse? "
             "This is an opinion on how things look; it does not say whether the anatomy is right."
         ),
         drawing(figure(summary), "Answers of all readers, as Figure 7 of the DDIC paper."),
-        table(
+        Table(
             ["structure", "answers", *(f"{w}, %" for w in ANSWERS), "better,\n95 % interval",
              "Fleiss' kappa", "kappa,\n95 % interval"],
             [_cells(name, row) for name, row in summary["structures"].items()],
         ),
-        table(
+        Table(
             ["reader", *(f"{w}, %" for w in ANSWERS), "not answered"],
             [[name, *map(_number, row["percent"].values()), str(row["not_answered"])]
              for name, row in summary["by_reader"].items()],
         ),
-        paragraph(_small_print(summary), "note"),
+        Paragraph(_small_print(summary), "note"),
     ]  # fmt: skip
     if summary.get("problems"):
-        parts += ["<h3>Left out</h3>", bullets(summary["problems"])]
+        blocks += [Heading("Left out"), Bullets(summary["problems"])]
     if summary["comments"]:
-        parts.append("<h3>Comments</h3>")
-        parts.append(
-            bullets("{case}, {reader}: {comment}".format(**c) for c in summary["comments"])
-        )
-    return {
-        "title": "Medical opinion test",
-        "html": "".join(parts),
-        "data": {"reader_study": summary},
-    }
+        comments = ["{case}, {reader}: {comment}".format(**c) for c in summary["comments"]]
+        blocks += [Heading("Comments"), Bullets(comments)]
+    return Section("Medical opinion test", blocks, {"reader_study": summary})
 
 
 def _small_print(summary: dict[str, Any]) -> str:

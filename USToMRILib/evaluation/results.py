@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..image.folders import Problem, Reader
 from .metrics import Metric
-from .pairing import Case, Folders, Problem, Reader
+from .pairing import Case, Folders
 from .statistics import Comparison, Summary
 
 

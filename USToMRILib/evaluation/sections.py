@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,17 @@ from .comparison_tables import comparison_table, differences
 from .figures import box_plots, case_grid, method_colours
 from .formatting import number, summary_text
 from .pairing import REFERENCE
-from .report import Section, bullets, drawing, folded, paragraph, photograph, table
+from .report import (
+    Block,
+    Bullets,
+    Code,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    drawing,
+    photograph,
+)
 from .results import Evaluation, MetricResult, as_json
 
 _VERSIONS = (
@@ -93,33 +102,33 @@ def _results(
         ]
         for result in results.values()
     ]
-    html = table(
+    means = Table(
         ["metric", *methods],
         rows,
         f"Mean ± standard deviation over {cases} cases (n, where fewer), and the 95 % confidence "
         "interval of the mean.",
     )
-    html += paragraph(
+    note = Paragraph(
         "Arrows show which way is better. Intervals of means: bootstrap over cases (BCa), too "
         "narrow for fewer than about ten cases. Intervals of distances between sets: the distance "
         "± 1.96 standard deviations over bootstrap resamples of the cases. With few cases such a "
         "distance is too large; compare it only with others of this table.",
         "note",
     )
-    return {"title": "Results", "html": html, "data": found}
+    return Section("Results", [means, note], found)
 
 
 def _distributions(evaluation: Evaluation, results: dict[str, MetricResult]) -> Section:
     colours = method_colours(list(evaluation.folders.images))
-    html = paragraph("Nothing could be measured.")
+    block: Block = Paragraph("Nothing could be measured.")
     if results:
-        html = drawing(
+        block = drawing(
             box_plots(results, colours),
             "Boxes: quartiles and median; whiskers: 5th and 95th percentile; points: the cases, "
             "grey lines join those of one case. Distances between sets have one value (diamond); "
             "their boxes are bootstrap resamples of the cases, which lie somewhat above it.",
         )
-    return {"title": "Distributions", "html": html, "data": {}}
+    return Section("Distributions", [block])
 
 
 def _contrast(evaluation: Evaluation, results: dict[str, MetricResult]) -> Section:
@@ -129,11 +138,12 @@ def _contrast(evaluation: Evaluation, results: dict[str, MetricResult]) -> Secti
         for method in (REFERENCE, *evaluation.folders.images)
     ]
     colours = method_colours(list(evaluation.folders.images))
-    html = table(["images", "CNR"], rows)
+    blocks: list[Block] = [Table(["images", "CNR"], rows)]
     if any(result.values for result in results.values()):
-        html += drawing(box_plots(results, colours), "Contrast-to-noise ratio of the regions.")
-        html += comparison_table(results.values())
-    return {"title": "Contrast-to-noise ratio", "html": html, "data": {}}
+        caption = "Contrast-to-noise ratio of the regions."
+        blocks.append(drawing(box_plots(results, colours), caption))
+        blocks.append(comparison_table(results.values()))
+    return Section("Contrast-to-noise ratio", blocks)
 
 
 def _images(evaluation: Evaluation) -> Section:
@@ -145,14 +155,14 @@ def _images(evaluation: Evaluation) -> Section:
         if images[0] is not None:
             rows[case.name] = _cropped(images)
     titles = [REFERENCE, *(f"{method}\nSYNTHETIC" for method in methods)]
-    html = paragraph("No image could be read.")
+    block: Block = Paragraph("No image could be read.")
     if rows:
-        html = photograph(
+        block = photograph(
             case_grid(titles, rows),
             f"{len(rows)} of {len(evaluation.cases)} cases, spread evenly over their names; each "
             f"row is enlarged to fit; 0 is black and 255 white. {SYNTHETIC}",
         )
-    return {"title": "Images", "html": html, "data": {}}
+    return Section("Images", [block])
 
 
 def _cropped(images: list[np.ndarray | None]) -> list[np.ndarray | None]:
@@ -167,7 +177,7 @@ def _cropped(images: list[np.ndarray | None]) -> list[np.ndarray | None]:
 
 
 def _every_case(evaluation: Evaluation) -> Section:
-    html = ""
+    tables = []
     for result in evaluation.metrics.values():
         if result.values:
             methods, digits = list(result.values), result.decimals
@@ -176,40 +186,37 @@ def _every_case(evaluation: Evaluation) -> Section:
                 for case in evaluation.cases
                 if any(case.name in values for values in result.values.values())
             ]
-            html += folded(result.metric.name, table(["case", *methods], rows))
-    return {"title": "Every case", "html": html, "data": {}}
+            tables.append(Table(["case", *methods], rows, summary=result.metric.name))
+    return Section("Every case", tables)
 
 
 def _problems(evaluation: Evaluation) -> Section:
     rows = [[p.case, p.method, p.metric, p.text] for p in evaluation.problems]
-    html = table(["case", "method", "metric", "why"], rows, text_columns=4)
-    if len(rows) > _MANY_PROBLEMS:
-        html = folded(f"{len(rows)} problems", html)
-    return {"title": "Not measured", "html": html, "data": {}}
+    summary = f"{len(rows)} problems" if len(rows) > _MANY_PROBLEMS else ""
+    header = ["case", "method", "metric", "why"]
+    return Section("Not measured", [Table(header, rows, text_columns=4, summary=summary)])
 
 
 def _how_made(evaluation: Evaluation, record: dict[str, Any]) -> Section:
-    html = f"<pre><code>{escape(record['command'])}</code></pre>"
-    html += paragraph(f"{record['date']}. Data: {record['split'] or 'not stated'}.")
-    html += "<h3>Metrics</h3>" + table(
-        ["metric", "settings"],
-        [[r.metric.name, r.metric.settings] for r in evaluation.metrics.values()],
-        text_columns=2,
-    )
-    html += "<h3>Methods</h3>"
+    settings = [[r.metric.name, r.metric.settings] for r in evaluation.metrics.values()]
+    blocks: list[Block] = [
+        Code(record["command"]),
+        Paragraph(f"{record['date']}. Data: {record['split'] or 'not stated'}."),
+        Heading("Metrics"),
+        Table(["metric", "settings"], settings, text_columns=2),
+        Heading("Methods"),
+    ]
     for method in evaluation.folders.images:
         records = evaluation.records[method]
-        html += (
-            bullets(_record_text(method, one) for one in records)
+        unknown = f"{method}: no records beside the images, so what made them is not known."
+        blocks.append(
+            Bullets([_record_text(method, one) for one in records])
             if records
-            else paragraph(
-                f"{method}: no records beside the images, so what made them is not known.", "note"
-            )
+            else Paragraph(unknown, "note")
         )
-    html += "<h3>Versions</h3>" + paragraph(
-        ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    )
-    return {"title": "How it was made", "html": html, "data": {"evaluation": record}}
+    versions = (f"{name} {version}" for name, version in record["versions"].items())
+    blocks += [Heading("Versions"), Paragraph(", ".join(versions))]
+    return Section("How it was made", blocks, {"evaluation": record})
 
 
 def _record_text(method: str, record: dict[str, Any]) -> str:

@@ -1,29 +1,16 @@
-"""The tissues of a fetal brain, and the numbers that stand for them in published parcellations."""
+"""The numbers that stand for the tissues of a fetal brain in published parcellations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from USToMRILib.errors import InputError
-
-
-class FetalTissue(IntEnum):
-    """The tissues, by the numbers of Fidon et al., which the rest of the code reads; 0 is none."""
-
-    WHITE_MATTER = 1
-    VENTRICLES = 2
-    CEREBELLUM = 3
-    EXTERNAL_CSF = 4
-    CORTEX = 5
-    DEEP_GREY_MATTER = 6
-    BRAINSTEM = 7
-    CALLOSUM = 8
+from USToMRILib.fetal.tissues import Tissue
 
 
 @dataclass(frozen=True)
@@ -36,10 +23,10 @@ class LabelScheme:
     """
 
     name: str
-    tissues: Mapping[int, FetalTissue]
+    tissues: Mapping[int, Tissue]
 
     def read(self, path: Path) -> sitk.Image:
-        """A parcellation with each voxel's :class:`FetalTissue`, uint8, on the grid of the file.
+        """A parcellation with each voxel's :class:`Tissue`, uint8, on the grid of the file.
 
         Raises:
             InputError: if the file cannot be read, or holds a number that the scheme has not.
@@ -60,18 +47,18 @@ class LabelScheme:
         return sitk.ChangeLabel(labels, changeMap=changed)
 
 
-FIDON = LabelScheme("the parcellation of Fidon et al.", {int(t): t for t in FetalTissue})
+FIDON = LabelScheme("the parcellation of Fidon et al.", {int(t): t for t in Tissue})
 
 # The numbers of Payette et al. 2021; they name no corpus callosum.
 FETA = LabelScheme(
     "FeTA",
     {
-        1: FetalTissue.EXTERNAL_CSF,
-        2: FetalTissue.CORTEX,
-        3: FetalTissue.WHITE_MATTER,
-        4: FetalTissue.VENTRICLES,
-        5: FetalTissue.CEREBELLUM,
-        6: FetalTissue.DEEP_GREY_MATTER,
-        7: FetalTissue.BRAINSTEM,
+        1: Tissue.EXTERNAL_CSF,
+        2: Tissue.CORTEX,
+        3: Tissue.WHITE_MATTER,
+        4: Tissue.VENTRICLES,
+        5: Tissue.CEREBELLUM,
+        6: Tissue.DEEP_GREY_MATTER,
+        7: Tissue.BRAINSTEM,
     },
 )

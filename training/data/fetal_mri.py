@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from training.data.fetal_labels import FetalTissue
 from training.data.fetal_volumes import FetalVolume, find_feta, read_upright
 from training.data.splits import part_of, read_split
+from USToMRILib.fetal.tissues import Tissue
 
 PLANE_SIZE = 192
 PLANE_PIXEL_MM = 0.8
@@ -91,23 +91,28 @@ def cut_planes(subject: str, image: sitk.Image, labels: sitk.Image) -> Iterator[
             yield MriSlice(subject, pixels, sitk.GetArrayFromImage(cut)[0] > 0)
 
 
-def transthalamic_plane(labels: sitk.Image, offset_mm: float, pitch_deg: float) -> sitk.Image:
+def transthalamic_plane(
+    labels: sitk.Image, offset_mm: float, pitch_deg: float, roll_deg: float = 0.0
+) -> sitk.Image:
     """An empty one-slice image through the thalami, columns to the front, rows to the left.
 
     Args:
         labels: each voxel's tissue, the head upright; deep grey matter marks the thalami.
         offset_mm: of the plane, upwards along its normal.
         pitch_deg: rotation about the left-right axis; positive lifts the front.
+        roll_deg: rotation about the axis from back to front; positive lifts the left.
     """
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(labels)
     pitch = np.deg2rad(pitch_deg)
     # LPS: +y is the back of the head and +z its top.
     front = np.array([0.0, -np.cos(pitch), np.sin(pitch)])
-    left = np.array([1.0, 0.0, 0.0])
+    roll = np.deg2rad(roll_deg)
+    above = np.cross([1.0, 0.0, 0.0], -front)
+    left = np.cos(roll) * np.array([1.0, 0.0, 0.0]) + np.sin(roll) * above
     normal = np.cross(front, left)
     direction = np.column_stack([front, left, normal])
-    thalami = np.array(shape.GetCentroid(int(FetalTissue.DEEP_GREY_MATTER)))
+    thalami = np.array(shape.GetCentroid(int(Tissue.DEEP_GREY_MATTER)))
     centre = thalami + offset_mm * np.sign(normal[2]) * normal
     half = (PLANE_SIZE - 1) / 2 * PLANE_PIXEL_MM
     plane = sitk.Image([PLANE_SIZE, PLANE_SIZE, 1], sitk.sitkFloat32)

@@ -54,7 +54,7 @@ class FetalVolume:
 
 
 def read_upright(volume: FetalVolume) -> tuple[sitk.Image, sitk.Image]:
-    """The image, float32, and each voxel's :class:`FetalTissue`, uint8, with the head upright.
+    """The image, float32, and each voxel's :class:`Tissue`, uint8, with the head upright.
 
     No voxel changes: a head that lies in another way is turned in the images' coordinates, to the
     axes of the atlases. Left and right are where the files' coordinates say.

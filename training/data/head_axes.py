@@ -15,8 +15,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 from scipy.optimize import minimize
 
-from training.data.fetal_labels import FetalTissue
 from USToMRILib.errors import InputError
+from USToMRILib.fetal.tissues import Tissue
 
 # The mean over the volumes of the CRL and Wu atlases, whose own axes are known.
 LONG_AXIS_RISE_DEG = 8.1
@@ -27,15 +27,15 @@ _COARSE_MM, _FINE_MM = 5.0, 2.5
 _DIRECTIONS, _CANDIDATES = 500, 3
 _FIRST_TURN, _FIRST_SHIFT_MM = 0.06, 2.0
 
-_HINDBRAIN = (FetalTissue.CEREBELLUM, FetalTissue.BRAINSTEM)
-_CEREBRUM = (FetalTissue.WHITE_MATTER, FetalTissue.CORTEX, FetalTissue.DEEP_GREY_MATTER)
+_HINDBRAIN = (Tissue.CEREBELLUM, Tissue.BRAINSTEM)
+_CEREBRUM = (Tissue.WHITE_MATTER, Tissue.CORTEX, Tissue.DEEP_GREY_MATTER)
 
 
 def find_head_axes(labels: sitk.Image) -> np.ndarray:
     """Find where the left, the back and the top of the head are.
 
     Args:
-        labels: each voxel's :class:`FetalTissue`, on any grid; its coordinates are LPS as ITK's
+        labels: each voxel's :class:`Tissue`, on any grid; its coordinates are LPS as ITK's
             always are.
 
     Returns:
@@ -100,7 +100,7 @@ class _Mirror:
         """With points of the brain about ``distance_mm`` apart."""
         array = sitk.GetArrayFromImage(labels)
         # White matter in a data set that does not name it.
-        array[array == FetalTissue.CALLOSUM] = FetalTissue.WHITE_MATTER
+        array[array == Tissue.CALLOSUM] = Tissue.WHITE_MATTER
         steps = [max(1, round(distance_mm / spacing)) for spacing in labels.GetSpacing()[::-1]]
         voxels = np.argwhere(array[tuple(slice(None, None, step) for step in steps)]) * steps
         tissues, voxels = array[tuple(voxels.T)], voxels[:, ::-1]
@@ -158,7 +158,7 @@ def _front_and_up(
     points: np.ndarray, tissues: np.ndarray, across: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors to the front and to the top of the head, in the plane with normal ``across``."""
-    upper = points[tissues != FetalTissue.BRAINSTEM]
+    upper = points[tissues != Tissue.BRAINSTEM]
     plane = np.linalg.svd(across[None])[2][1:]
     _, vectors = np.linalg.eigh(np.cov((upper @ plane.T).T))
     long, high = vectors[:, 1] @ plane, vectors[:, 0] @ plane

@@ -22,13 +22,13 @@ from training.data.splits import PARTS, read_split
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card
 from training.export.pix2pix3d_metrics import held_out_metrics, translate_pairs, window_seams, worst
+from training.export.training_log import figure, read_training_log, tenths, tenths_table
 from training.networks.pix2pix3d import DIVISORS, Generator, folded
 from training.runinfo import run_record
 from training.simulation.adult_lesions import LESION_PROBABILITY
 from training.simulation.adult_pairs import cached_pairs
 from training.train.checkpoint import load_checkpoint
 from training.train.runlog import LOG_FILE
-from USToMRILib.evaluation.training_log import figure, read_training_log, tenths, tenths_table
 from USToMRILib.pix2pix.memory import WINDOW_BYTES, WINDOW_BYTES_WIDTH
 from USToMRILib.pix2pix.pix2pix3d import BUNDLE
 
@@ -205,7 +205,7 @@ def make_curves(entries: list[dict[str, float]]) -> str:
         f"![Losses over the steps]({CURVES_FILE})\n\nLosses of training patches (grey: as logged; "
         "blue: moving average), as Figures 5 to 8 of BrainVoxGen; below, as its Table 1, what the "
         "validation heads gave at each tenth of the training, inside the cone. "
-        "`ustomri training-log docs/training_log.jsonl --report log.html` draws both on one page."
+        "`python -m training.export.training_log` draws both on one page."
     )
     head, body = tenths_table(tenths(entries))
     lines = [head, ["---"] * len(head), *body]

@@ -28,6 +28,9 @@ AVERAGES = (4, 8, 16, 32)
 # image goes in also upside down, so that each half sees what the other shows.
 VIEWS = 2
 
+# Length of a brain in mm as a network is told it: from this, in units of that.
+USUAL_SIZE_MM, SIZE_SPREAD_MM = 85.0, 25.0
+
 # Weight in the multi-scale loss of images this many times as coarse.
 COARSER = {4: 2.0, 16: 4.0}
 
@@ -41,14 +44,16 @@ class TimedUNet(DiffusionModelUNet):
 
     frequencies: torch.Tensor
 
-    def __init__(self, width: int) -> None:
+    def __init__(
+        self, width: int, in_channels: int, out_channels: int = BLOCK**2, levels: int = 3
+    ) -> None:
         super().__init__(
             spatial_dims=2,
-            in_channels=VIEWS * (BLOCK**2 + len(AVERAGES)) + PLACES,
-            out_channels=BLOCK**2,
-            channels=(width, 2 * width, 3 * width),
-            num_res_blocks=(1, 2, 2),
-            attention_levels=(False, False, True),
+            in_channels=in_channels,
+            out_channels=out_channels,
+            channels=tuple(width * n for n in range(1, levels + 1)),
+            num_res_blocks=(1, *[2] * (levels - 1)),
+            attention_levels=(False, False, *[True] * (levels - 2)),
             num_head_channels=width,
             norm_num_groups=width // 2,
         )
@@ -57,7 +62,7 @@ class TimedUNet(DiffusionModelUNet):
         self.register_buffer("frequencies", torch.exp(-math.log(10_000) * exponents))
 
     def forward(self, x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """Map x [B, 19, H, W] at ``timesteps`` int64 [B] to [B, 4, H, W]."""
+        """Map x [B, in, H, W] at ``timesteps`` [B] to [B, out, H, W]."""
         phases = timesteps[:, None].to(x.dtype) * self.frequencies[None, :]
         emb = self.time_embed(torch.cat([phases.cos(), phases.sin()], dim=1))
         h = self.conv_in(x)
@@ -73,6 +78,28 @@ class TimedUNet(DiffusionModelUNet):
         return self.out(h)
 
 
+def place_planes(side: int) -> torch.Tensor:
+    """Column, row and distance from the centre, each from -1 to 1, float32 [3, side, side]."""
+    axis = torch.linspace(-1, 1, side)
+    rows, columns = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([columns, rows, torch.hypot(columns, rows)])
+
+
+def size_plane(size_mm: torch.Tensor, side: int) -> torch.Tensor:
+    """The brain's length in mm, float32 [B], as a plane of about unit size [B, 1, side, side]."""
+    relative = (size_mm - USUAL_SIZE_MM) / SIZE_SPREAD_MM
+    return relative.view(-1, 1, 1, 1).expand(-1, 1, side, side)
+
+
+def both_views(x: torch.Tensor, averages: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
+    """An image [B, 1, 128, 128] as the networks take it, upright, upside down, and with planes."""
+    parts = [
+        *(F.pixel_unshuffle(x, BLOCK), planes, averages),
+        *(F.pixel_unshuffle(x.flip(2), BLOCK), averages.flip(2)),
+    ]
+    return torch.cat(parts, dim=1)
+
+
 class EpsNet(nn.Module):
     """Noise prediction eps(x_t, t), learned as velocity.
 
@@ -83,32 +110,37 @@ class EpsNet(nn.Module):
     Args:
         width: channels of the first level.
         schedule: of the diffusion; its square roots travel with the network.
-        size: rows and columns of the frame.
+        sized: whether it is told the length of the brain, for a frame that is scaled to the head.
+        pixels: rows and columns of the frame.
     """
 
     sqrt_ab: torch.Tensor
     sqrt_one_minus_ab: torch.Tensor
     places: torch.Tensor
 
-    def __init__(self, width: int, schedule: Schedule, size: int = 128) -> None:
+    def __init__(
+        self, width: int, schedule: Schedule, sized: bool = False, pixels: int = 128
+    ) -> None:
         super().__init__()
-        self.unet = TimedUNet(width)
+        self.sized = sized
+        channels = VIEWS * (BLOCK**2 + len(AVERAGES)) + PLACES
+        self.unet = TimedUNet(width, channels + int(sized))
         alpha_bar = torch.from_numpy(schedule.alpha_bar[1:])
         self.register_buffer("sqrt_ab", alpha_bar.sqrt().float())
         self.register_buffer("sqrt_one_minus_ab", (1 - alpha_bar).sqrt().float())
-        axis = torch.linspace(-1, 1, size // BLOCK)
-        rows, columns = torch.meshgrid(axis, axis, indexing="ij")
-        self.register_buffer("places", torch.stack([columns, rows, torch.hypot(columns, rows)]))
+        self.register_buffer("places", place_planes(pixels // BLOCK))
 
-    def velocity(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """v of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1."""
+    def velocity(
+        self, x: torch.Tensor, t: torch.Tensor, size: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """v of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1, for brains of size mm [B]."""
         places = self.places.expand(x.shape[0], -1, -1, -1)
-        averages = self._averages(x, t)
-        parts = [
-            *(F.pixel_unshuffle(x, BLOCK), places, averages),
-            *(F.pixel_unshuffle(x.flip(2), BLOCK), averages.flip(2)),
-        ]
-        return F.pixel_shuffle(self.unet(torch.cat(parts, dim=1), t), BLOCK)
+        planes = both_views(x, self._averages(x, t), places)
+        if self.sized:
+            assert size is not None, "this network is told the size of the brain"
+            # Last, so that a network that was not told begins where it was.
+            planes = torch.cat([planes, size_plane(size, x.shape[-1] // BLOCK)], dim=1)
+        return F.pixel_shuffle(self.unet(planes, t), BLOCK)
 
     def _averages(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Block averages of x, a channel for each, scaled to about unit size at every level."""
@@ -122,29 +154,49 @@ class EpsNet(nn.Module):
         ]
         return torch.cat(averages, dim=1)
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, t: torch.Tensor, size: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Eps of x float32 [B, 1, 128, 128] at t int64 [B] in 0 .. T-1, same shape as x."""
         signal = self.sqrt_ab[t].view(-1, 1, 1, 1)
         noise = self.sqrt_one_minus_ab[t].view(-1, 1, 1, 1)
-        return noise * x + signal * self.velocity(x, t)
+        return noise * x + signal * self.velocity(x, t, size)
 
-    def error(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    def error(
+        self,
+        x0: torch.Tensor,
+        t: torch.Tensor,
+        eps: torch.Tensor,
+        size: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Error of v for clean images x0 noised by eps, all [B, 1, 128, 128]."""
         signal = self.sqrt_ab[t].view(-1, 1, 1, 1)
         noise = self.sqrt_one_minus_ab[t].view(-1, 1, 1, 1)
-        velocity = self.velocity(signal * x0 + noise * eps, t)
+        velocity = self.velocity(signal * x0 + noise * eps, t, size)
         return velocity - (signal * eps - noise * x0)
 
-    def loss(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self,
+        x0: torch.Tensor,
+        t: torch.Tensor,
+        eps: torch.Tensor,
+        size: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Mean squared error of v."""
-        return self.error(x0, t, eps).square().mean()
+        return self.error(x0, t, eps, size).square().mean()
 
-    def multiscale_loss(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    def multiscale_loss(
+        self,
+        x0: torch.Tensor,
+        t: torch.Tensor,
+        eps: torch.Tensor,
+        size: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """:meth:`loss` plus that of the coarser images (Hoogeboom et al. 2023, section 3.3).
 
         The noise of single pixels makes up most of the plain loss and averages out in the coarser
         images, so that they teach the large shapes: the outline of the head, its ventricles.
         """
-        error = self.error(x0, t, eps)
+        error = self.error(x0, t, eps, size)
         coarser = [w * F.avg_pool2d(error, f).square().mean() for f, w in COARSER.items()]
         return error.square().mean() + torch.stack(coarser).sum()

@@ -10,10 +10,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..Dependencies import ensureDependencies
 from .ScenePairs import scenePairs
 
 if TYPE_CHECKING:
-    from USToMRILib.evaluation.reader_study import StudyPair
+    from USToMRILib.reader_study.pairs import StudyPair
 
 _PAGE_NAME = "reader_study.html"
 
@@ -54,7 +55,7 @@ class ReaderStudySection:
 
     def onMakeFromFolder(self, checked: bool = False) -> None:
         """Ask for a folder and make the page out of its pairs."""
-        from USToMRILib.evaluation.reader_study import read_pairs
+        from USToMRILib.reader_study.pairs import read_pairs
 
         title = _("Folder that holds the folders ultrasound and pseudo_mri")
         folder = qt.QFileDialog.getExistingDirectory(None, title)
@@ -64,9 +65,10 @@ class ReaderStudySection:
     def _make(self, findPairs: Callable[[], tuple[list[StudyPair], list[str]]]) -> None:
         """Ask where to, write the page there and open it; say in words what is wrong."""
         from USToMRILib import InputError
-        from USToMRILib.evaluation.reader_study import write_study
+        from USToMRILib.reader_study.study import write_study
 
         try:
+            ensureDependencies(withTorch=False)
             pairs, problems = findPairs()
             if not pairs:
                 text = _("The scene holds no pseudo-MRI together with its ultrasound.")

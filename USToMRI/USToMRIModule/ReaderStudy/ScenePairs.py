@@ -12,7 +12,7 @@ from ..Scene.VolumeNodes import isPseudoMri, isSynthetic, volumeFromNode
 from ..Synthetic.OutputNodes import PROVENANCE_ROLE
 
 if TYPE_CHECKING:
-    from USToMRILib.evaluation.reader_study import StudyPair
+    from USToMRILib.reader_study.pairs import StudyPair
 
 
 def scenePairs() -> tuple[list[StudyPair], list[str]]:
@@ -21,8 +21,8 @@ def scenePairs() -> tuple[list[StudyPair], list[str]]:
     The ultrasound is the volume whose voxels the pseudo-MRI's provenance names, whatever it is
     called by now.
     """
-    from USToMRILib.evaluation.reader_study import StudyPair
     from USToMRILib.provenance import voxels_sha256
+    from USToMRILib.reader_study.pairs import StudyPair
 
     synthetic, ultrasounds = [], {}
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):

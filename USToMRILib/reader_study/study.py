@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import io
-import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..files import atomic, check_creatable
-from ..image.volume import Volume
+from ..files import check_creatable
+from ..image.display import eight_bit, ultrasound_levels
+from ..pages import environment, write_page
 from ..provenance import voxels_sha256
-from .display import eight_bit, ultrasound_levels
-from .pairing import Problem, Reader, check_same_grid, images_by_name
+from .pairs import StudyPair
 
 STRUCTURES = {
     "proximal_lateral_ventricle": "Proximal lateral ventricle",
@@ -34,61 +30,10 @@ STRUCTURES = {
 }
 """What is judged: the name in the CSV, and the one that readers see."""
 
-ULTRASOUND_FOLDER, MRI_FOLDER = "ultrasound", "pseudo_mri"
-
 _LONGEST_SIDE = 1024
 _MARGIN = 0.06
 _MARK = "SYNTHETIC, NOT AN MRI SCAN"
-_PAGE = Path(__file__).with_name("reader_study_page")
-
-
-@dataclass(frozen=True)
-class StudyPair:
-    """An ultrasound and the pseudo-MRI made from it, on one grid; of volumes one slice is shown."""
-
-    case: str
-    ultrasound: Volume
-    pseudo_mri: Volume
-
-
-def read_pairs(folder: Path) -> tuple[list[StudyPair], list[str]]:
-    """Read the pairs of a folder.
-
-    Args:
-        folder: holds the folders ``ultrasound`` and ``pseudo_mri``, whose files have the same names
-            up to the suffix, or to the ``_SYNTHETIC...`` that ``ustomri batch`` adds.
-
-    Returns:
-        The pairs by name, and a sentence for everything that has no partner or cannot be used.
-
-    Raises:
-        InputError: if the folders are not there or hold no usable pair.
-    """
-    problems: list[Problem] = []
-    ultrasounds, mris = (
-        images_by_name(folder / name, name, problems) for name in (ULTRASOUND_FOLDER, MRI_FOLDER)
-    )
-    texts = [f"{problem.case}: {problem.text}" for problem in problems]
-    texts += [f"{name}: there is no pseudo-MRI." for name in sorted(ultrasounds.keys() - mris)]
-    texts += [f"{name}: there is no ultrasound." for name in sorted(mris.keys() - ultrasounds)]
-    pairs = []
-    for name in sorted(ultrasounds.keys() & mris):
-        try:
-            pairs.append(_read_pair(name, ultrasounds[name], mris[name]))
-        except InputError as error:
-            texts.append(f"{name}: {error}")
-    if not pairs:
-        raise InputError(f"{folder} holds no usable pair. {' '.join(texts)}".strip())
-    return pairs, texts
-
-
-def _read_pair(name: str, ultrasound: Path, pseudo_mri: Path) -> StudyPair:
-    """Read a pair whose two images lie in one place."""
-    made = Reader().read(pseudo_mri)
-    # A picture does not know its pixel size; what was made of it does.
-    pair = StudyPair(name, Reader(made.grid.spacing[0]).read(ultrasound), made)
-    check_same_grid(pair.pseudo_mri, pseudo_mri, pair.ultrasound, ultrasound)
-    return pair
+_PAGE = Path(__file__).with_name("page")
 
 
 def write_study(
@@ -119,8 +64,8 @@ def write_study(
         raise InputError("There is no pair to study; give at least one.")
     if len(set(names)) < len(names):
         raise InputError("Two pairs have the same name; rename one of them.")
-    with atomic(path) as temporary:
-        temporary.write_text(_page(_study(pairs, blinded, seed), title), encoding="utf-8")
+    template = environment(_PAGE).get_template("page.html")
+    write_page(path, template, title=title, study=_study(pairs, blinded, seed))
 
 
 def _study(pairs: Sequence[StudyPair], blinded: bool, seed: int) -> dict[str, Any]:
@@ -214,20 +159,3 @@ def _png(pixels: np.ndarray, mark: str = "") -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _page(study: dict[str, Any], title: str) -> str:
-    """Put a study into the page."""
-    parts = {
-        "@title@": html.escape(title),
-        "@style@": _asset("style.css"),
-        "@script@": "\n".join(_asset(name) for name in ("viewer.js", "study.js")),
-        # "</script>" inside the data would end them.
-        "@data@": json.dumps(study).replace("<", "\\u003c"),
-    }
-    page = _asset("page.html")
-    return re.sub("|".join(parts), lambda found: parts[found[0]], page)
-
-
-def _asset(name: str) -> str:
-    return (_PAGE / name).read_text(encoding="utf-8")

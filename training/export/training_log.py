@@ -1,5 +1,7 @@
 """BrainVoxGen's Table 1 and loss curves (Figures 5 to 8), from the log of a training.
 
+``python -m training.export.training_log LOG.jsonl --report OUT.html`` draws them on one page.
+
 The log is what ``training.train.pix2pix3d`` writes: one JSON object a line with ``step``, the
 losses ``discriminator``, ``gan``, ``l1`` and ``total`` (means since the line before), and at every
 tenth of the run ``validation_ssim``, ``validation_psnr`` ... of held-out heads.
@@ -7,16 +9,26 @@ tenth of the run ``validation_ssim``, ``validation_psnr`` ... of held-out heads.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import InputError
-from ..files import check_readable
-from .formatting import number
-from .report import Section, drawing, paragraph, table
+from USToMRILib.errors import InputError
+from USToMRILib.evaluation.formatting import number
+from USToMRILib.evaluation.report import (
+    Block,
+    Paragraph,
+    Section,
+    Table,
+    drawing,
+    write_report,
+    write_results,
+)
+from USToMRILib.files import check_creatable, check_readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,23 +132,23 @@ def _averaged(values: Sequence[float]) -> list[float]:
 
 def section(entries: Sequence[dict[str, float]]) -> Section:
     """Make the report's part about a training."""
-    html = paragraph(
+    lead = Paragraph(
         f"The log of {entries[-1]['step']:g} steps. Losses are those of training patches, the "
         "table's measures those of held-out heads, inside the cone where nothing else is said. "
         "BrainVoxGen's own table and curves are of another network and other data: their shapes "
         "can be compared, their numbers cannot."
     )
-    html += drawing(
-        figure(entries), "Losses (grey: as logged; blue: moving average), as Figures 5 to 8."
-    )
+    caption = "Losses (grey: as logged; blue: moving average), as Figures 5 to 8."
     rows = tenths(entries)
+    title = "Held-out heads at each tenth of the training, as Table 1 of BrainVoxGen"
+    measured: Block = Paragraph("Nothing was measured on held-out heads.", "note")
     if rows:
-        title = "Held-out heads at each tenth of the training, as Table 1 of BrainVoxGen"
-        html += table(*tenths_table(rows), title)
-    else:
-        html += paragraph("Nothing was measured on held-out heads.", "note")
-    data: dict[str, Any] = {"tenths": rows, "losses": _losses(entries)}
-    return {"title": "Training of the 3D network", "html": html, "data": {"training": data}}
+        measured = Table(*tenths_table(rows), title)
+    return Section(
+        "Training of the 3D network",
+        [lead, drawing(figure(entries), caption), measured],
+        {"training": {"tenths": rows, "losses": _losses(entries)}},
+    )
 
 
 def _losses(entries: Sequence[dict[str, float]]) -> dict[str, list[list[float]]]:
@@ -148,3 +160,28 @@ def _losses(entries: Sequence[dict[str, float]]) -> dict[str, list[list[float]]]
         ]
         for name in LOSSES
     }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, and its numbers as JSON; return the exit status."""
+    parser = argparse.ArgumentParser(description="Loss curves of the 3D network's training.")
+    parser.add_argument("log", type=Path, metavar="LOG.jsonl", help="of training.train.pix2pix3d")
+    parser.add_argument("--json", type=Path, metavar="FILE.json")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", required=True)
+    options = parser.parse_args(arguments)
+    try:
+        for path in (options.json, options.report):
+            if path:
+                check_creatable(path)
+        part = section(read_training_log(options.log))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.json:
+        write_results(options.json, [part])
+    write_report(options.report, part.title, f"From {options.log.name}.", [part])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The tissues of a fetal brain: their numbers, names and colours, and what is measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from .ellipse import Ellipse
+
+# A ventricle nearer to the midline than this part of the brain's length is no lateral one.
+_MEDIAL = 0.05
+# The least part of the brain's area that is called a ventricle.
+_LEAST_AREA = 0.0005
+
+
+class Tissue(IntEnum):
+    """The tissues, by the numbers of the parcellation of Fidon et al. 2021; 0 is no brain."""
+
+    WHITE_MATTER = 1
+    VENTRICLES = 2
+    CEREBELLUM = 3
+    EXTERNAL_CSF = 4
+    CORTEX = 5
+    DEEP_GREY_MATTER = 6
+    BRAINSTEM = 7
+    CALLOSUM = 8
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return _TITLES[self]
+
+    @property
+    def colour(self) -> tuple[int, int, int]:
+        """Red, green, blue of 0..255, those of Slicer's anatomy colours where it has the tissue."""
+        return _COLOURS[self]
+
+
+_TITLES: Mapping[Tissue, str] = {
+    Tissue.WHITE_MATTER: "white matter",
+    Tissue.VENTRICLES: "ventricles and cavum",
+    Tissue.CEREBELLUM: "cerebellum",
+    Tissue.EXTERNAL_CSF: "external cerebrospinal fluid",
+    Tissue.CORTEX: "cortical grey matter",
+    Tissue.DEEP_GREY_MATTER: "deep grey matter",
+    Tissue.BRAINSTEM: "brainstem",
+    Tissue.CALLOSUM: "corpus callosum",
+}
+_COLOURS: Mapping[Tissue, tuple[int, int, int]] = {
+    Tissue.WHITE_MATTER: (250, 250, 225),
+    Tissue.VENTRICLES: (88, 106, 215),
+    Tissue.CEREBELLUM: (194, 195, 164),
+    Tissue.EXTERNAL_CSF: (85, 188, 255),
+    Tissue.CORTEX: (200, 200, 215),
+    Tissue.DEEP_GREY_MATTER: (220, 160, 30),
+    Tissue.BRAINSTEM: (148, 120, 72),
+    Tissue.CALLOSUM: (68, 172, 100),
+}
+
+
+@dataclass(frozen=True)
+class TissueMeasures:
+    """What a map of tissues shows of one slice.
+
+    Attributes:
+        areas_mm2: of every tissue that is there.
+        ventricle_widths_mm: of the lateral ventricles, the wider one first: the diameter of the
+            largest circle that fits into each, which lies in its atrium.
+    """
+
+    areas_mm2: Mapping[Tissue, float]
+    ventricle_widths_mm: tuple[float, ...]
+
+
+def measure_tissues(
+    tissues: np.ndarray, spacing: tuple[float, float], brain: Ellipse
+) -> TissueMeasures:
+    """Measure a map of tissues.
+
+    Args:
+        tissues: [rows, columns] with the numbers of :class:`Tissue`.
+        spacing: (x, y) in mm.
+        brain: whose long axis is the midline, in plane coordinates (mm).
+    """
+    pixel = spacing[0] * spacing[1]
+    counts = np.bincount(tissues.ravel(), minlength=len(Tissue) + 1)
+    areas = {tissue: float(counts[tissue]) * pixel for tissue in Tissue if counts[tissue]}
+    return TissueMeasures(areas, _ventricle_widths(tissues, spacing, brain))
+
+
+def _ventricle_widths(
+    tissues: np.ndarray, spacing: tuple[float, float], brain: Ellipse
+) -> tuple[float, ...]:
+    from scipy.ndimage import distance_transform_edt
+
+    y, x = np.indices(tissues.shape)
+    offset = np.stack([x * spacing[0] - brain.centre[0], y * spacing[1] - brain.centre[1]], -1)
+    aside = (offset @ brain.rotation)[..., 1]
+    medial = _MEDIAL * 2 * brain.semi_axes[0]
+    ventricles = tissues == Tissue.VENTRICLES
+    least = _LEAST_AREA * (tissues > 0).sum()
+    # Measured in the whole ventricle: the strip along the midline must not look like a wall.
+    depth = distance_transform_edt(np.pad(ventricles, 1), sampling=spacing[::-1])[1:-1, 1:-1]
+    halves = (ventricles & (aside > medial), ventricles & (aside < -medial))
+    widths = [2 * float(depth[half].max()) for half in halves if half.sum() > least]
+    return tuple(sorted(widths, reverse=True))

@@ -1,0 +1,194 @@
+"""Brains in the head-scaled frame: slices of the MRI atlases, and the heads of HC18.
+
+In :data:`FRAME` a brain's long axis has one length and is horizontal, whatever its size,
+and nothing but the brain is shown. The atlases differ in tone: white matter is brighter in one
+than fluid in another. The ultrasound does not say which atlas it belongs to, so all volumes are
+brought to one tone by their tissues first.
+
+Run ``python -m training.data.brain_slices --sheet OUT.png`` to see them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.interpolate import PchipInterpolator
+
+from training.data.fetal_mri import transthalamic_plane
+from training.data.fetal_slices import contact_sheet
+from training.data.fetal_volumes import FetalVolume, read_upright
+from training.data.hc18 import HeadImage, read_hc18
+from training.data.location import add_data_option
+from training.data.splits import read_split
+from USToMRILib.fetal.brain import normalise_brain
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.frame import BACKGROUND, HeadFrame
+from USToMRILib.fetal.frame_spec import HEAD, SKULL, FrameSpec
+from USToMRILib.fetal.tissues import Tissue
+
+FRAME = FrameSpec(HEAD, (128, 128), long_axis_pixels=112, inside=SKULL)
+
+# The grey of the tissues on -1 .. 1 in every MRI that is trained on: the order that all atlases
+# have, with the contrast of the clearer ones.
+TONE = {
+    Tissue.CORTEX: -0.25,
+    Tissue.DEEP_GREY_MATTER: -0.08,
+    Tissue.WHITE_MATTER: 0.10,
+    Tissue.VENTRICLES: 0.72,
+}
+# Darkest and brightest voxels, between which the tissues lie.
+_TONE_ENDS = (-1.0, 1.0)
+
+# About the transthalamic and the transventricular plane, as sonographers cut them: up and down by
+# parts of the brain's length, tilted fore and aft, and to a side.
+OFFSETS = (-0.04, 0.12)
+PITCHES_DEG = (-14.0, 14.0)
+ROLLS_DEG = (-7.0, 7.0)
+
+
+@dataclass(frozen=True)
+class BrainSlice:
+    """A slice of MRI in the frame.
+
+    Attributes:
+        subject: folder name of the volume.
+        mri: float32 [128, 128] in [-1, 1], -1 outside the brain.
+        tissues: uint8 [128, 128], each pixel's :class:`Tissue`, 0 outside the brain.
+        size_mm: the brain's long axis.
+    """
+
+    subject: str
+    mri: np.ndarray
+    tissues: np.ndarray
+    size_mm: float
+
+
+def atlas_slices(
+    root: Path, subjects: Iterable[str], count: int, rng: np.random.Generator
+) -> Iterator[BrainSlice]:
+    """Random planes of atlas volumes.
+
+    Args:
+        root: folder of the volumes' folders.
+        subjects: their names.
+        count: planes of each.
+        rng: draws the planes.
+    """
+    for subject in subjects:
+        folder = root / subject
+        files = folder / "t2.nii.gz", folder / "parcellation.nii.gz"
+        image, labels = read_upright(FetalVolume.of_atlas(folder, *files))
+        image = one_tone(image, labels)
+        length = _length_mm(labels)
+        for _ in range(count):
+            offset = float(rng.uniform(*OFFSETS)) * length
+            pitch, roll = float(rng.uniform(*PITCHES_DEG)), float(rng.uniform(*ROLLS_DEG))
+            plane = transthalamic_plane(labels, offset, pitch, roll)
+            yield cut_brain(subject, image, labels, plane)
+
+
+def one_tone(image: sitk.Image, labels: sitk.Image) -> sitk.Image:
+    """MRI on -1 .. 1 whose tissues have the grey of :data:`TONE`, by a monotone curve.
+
+    Raises:
+        ValueError: if the tissues of the volume are not in that order.
+    """
+    voxels, tissues = sitk.GetArrayFromImage(image), sitk.GetArrayViewFromImage(labels)
+    greys = [float(np.median(voxels[tissues == tissue])) for tissue in TONE]
+    white = float(np.percentile(voxels[tissues > 0], 99.9))
+    knots = [0.0, *greys, max(white, greys[-1] * 1.05)]
+    if not np.all(np.diff(knots) > 0):
+        raise ValueError(f"The tissues' medians {knots} do not rise in the order of {list(TONE)}.")
+    curve = PchipInterpolator(knots, [_TONE_ENDS[0], *TONE.values(), _TONE_ENDS[1]])
+    toned = sitk.GetImageFromArray(curve(voxels.clip(0, knots[-1])).astype(np.float32))
+    toned.CopyInformation(image)
+    return toned
+
+
+def cut_brain(subject: str, image: sitk.Image, labels: sitk.Image, plane: sitk.Image) -> BrainSlice:
+    """The brain of one plane of a volume, in the frame."""
+    nearest = sitk.sitkNearestNeighbor
+    coarse = sitk.GetArrayFromImage(sitk.Resample(labels, plane, sitk.Transform(), nearest))[0]
+    ellipse = Ellipse.from_mask(coarse > 0, plane.GetSpacing()[:2])
+    grid = _frame_in_plane(plane, ellipse)
+    tissues = sitk.GetArrayFromImage(sitk.Resample(labels, grid, sitk.Transform(), nearest))[0]
+    mri = sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), sitk.sitkLinear))[0]
+    return BrainSlice(
+        subject,
+        np.where(tissues > 0, mri, BACKGROUND).astype(np.float32),
+        tissues.astype(np.uint8),
+        2 * ellipse.semi_axes[0],
+    )
+
+
+def _frame_in_plane(plane: sitk.Image, ellipse: Ellipse) -> sitk.Image:
+    """The frame about an ellipse in a plane, as an empty image of one slice."""
+    pixel, (rows, columns) = FRAME.pixel_size(ellipse), FRAME.shape
+    axes = np.array(plane.GetDirection()).reshape(3, 3)
+    axes[:, :2] = axes[:, :2] @ ellipse.rotation
+    across, down = np.array(plane.GetDirection()).reshape(3, 3)[:, :2].T
+    centre = np.array(plane.GetOrigin()) + ellipse.centre[0] * across + ellipse.centre[1] * down
+    half = np.array([columns - 1, rows - 1]) / 2 * pixel
+    grid = sitk.Image([columns, rows, 1], sitk.sitkFloat32)
+    grid.SetSpacing([pixel] * 3)
+    grid.SetDirection(axes.ravel().tolist())
+    grid.SetOrigin((centre - axes[:, :2] @ half).tolist())
+    return grid
+
+
+def _length_mm(labels: sitk.Image) -> float:
+    """Extent of the brain from back to front."""
+    box = sitk.LabelShapeStatisticsImageFilter()
+    box.Execute(labels > 0)
+    return box.GetBoundingBox(1)[4] * labels.GetSpacing()[1]
+
+
+@dataclass(frozen=True)
+class BrainUltrasound:
+    """A head of HC18 in the frame: pixels float32 [128, 128] in [-1, 1], and the brain's length."""
+
+    name: str
+    pixels: np.ndarray
+    size_mm: float
+
+
+def hc18_brains(root: Path, part: str) -> Iterator[BrainUltrasound]:
+    """The brains of one part of HC18."""
+    for head in read_hc18(root, part):
+        yield prepare_brain(head)
+
+
+def prepare_brain(head: HeadImage) -> BrainUltrasound:
+    """One annotated head in the frame."""
+    spacing = (head.pixel_size_mm, head.pixel_size_mm)
+    pixels = head.pixels
+    frame = HeadFrame.around(head.ellipse, pixels.shape, spacing, FRAME)
+    return BrainUltrasound(
+        head.name, normalise_brain(frame.to_frame(pixels), frame.mask), frame.size_mm
+    )
+
+
+def main() -> None:
+    """Write a contact sheet: MRI, its tissues, and ultrasound."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    add_data_option(parser)
+    parser.add_argument("--sheet", type=Path, required=True)
+    parser.add_argument("--part", default="train", choices=["train", "validation", "test"])
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    subjects = read_split("fetal_mri")[options.part]
+    slices = list(atlas_slices(options.data / "fetal_mri", subjects, 2, rng))
+    slices = [slices[i] for i in rng.permutation(len(slices))[:24]]
+    heads = list(hc18_brains(options.data / "hc18", options.part))
+    shown = [heads[i].pixels for i in rng.permutation(len(heads))[:24]]
+    tissues = [s.tissues / 4.0 - 1 for s in slices]
+    contact_sheet([s.mri for s in slices] + tissues + shown, options.sheet)
+
+
+if __name__ == "__main__":
+    main()
