@@ -24,6 +24,7 @@ from USToMRILib.batch.job import Job
 from USToMRILib.batch.run import here, run_batch
 from USToMRILib.cli.command import main
 from USToMRILib.compute.bundle import _open
+from USToMRILib.fetal.diffusion import DdibOptions
 from USToMRILib.image.cnr import contrast_to_noise
 from USToMRILib.image.regions import read_region
 
@@ -231,8 +232,8 @@ def test_two_runs_at_the_same_time_do_every_case_once(images, tmp_path, translat
     reports = []
 
     def run():
-        arguments = {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}
-        job = Job(output, arguments, head_mask="none")
+        options = DdibOptions(2, "ddim")
+        job = Job(output, "ddib", options, head_mask="none")
         cases = find_cases(images, output)
         reports.append(run_batch(cases, job, here(), CancelToken()))
 

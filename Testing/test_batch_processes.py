@@ -19,6 +19,7 @@ from USToMRILib.batch.cases import find_cases
 from USToMRILib.batch.job import Job
 from USToMRILib.batch.processes import in_processes
 from USToMRILib.batch.run import run_batch
+from USToMRILib.fetal.diffusion import DdibOptions
 from USToMRILib.progress import CancelToken
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,9 +109,7 @@ def test_a_killed_run_goes_on(images, tmp_path):
 
 def job(output: Path) -> Job:
     output.mkdir()
-    return Job(
-        output, {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}, head_mask="none"
-    )
+    return Job(output, "ddib", DdibOptions(2, "ddim"), head_mask="none")
 
 
 def test_a_process_that_dies_takes_no_case_with_it(images, tmp_path):

@@ -12,7 +12,7 @@ import torch
 
 from USToMRILib import Cancelled
 from USToMRILib.compute.frame_threads import MOST_FRAMES, frames_at_work, on_threads
-from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, residual_frames, translate_frames
+from USToMRILib.fetal.diffusion import DdicOptions, load_pair, residual_frames, translate_frames
 from USToMRILib.progress import CancelToken, Progress
 
 STEPS = 3
@@ -184,7 +184,7 @@ def test_frames_are_the_same_whatever_the_number_of_threads(
     """With the bundled networks, to the last bit."""
     generator = torch.Generator().manual_seed(0)
     x0 = torch.rand(3, 1, 128, 128, generator=generator) * 2 - 1
-    pair, settings = load_pair("cpu"), BridgeSettings("ddic", 3, solver)
+    pair, settings = load_pair("cpu"), DdicOptions(3, solver)
     made = []
     for threads in (1, *numbers):
         torch_threads(threads)

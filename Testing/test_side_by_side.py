@@ -12,7 +12,7 @@ import torch
 
 from USToMRILib.compute.frame_threads import on_threads
 from USToMRILib.compute.side_by_side import SideBySide
-from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, translate_frames
+from USToMRILib.fetal.diffusion import DdicOptions, load_pair, translate_frames
 from USToMRILib.progress import Progress
 
 
@@ -141,7 +141,7 @@ time.sleep(0.2)
 
 
 def test_the_exact_mode_makes_the_same_voxels_on_more_threads(torch_threads):
-    pair, settings = load_pair("cpu"), BridgeSettings("ddic", 3, "ddim")
+    pair, settings = load_pair("cpu"), DdicOptions(3, "ddim")
     x = torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
     made = []
     for threads in (1, 2, 4):

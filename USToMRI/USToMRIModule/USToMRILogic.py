@@ -80,14 +80,15 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             nothing else; None to look for it.
         :param pixelSize: in mm, of a single slice that does not know its own.
         :param allFrames: translate every time point of the sequence that the input shows.
-        :param options: further arguments of ``USToMRILib.translate``: device, steps, seed, axis,
-            residual (a second volume, which the output refers to), ...
+        :param options: of the method, by name (``ustomri methods``: steps, axis, ...), and further
+            arguments of ``USToMRILib.translate``: device, residual (a second volume, which the
+            output refers to)
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
         task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
         results = [
             self._translation()(
-                copyOf(frame.volume()), method=method, **_given(head=frame.head), **options
+                copyOf(frame.volume()), method=method, **_given(head=frame.head, **options)
             )
             for frame in task.frames
         ]
@@ -126,8 +127,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             if onFinished:
                 onFinished(node, error)
 
-        options = {"method": method, **options}
-        job = TranslationJob(self._worker(), task.frames, options, finished, onProgress)
+        frames = task.frames
+        job = TranslationJob(self._worker(), frames, method, options, finished, onProgress)
         job.start()
         return job
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import Cancelled, InputError
 from ..fetal.biometry import Biometry
-from ..fetal.slices import read_head_hint
+from ..fetal.heads import read_head_hint
 from ..files import check_creatable, printable
 from ..image.cnr import contrast_to_noise
 from ..image.regions import read_region
@@ -129,7 +129,8 @@ def _translated(
         earlier.cnr = _cnr(volume, Volume.read(output), regions) if regions else {}
         return earlier
     head = read_head_hint(job.head_mask_of(case), volume)
-    result = translate(volume, **job.share, device=job.device, head=head, cancel=cancel)
+    how = {"options": job.share, "device": job.device, "head": head, "cancel": cancel}
+    result = translate(volume, job.method, **how)
     if not claim.holds():
         raise _TakenOver
     source.keep(case, result, output)

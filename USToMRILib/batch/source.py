@@ -8,7 +8,7 @@ from typing import Protocol
 from ..files import expanded
 from ..image.reading import NeedlessPixelSizeError
 from ..image.volume import Volume
-from ..translate import Result
+from ..result import Result
 from .cases import Case, find_cases
 from .job import Job
 

@@ -102,6 +102,21 @@ class HeadFrame:
         clipped = pixels.clip(filled.min(), filled.max())
         return np.where(self.source_mask, clipped, background).astype(np.float32)
 
+    def labels_to_source(self, probabilities: np.ndarray) -> np.ndarray:
+        """Resample the most probable labels to the slice, uint8 [rows, columns].
+
+        Args:
+            probabilities: of each label, float [labels, rows, columns] of the frame.
+
+        Returns:
+            The label that is most probable by linear interpolation; 0 outside of what is shown.
+        """
+        source = self._source_image(np.zeros(self.shape, np.float32))
+        resampled = [
+            _resample(self._frame_image(each), source, sitk.sitkLinear) for each in probabilities
+        ]
+        return np.where(self.source_mask, np.argmax(resampled, axis=0), 0).astype(np.uint8)
+
     @property
     def mask(self) -> np.ndarray:
         """Boolean of the frame's shape: inside of what is shown."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from USToMRILib import Volume
     from USToMRILib.batch.cases import Case
     from USToMRILib.batch.job import Job
-    from USToMRILib.translate import Result
+    from USToMRILib.result import Result
 
 # For the library these are NRRD files with vectors.
 _SEQUENCE_SUFFIXES = (".seq.nrrd", ".seq.nhdr")

@@ -76,7 +76,7 @@ class WorkerClient:
         self._command = command
         self._process: Any = None
         # What was sent, by its number; the handlers go when it is cancelled, the rest when it ends.
-        self._commands: dict[int, list[str]] = {}
+        self._commands: dict[int, dict[str, Any]] = {}
         self._handlers: dict[int, Handlers] = {}
         self._endedOnPurpose = False
         self._last = 0
@@ -87,17 +87,18 @@ class WorkerClient:
         """The id of the process, 0 where none runs."""
         return int(self._process.processId()) if self._process else 0
 
-    def send(self, arguments: list[str], handlers: Handlers) -> int:
-        """Give the worker a command, after those that it has already; return its number.
+    def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
+        """Give the worker a task, after those that it has already; return its number.
 
-        :param arguments: of ``ustomri``.
+        :param task: one of ``USToMRILib.cli.worker.TASKS``.
+        :param arguments: of the task, by name; JSON.
         """
         self._last += 1
-        self._commands[self._last] = arguments
+        self._commands[self._last] = {"id": self._last, "run": task, "with": arguments}
         self._handlers[self._last] = handlers
         if self._process is None:
             self._start()
-        self._write({"id": self._last, "run": arguments})
+        self._write(self._commands[self._last])
         return self._last
 
     def cancel(self, number: int) -> None:
@@ -200,12 +201,12 @@ class WorkerClient:
         for one in handlers:
             one.onError(WorkerError(message))
 
-    def _sendAgain(self, commands: dict[int, list[str]]) -> None:
+    def _sendAgain(self, commands: dict[int, dict[str, Any]]) -> None:
         self._commands.update(commands)
         if commands:
             self._start()
-        for number, arguments in commands.items():
-            self._write({"id": number, "run": arguments})
+        for request in commands.values():
+            self._write(request)
 
 
 def _error(reply: dict[str, Any]) -> WorkerError:

@@ -23,9 +23,10 @@ ProgressCallback = Callable[[dict[str, Any]], None]
 
 
 class Command(NamedTuple):
-    """What the worker is to do, and the images that it reads, by the names of their files."""
+    """A task of the worker with its arguments, and the images it reads, by their files' names."""
 
-    arguments: list[str]
+    task: str
+    arguments: dict[str, Any]
     images: dict[str, Volume]
 
 
@@ -92,16 +93,16 @@ class WorkerJob:
             self._finish(self._answer(), None)
             return
         message = _("The image could not be handed to the translation: {error}")
-        arguments = command.arguments
-        self._inTurns(self._write(command.images), message, lambda: self._send(arguments))
+        task, arguments = command.task, command.arguments
+        self._inTurns(self._write(command.images), message, lambda: self._send(task, arguments))
 
     def _write(self, images: dict[str, Volume]) -> Pieces:
         for name, volume in images.items():
             yield from writeVolume(self._path(name), volume)
 
-    def _send(self, arguments: list[str]) -> None:
+    def _send(self, task: str, arguments: dict[str, Any]) -> None:
         handlers = Handlers(self._report, self._done, self._failed)
-        self._number = self._worker.send(arguments, handlers)
+        self._number = self._worker.send(task, arguments, handlers)
 
     def _done(self, answer: Any) -> None:
         # The next command waits, because it writes the same files.
@@ -146,19 +147,20 @@ class TranslationJob(WorkerJob):
         self,
         worker: WorkerClient,
         frames: list[Frame],
+        method: str,
         options: dict[str, Any],
         onFinished: Callable[[Any, Optional[Exception]], None],
         onProgress: Optional[ProgressCallback] = None,
     ) -> None:
         """Create the job.
 
-        :param options: of ``ustomri translate``, by their names with underscores; None: not given.
+        :param options: of the method, by name, with "device" and "residual"; None: not given.
         """
         WorkerJob.__init__(self, worker, onFinished, onProgress)
         self._frames = frames
-        self._withResidual = options.get("residual", False)
-        given = {name: value for name, value in options.items() if name != "residual"}
-        self._options = commandLineOptions(given)
+        given = {name: value for name, value in options.items() if value is not None}
+        self._withResidual = given.pop("residual", False)
+        self._asked = {"method": method, "device": given.pop("device", "auto"), "options": given}
         self._results: list[Result] = []
 
     def _nextCommand(self) -> Optional[Command]:
@@ -166,15 +168,18 @@ class TranslationJob(WorkerJob):
             return None
         frame = self._frames[len(self._results)]
         images = {"input.mhd": frame.volume()}
-        arguments = ["translate", str(self._path("input.mhd")), str(self._path("output.mha"))]
-        if frame.head == "none":
-            arguments += ["--head-mask", "none"]
-        elif frame.head is not None:
+        arguments = {
+            **self._asked,
+            "input": str(self._path("input.mhd")),
+            "output": str(self._path("output.mha")),
+            "head": frame.head,
+            "maps": {"residual": str(self._path("residual.mha"))} if self._withResidual else {},
+            "compress": False,
+        }
+        if frame.head not in (None, "none"):
             images["head.mhd"] = frame.head
-            arguments += ["--head-mask", str(self._path("head.mhd"))]
-        if self._withResidual:
-            arguments += ["--residual", str(self._path("residual.mha"))]
-        return Command([*arguments, *self._options, "--no-compression"], images)
+            arguments["head"] = str(self._path("head.mhd"))
+        return Command("translate", arguments, images)
 
     def _take(self, answer: Any) -> Pieces:
         made = yield from readVolume(self._path("output.mha"))
@@ -225,24 +230,15 @@ class HeadJob(QuestionJob):
         self._device = device
 
     def _question(self) -> Command:
-        arguments = ["head", str(self._path("input.mhd")), "--device", self._device]
-        return Command(arguments, {"input.mhd": self._volume})
+        arguments = {"input": str(self._path("input.mhd")), "device": self._device}
+        return Command("head", arguments, {"input.mhd": self._volume})
 
 
 class DevicesJob(QuestionJob):
     """Asks where the networks can run; the answer is the list of ``ustomri devices``."""
 
     def _question(self) -> Command:
-        return Command(["devices"], {})
+        return Command("devices", {}, {})
 
     def _answer(self) -> Any:
         return self._found["devices"]
-
-
-def commandLineOptions(options: dict[str, Any]) -> list[str]:
-    """Return ``--name value`` for every option that is set."""
-    arguments = []
-    for name, value in options.items():
-        if value is not None:
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
-    return arguments
