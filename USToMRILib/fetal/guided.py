@@ -11,13 +11,13 @@ from ..compute.bundle import Bundle, load_bundle
 from ..options import option
 from ..progress import Progress
 from . import pix2pix2d
-from .brain import normalise_brain
+from .brain import normalise_brains
 from .frame_spec import common_frame
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
 
 if TYPE_CHECKING:
-    pass
+    import torch
 
 MRI_BUNDLE = "fetal_brain_mri_eps"
 
@@ -94,7 +94,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         {bundle.name: bundle.sha256 for bundle in (first, model)},
         (*first.cautions, *model.cautions),
         axis=options.axis,
-        normalise=normalise_brain,
+        normalise=normalise_brains,
     )
 
 

@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from ..compute.bundle import Bundle, load_bundle
-from .brain import normalise_brain
+from .brain import normalise_brains
 from .frame_spec import FrameSpec
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
@@ -59,7 +59,7 @@ def load(options: Pix2Pix2dOptions, device: str) -> FrameMethod:
         {bundle.name: bundle.sha256},
         bundle.cautions,
         axis=options.axis,
-        normalise=normalise_brain,
+        normalise=normalise_brains,
     )
 
 

@@ -29,8 +29,8 @@ by eye on the ultrasound before any pseudo-MRI was seen (`marks.json`; the autho
 clinicians): it must lie in what a method calls ventricle. CNR is that of the distal lateral
 ventricle against the tissue beside it: in regions drawn by hand, and in regions from the tissues
 of `pix2pix2d`, the same for all methods (which favours that method). The same fetus: correlation of
-the pictures of two images of one fetus, mirrored as suits them best. Gain, rotation: correlation with
-the picture of the same image 6 dB louder or softer, and with an outline turned by 3 degrees.
+the pictures of two images of one fetus, mirrored as suits them best. Gain, rotation: correlation
+with the picture of the same image 6 dB louder or softer, and with an outline turned by 3 degrees.
 Kernel distance to MRI slices of the test part, offline texture features: compare within this table
 only. Correlation with the ultrasound is no evidence for anything and is not listed.
 """

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from USToMRILib.methods import METHODS
 
 from training.data.brain_slices import FRAME
 from USToMRILib import Grid, Volume, translate
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import HeadFrame
 from USToMRILib.fetal.tissues import Tissue
+from USToMRILib.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def made_by(method: str, heads: Sequence[Head]) -> Pictures:
     for head in heads:
         rows, columns = head.pixels.shape
         volume = Volume(head.pixels[None], Grid((columns, rows, 1), (*head.spacing, 1.0)))
-        result = translate(volume, method, head=head.outline, maps=("tissues",) if known else ())
+        result = translate(volume, method, head=head.outline, tissues=known)
         images.append(head.frame.to_frame(result.volume.array[0]))
         if known:
             tissues.append(_labels_in_frame(head.frame, result.maps["tissues"].array[0]))
