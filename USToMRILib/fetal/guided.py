@@ -25,6 +25,8 @@ UNCERTAINTY = (
     "standard deviation of the pseudo-MRI over the samples: where the ultrasound leaves open what "
     "the MRI would show, as far as the networks know; not their error"
 )
+# Steps down from there, and the pull at each of them towards the picture of one pass.
+STEPS, PULL = 12, 0.3
 # Fewer say nothing about their spread.
 _LEAST_FOR_SPREAD = 4
 _AT_ONCE = 8
@@ -46,13 +48,6 @@ class GuidedOptions:
         "noise level from which the picture is drawn anew; the higher, the more is the model's",
         least=20,
         most=900,
-    )
-    steps: int = option(12, "down from there", least=2, most=100)
-    pull: float = option(
-        0.3,
-        "towards the picture of one pass at every step; 0: none",
-        least=0,
-        most=2,
     )
     axis: str = axis_option()
 
@@ -76,12 +71,12 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         wanted = "uncertainty" in frames.wanted
         count = max(options.samples, _LEAST_FOR_SPREAD if wanted else 1)
         samples = []
-        with frames.progress.within("samples", count * options.steps) as inner:
+        with frames.progress.within("samples", count * STEPS) as inner:
             for number in range(count):
                 # One noise for all slices, so that neighbours are drawn alike.
                 generator = torch.Generator().manual_seed(options.seed * 1_000_003 + number)
                 noise = torch.randn((1, *guess.images.shape[1:]), generator=generator)
-                drawn = drawn_anew(model, guess.images, frames.sizes, noise, options, inner)
+                drawn = drawn_anew(model, guess.images, frames.sizes, noise, options, device, inner)
                 samples.append(drawn.masked_fill(outside, -1))
         several = torch.stack(samples)
         maps = {"uncertainty": several.std(dim=0)} if wanted else {}
@@ -104,6 +99,7 @@ def drawn_anew(
     sizes: torch.Tensor,
     noise: torch.Tensor,
     options: GuidedOptions,
+    device: str,
     progress: Progress,
 ) -> torch.Tensor:
     """Frames refined by a diffusion model, on the CPU.
@@ -114,13 +110,13 @@ def drawn_anew(
         sizes: of the brains in mm, float32 [n].
         noise: [1, 1, 128, 128].
         options: how.
+        device: of the model.
         progress: looked at in every step.
     """
     import torch
 
     schedule = Schedule.from_metadata(model.metadata)
-    device = next(model.net.parameters()).device
-    how = schedule, options.start, options.steps, options.pull, noise.to(device), progress
+    how = schedule, options.start, STEPS, PULL, noise.to(device), progress
     drawn = []
     for part, size in zip(images.split(_AT_ONCE), sizes.to(device).split(_AT_ONCE)):
 
