@@ -86,7 +86,7 @@ def test_several_samples_come_with_their_mean_and_spread(
     difference = np.abs(result.volume.array - drawn.mean(axis=0))[inside]
     assert np.percentile(difference, 99) < 2
     spread = drawn.std(axis=0, ddof=1)[inside].mean()
-    assert result.uncertainty.array[inside].mean() == pytest.approx(spread, rel=0.1)
+    assert result.uncertainty.array[inside].mean() == pytest.approx(spread, rel=0.2)
     single = translate(head_slice, "ddic-guided", head=HEAD, uncertainty=True)
     assert single.samples == ()
     assert single.uncertainty.array.max() > 0
