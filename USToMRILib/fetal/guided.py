@@ -101,6 +101,7 @@ def drawn_anew(
     options: GuidedOptions,
     device: str,
     progress: Progress,
+    pull: float = PULL,
 ) -> torch.Tensor:
     """Frames refined by a diffusion model, on the CPU.
 
@@ -112,11 +113,12 @@ def drawn_anew(
         options: how.
         device: of the model.
         progress: looked at in every step.
+        pull: towards the images, see :func:`.refine`.
     """
     import torch
 
     schedule = Schedule.from_metadata(model.metadata)
-    how = schedule, options.start, STEPS, PULL, noise.to(device), progress
+    how = schedule, options.start, STEPS, pull, noise.to(device), progress
     drawn = []
     for part, size in zip(images.split(_AT_ONCE), sizes.to(device).split(_AT_ONCE)):
 
