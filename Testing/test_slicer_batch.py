@@ -17,10 +17,11 @@ import pytest
 import slicer_host
 from batch_images import FAST, add_image
 
-slicer_host.require_scene()
+slicer_host.require_panel()
 
 import slicer  # noqa: E402
 from slicer_host.file_io import CoreIOManager, connect_scene  # noqa: E402
+from slicer_host.slicer_python import path_with_python  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 from USToMRILib import Volume  # noqa: E402
@@ -28,14 +29,15 @@ from USToMRILib import Volume  # noqa: E402
 SCRIPT = Path(__file__).resolve().parents[1] / "USToMRI" / "batch.py"
 SHIFT = np.array([[1, 0, 0, 30], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float)
 
-slicer_host.start()
+slicer_host.start(panel=True)
 slicer_host.add_module_folder(SCRIPT.parent)
 
 
 @pytest.fixture(autouse=True)
 def application(monkeypatch, tmp_path, tiny_models) -> Any:
-    """An application with a scene, readers, and an exit that keeps its code."""
+    """An application with a scene, readers, its own Python, and an exit that keeps its code."""
     codes: list[int] = []
+    monkeypatch.setenv("PATH", path_with_python(tmp_path))
     slicer_host.new_scene()
     (tmp_path / "cache").mkdir()
     connect_scene(tmp_path / "cache")
@@ -288,7 +290,8 @@ def test_a_signal_ends_slicer_with_130(tmp_path, tiny_models):
     for number in range(10):
         add_image(tmp_path / "in" / f"{number}.nrrd", number)
     code = (
-        "import sys, types, runpy, slicer_host; slicer_host.start(); slicer_host.new_scene(); "
+        "import sys, types, runpy, slicer_host; "
+        "slicer_host.start(panel=True); slicer_host.new_scene(); "
         "import slicer; from slicer_host.file_io import CoreIOManager; "
         "slicer.app.coreIOManager = CoreIOManager; "
         "slicer.app.commandOptions = types.SimpleNamespace; slicer.app.exit = sys.exit; "

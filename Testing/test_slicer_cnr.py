@@ -31,7 +31,7 @@ from USToMRIModule.CNR.CNRSection import CNRSection  # noqa: E402
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Scene.RegionVoxels import Region, measureContrast  # noqa: E402
 
-README = Path(__file__).parent.parent / "README.md"
+TUTORIAL = Path(__file__).parent.parent / "docs" / "slicer.md"
 SHAPE = (1, 120, 160)
 
 
@@ -430,13 +430,13 @@ def test_segment_statistics_plugin(section: Any, monkeypatch: pytest.MonkeyPatch
     assert plugin.computeStatistics(background)["cnr"] == pytest.approx(found.cnr)
 
 
-def test_readme_example_runs(section: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """The three lines in the README, as they stand there."""
+def test_example_of_the_tutorial_runs(section: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines about contrast, as they stand there."""
     region, background = place_both(section)
     region.SetName("Region")
     background.SetName("Background")
     images()[1].SetName("pseudo-MRI")
-    blocks = README.read_text(encoding="utf-8").split("```python\n")
+    blocks = TUTORIAL.read_text(encoding="utf-8").split("```python\n")
     (example,) = [block.split("```")[0] for block in blocks if "measureContrast" in block]
     exec(example, {"slicer": slicer})
     found = measureContrast(images_named("pseudo-MRI"), region, background)

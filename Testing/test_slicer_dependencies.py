@@ -151,7 +151,7 @@ def test_the_console_asks_too(asked: list[str], monkeypatch: pytest.MonkeyPatch)
     """A script that translates without the panel gets what it needs, or a clear error."""
     slicer_host.require_panel()  # whose Qt the logic imports
     slicer_host.start(panel=True)
-    from USToMRIModule.USToMRILogic import USToMRILogic
+    from USToMRIModule.Logic import USToMRILogic
 
     without_torch(monkeypatch)
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: False)

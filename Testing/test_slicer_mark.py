@@ -21,7 +21,7 @@ slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Scene.VolumeNodes import Result  # noqa: E402
 from USToMRIModule.Synthetic.MarkKeeper import forgetMarks, keepMarks  # noqa: E402
-from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
+from USToMRITests.scene_case import logic_with  # noqa: E402
 
 
 @pytest.fixture(name="images")
@@ -35,7 +35,7 @@ def fixture_images() -> Any:
     array = np.random.default_rng(3).random((1, 60, 80)).astype(np.float32) * 255
     node = volumes.add_volume("US", array, "aligned")
     node.CreateDefaultDisplayNodes()
-    logic = USToMRILogic(lambda volume, method: Result(volume, {"method": method, "warnings": []}))
+    logic = logic_with(lambda volume, method: Result(volume, {"method": method, "warnings": []}))
     yield node, logic.translate(node)
     forgetMarks()
     slicer_host.close_scene()

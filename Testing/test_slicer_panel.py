@@ -261,7 +261,7 @@ def test_median_filter_and_even_gain_are_on_and_can_be_left_out(
 
 def test_choices_are_the_librarys(section: Any) -> None:
     """Every method, solver, similarity and device of the library can be chosen, no other."""
-    from USToMRIModule import USToMRIParameterNode as choices
+    from USToMRIModule import ParameterNode as choices
 
     from USToMRILib.bridge.similarity import SIMILARITIES
     from USToMRILib.bridge.solvers import SOLVERS

@@ -1,4 +1,4 @@
-"""The module's self test on Slicer's core: tests that need a scene and neither Qt nor a window."""
+"""The module's self test on Slicer's core: tests that need a scene and no window."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import slicer_host
 
-slicer_host.require_scene()
-slicer_host.start()
+slicer_host.require_panel()
+slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 from USToMRITests.logic import GeometryTest, InputTest, OutputTest  # noqa: E402, F401

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import slicer_host
 slicer_host.require_panel()
 
 import slicer  # noqa: E402
+from slicer_host.slicer_python import path_with_python  # noqa: E402
 from slicer_host.waiting import own_time, wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
@@ -22,8 +26,8 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 import qt  # noqa: E402
+from USToMRIModule.Logic import USToMRILogic  # noqa: E402
 from USToMRIModule.Synthetic import OutputNodes  # noqa: E402
-from USToMRIModule.USToMRILogic import USToMRILogic  # noqa: E402
 from USToMRIModule.Worker import VolumeReading, VolumeWriting, WorkerClient, WorkerJobs  # noqa: E402
 
 FAKE = str(Path(slicer_host.__file__).with_name("fake_worker.py"))
@@ -273,3 +277,30 @@ def test_devices_are_listed() -> None:
     ((devices, error),) = reports
     assert error is None
     assert [device["name"] for device in devices] == ["cuda", "cpu"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads the maps of Linux")
+def test_only_the_worker_computes(head_slice: Volume, tiny_models: Path, tmp_path: Path) -> None:
+    """By the panel, from the console and with batch.py: torch is loaded in the worker alone."""
+    (tmp_path / "in").mkdir()
+    head_slice.write(tmp_path / "in" / "a.nrrd")
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "PATH": path_with_python(tmp_path), "PYTHONPATH": str(root)}
+    answer = subprocess.run(
+        [sys.executable, "-m", "slicer_host.all_ways", str(tmp_path)],
+        cwd=root / "Testing",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout.splitlines()[-1])
+    assert found == {
+        "slicer": False,
+        "worker": True,
+        "modules": False,
+        "after": False,
+        "batch": 0,
+        "made": 3,
+    }

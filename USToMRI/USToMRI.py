@@ -36,11 +36,11 @@ def _findLibrary() -> None:
 _findLibrary()
 
 from USToMRIModule.Compare.CompareLayout import registerLayouts
+from USToMRIModule.Logic import USToMRILogic
+from USToMRIModule.ParameterNode import USToMRIParameterNode
 from USToMRIModule.Samples import registerSamples
 from USToMRIModule.Synthetic.MarkKeeper import keepMarks
-from USToMRIModule.USToMRILogic import USToMRILogic
-from USToMRIModule.USToMRIParameterNode import USToMRIParameterNode
-from USToMRIModule.USToMRIWidget import USToMRIWidget
+from USToMRIModule.Widget import USToMRIWidget
 
 __all__ = ["USToMRI", "USToMRILogic", "USToMRIParameterNode", "USToMRITest", "USToMRIWidget"]
 

@@ -9,6 +9,7 @@ or in a CSV file, is a study, a series or an instance of Slicer's DICOM database
 scene with ultrasound and pseudo-MRI beside every result. The log goes to the standard output, and
 Slicer ends by itself.
 
+Slicer's own process reads the images and computes nothing; the module's worker process translates.
 One process works on the cases, because images are read into its scene. Start the command again on
 the same folders to have two.
 """
@@ -115,14 +116,16 @@ def _checkDependencies() -> None:
 
 def _translate(options: argparse.Namespace) -> int:
     from USToMRIModule.Batch.SceneSource import SceneSource
+    from USToMRIModule.Worker.WorkerClient import defaultCommand, sharedWorker, stopWorkers
 
     from USToMRILib.batch.run import here
     from USToMRILib.cli.batch import run_options
-    from USToMRILib.compute.torch_environment import prepare_torch
 
-    prepare_torch()
-    source = SceneSource(saveScenes=options.mrb)
-    return run_options(options, source, here(source))
+    source = SceneSource(sharedWorker(defaultCommand()), saveScenes=options.mrb)
+    try:
+        return run_options(options, source, here(source))
+    finally:
+        stopWorkers()
 
 
 if __name__ == "__main__":

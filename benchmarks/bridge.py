@@ -43,7 +43,6 @@ from USToMRILib.progress import Progress
 
 SEARCHED = {
     "ddim": (25, 50),
-    "heun": (8, 12, 16),
     "dpm++2m": (8, 12, 16, 18, 20, 24, 32),
 }
 

@@ -16,7 +16,7 @@ from Testing.reference_bridge import reference_ddic
 from training.networks.inference_form import trained_net
 from USToMRILib.bridge.imposed import GRADIENT_STEP, MEDIAN_KERNEL
 from USToMRILib.bridge.solvers import PUBLISHED
-from USToMRILib.compute.frame_threads import power_of_two
+from USToMRILib.compute.threads import power_of_two
 from USToMRILib.fetal.diffusion import DdibOptions, DdicOptions, EpsPair, translate_frames
 from USToMRILib.progress import Progress
 

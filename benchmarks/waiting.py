@@ -21,7 +21,7 @@ import torch
 from benchmarks.machine import processor
 from benchmarks.markdown import table
 from training.runinfo import run_record
-from USToMRILib.compute.frame_threads import power_of_two
+from USToMRILib.compute.threads import power_of_two
 from USToMRILib.fetal.diffusion import DdicOptions, load_pair, translate_frames
 from USToMRILib.progress import Progress
 

@@ -11,12 +11,11 @@ import slicer
 import vtk
 from USToMRIModule.Scene import VolumeNodes
 from USToMRIModule.Synthetic import OutputNodes
-from USToMRIModule.USToMRILogic import USToMRILogic
 
 from USToMRILib import METHODS, Cancelled, InputError, Volume
 
 from . import volumes
-from .scene_case import TABLE, SceneCase, halved
+from .scene_case import TABLE, SceneCase, halved, logic_with
 
 RNG = np.random.default_rng(7)
 ONES = np.ones((2, 3, 4), np.float32)
@@ -30,7 +29,7 @@ class GeometryTest(SceneCase):
         for geometry in volumes.GEOMETRIES:
             with self.subTest(geometry):
                 node = volumes.add_volume("US", random(4, 5, 6), geometry)
-                output = USToMRILogic(halved).translate(node)
+                output = logic_with(halved).translate(node)
                 np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
                 np.testing.assert_array_equal(array_of(output), array_of(node) / 2)
 
@@ -46,7 +45,7 @@ class GeometryTest(SceneCase):
 
                 array, ijk = random(4, 5, 6), (5, 1, 3)
                 node = volumes.add_volume("US", array, geometry)
-                USToMRILogic(look).translate(node)
+                logic_with(look).translate(node)
                 ras = seen[0].grid.index_to_physical(np.array(ijk)) * [-1, -1, 1]
                 np.testing.assert_allclose(ras, volumes.world_position(node, ijk), atol=1e-9)
                 self.assertEqual(seen[0].array[3, 1, 5], array[3, 1, 5])
@@ -59,7 +58,7 @@ class GeometryTest(SceneCase):
                 array[3, 1, 5] = 200
                 node = volumes.add_volume("US", array, geometry)
                 node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
-                output = USToMRILogic(halved).translate(node)
+                output = logic_with(halved).translate(node)
                 self.assertEqual(output.GetTransformNodeID(), node.GetTransformNodeID())
                 k, j, i = np.argwhere(array_of(output) == 100)[0]
                 np.testing.assert_array_equal(
@@ -77,7 +76,7 @@ class GeometryTest(SceneCase):
         node = volumes.add_volume("US", ONES)
         before = volumes.scene_contents()
         with self.assertRaisesRegex(ValueError, "size"):
-            USToMRILogic(smaller).translate(node)
+            logic_with(smaller).translate(node)
         self.assertEqual(volumes.scene_contents(), before)
 
 
@@ -94,7 +93,7 @@ class InputTest(SceneCase):
         array = RNG.integers(1, 200, (2, 3, 4)).astype(np.int16)
         node = volumes.add_volume("US", array)
         modified = node.GetMTime(), node.GetImageData().GetMTime()
-        USToMRILogic(scribble).translate(node)
+        logic_with(scribble).translate(node)
         np.testing.assert_array_equal(array_of(node), array)
         self.assertEqual((node.GetMTime(), node.GetImageData().GetMTime()), modified)
 
@@ -102,7 +101,7 @@ class InputTest(SceneCase):
         """A colour picture is one volume of grey values; a grey pixel keeps its value."""
         colours = np.repeat(RNG.integers(0, 255, (1, 5, 6, 1)).astype(np.uint8), 3, axis=3)
         node = volumes.add_volume("US", colours, colour=True)
-        output = USToMRILogic(halved).translate(node)
+        output = logic_with(halved).translate(node)
         self.assertEqual(output.GetClassName(), "vtkMRMLScalarVolumeNode")
         np.testing.assert_array_equal(array_of(output), colours[..., 0] / 2)
 
@@ -115,7 +114,7 @@ class InputTest(SceneCase):
             seen.append(volume.grid.spacing)
             return halved(volume, method)
 
-        output = USToMRILogic(look).translate(node, pixelSize=0.14)
+        output = logic_with(look).translate(node, pixelSize=0.14)
         self.assertEqual(seen[0][:2], (0.14, 0.14))
         np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
 
@@ -127,7 +126,7 @@ class InputTest(SceneCase):
         node.AddDefaultStorageNode()
         node.GetStorageNode().SetFileName("/somewhere/us.PNG")
         self.assertTrue(VolumeNodes.lacksPixelSize(node))
-        logic = USToMRILogic(halved)
+        logic = logic_with(halved)
         self.assertIn("pixels", logic.reasonNotReady(node, None, "ddic"))
         self.assertEqual(logic.reasonNotReady(node, None, "ddic", pixelSize=0.14), "")
         node.SetSpacing(0.14, 0.14, 1)
@@ -143,12 +142,12 @@ class InputTest(SceneCase):
         cases = [(None, None), (empty, None), (node, node), (node, labels), (field, None)]
         for number, (given, output) in enumerate(cases):
             with self.subTest(number), self.assertRaisesRegex(InputError, "(?i)choose"):
-                USToMRILogic(halved).translate(given, output)
+                logic_with(halved).translate(given, output)
         self.assertEqual(volumes.scene_contents(), before)
 
     def test_reasons(self) -> None:
         """What the panel says beside a disabled button."""
-        logic = USToMRILogic(halved)
+        logic = logic_with(halved)
         one_slice = volumes.add_volume("Slice", np.ones((1, 3, 4), np.float32))
         volume = volumes.add_volume("Volume", ONES)
         self.assertIn("Choose", logic.reasonNotReady(None, None, "ddic"))
@@ -170,7 +169,7 @@ class InputTest(SceneCase):
         self.assertIsNone(VolumeNodes.firstUltrasound())
         slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
         node = volumes.add_volume("US", ONES)
-        USToMRILogic(halved).translate(node)
+        logic_with(halved).translate(node)
         self.assertIs(VolumeNodes.firstUltrasound(), node)
 
 
@@ -180,7 +179,7 @@ class OutputTest(SceneCase):
     def test_output_says_that_it_is_synthetic(self) -> None:
         """Name, attributes, and a text node beside it; shown grey on the papers' scale."""
         node = volumes.add_volume("Patient 7", ONES)
-        output = USToMRILogic(halved).translate(node, method="ddib", seed=3)
+        output = logic_with(halved).translate(node, method="ddib", seed=3)
         self.assertEqual(output.GetName(), "Patient 7 SYNTHETIC MRI (DDIB)")
         self.assertEqual(output.GetAttribute("USToMRI.synthetic"), "true")
         self.assertEqual(output.GetAttribute("USToMRI.method"), "ddib")
@@ -195,7 +194,7 @@ class OutputTest(SceneCase):
     def test_existing_output_is_overwritten(self) -> None:
         """Its voxels, geometry, transform and provenance are the new ones; nothing is left."""
         node = volumes.add_volume("US", random(2, 3, 4), "rotated")
-        logic = USToMRILogic(halved)
+        logic = logic_with(halved)
         output = logic.translate(node, method="ddic", steps=10)
         output.SetAttribute("USToMRI.stale", "yes")
         other = volumes.add_volume("Other", random(1, 3, 4), "aligned")
@@ -213,7 +212,7 @@ class OutputTest(SceneCase):
         """A scan's name does not stay on a synthetic image; a SYNTHETIC MRI name does."""
         node = volumes.add_volume("US", ONES)
         output = volumes.add_volume("T2 of the patient", np.ones((1, 1, 1), np.float32))
-        logic = USToMRILogic(halved)
+        logic = logic_with(halved)
         logic.translate(node, output)
         self.assertEqual(output.GetName(), "US SYNTHETIC MRI (DDIC)")
         output.SetName("My SYNTHETIC MRI")
@@ -226,7 +225,7 @@ class OutputTest(SceneCase):
         output = volumes.add_volume("T2", ONES)
         output.AddDefaultStorageNode()
         output.GetStorageNode().SetFileName("/somewhere/T2.nrrd")
-        logic = USToMRILogic(halved)
+        logic = logic_with(halved)
         logic.translate(node, output)
         self.assertEqual(output.GetStorageNode().GetClassName(), "vtkMRMLNRRDStorageNode")
         self.assertFalse(output.GetStorageNode().GetFileName())
@@ -237,7 +236,7 @@ class OutputTest(SceneCase):
     def test_two_outputs_have_two_names(self) -> None:
         """Translating twice makes two nodes that can be told apart."""
         node = volumes.add_volume("US", ONES)
-        logic = USToMRILogic(halved)
+        logic = logic_with(halved)
         first, second = logic.translate(node), logic.translate(node)
         self.assertIsNot(first, second)
         self.assertNotEqual(first.GetName(), second.GetName())
@@ -254,7 +253,7 @@ class OutputTest(SceneCase):
         for error in (RuntimeError("broken"), Cancelled("stop"), InputError("no")):
             for output in (None, mine):
                 with self.subTest(error=error, output=output), self.assertRaises(type(error)):
-                    USToMRILogic(fail).translate(node, output, error=error)
+                    logic_with(fail).translate(node, output, error=error)
                 self.assertEqual(volumes.scene_contents(), before)
 
     def test_failure_while_publishing_removes_what_was_added(self) -> None:
@@ -266,7 +265,7 @@ class OutputTest(SceneCase):
         node = volumes.add_volume("US", ONES)
         before = volumes.scene_contents()
         with self.assertRaises(TypeError):
-            USToMRILogic(unwritable).translate(node)
+            logic_with(unwritable).translate(node)
         self.assertEqual(volumes.scene_contents(), before)
 
 

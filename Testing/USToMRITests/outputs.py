@@ -14,13 +14,12 @@ from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
 from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
 from USToMRIModule.Synthetic.SequenceNodes import sequenceOf
 from USToMRIModule.Translate import HeadCurve
-from USToMRIModule.USToMRILogic import USToMRILogic
 
 from USToMRILib import InputError, Volume
 from USToMRILib.fetal.ellipse import Ellipse
 
 from . import volumes
-from .scene_case import NOTICE, TABLE, SceneCase, halved
+from .scene_case import NOTICE, TABLE, SceneCase, halved, logic_with
 
 RNG = np.random.default_rng(11)
 HEAD = Ellipse((20.0, 15.0), (12.0, 9.0), 0.4)
@@ -41,7 +40,7 @@ class RecordTest(SceneCase):
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "Patient 7")
         hierarchy.CreateItem(folder, node)
-        output = USToMRILogic(halved).translate(node)
+        output = logic_with(halved).translate(node)
         for made in (output, output.GetNodeReference(OutputNodes.PROVENANCE_ROLE)):
             parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(made))
             self.assertEqual(parent, folder)
@@ -50,7 +49,7 @@ class RecordTest(SceneCase):
         """It goes with its output, and away when the output is made again without one."""
         node = add_ultrasound(2, 3, 4)
         node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
-        logic = USToMRILogic(with_residual)
+        logic = logic_with(with_residual)
         output = logic.translate(node, residual=True)
         residual = output.GetNodeReference(OutputNodes.RESIDUAL_ROLE)
         self.assertEqual(residual.GetName(), "US SYNTHETIC MRI (DDIC) residual")
@@ -65,7 +64,7 @@ class RecordTest(SceneCase):
     def test_an_output_that_was_a_residual_map_is_kept(self) -> None:
         """The user chose it as an output: it goes no longer with the pseudo-MRI that it was of."""
         node = add_ultrasound(2, 3, 4)
-        logic = USToMRILogic(with_residual)
+        logic = logic_with(with_residual)
         output = logic.translate(node, residual=True)
         chosen = logic.translate(node, output.GetNodeReference(OutputNodes.RESIDUAL_ROLE))
         logic.translate(node, output, residual=True)
@@ -77,7 +76,7 @@ class RecordTest(SceneCase):
     def test_a_residual_map_is_no_pair_of_a_reader_study(self) -> None:
         """Nor is anything said about it."""
         node = add_ultrasound(2, 3, 4)
-        USToMRILogic(with_residual).translate(node, residual=True)
+        logic_with(with_residual).translate(node, residual=True)
         _, problems = ScenePairs.scenePairs()
         self.assertEqual(len(problems), 1)  # the pseudo-MRI: this record names no ultrasound
         self.assertNotIn("residual", problems[0])
@@ -85,7 +84,7 @@ class RecordTest(SceneCase):
     def test_record_of_a_removed_output_is_no_trouble(self) -> None:
         """An output may be overwritten after its record and its mark were deleted."""
         node = add_ultrasound(2, 3, 4)
-        logic = USToMRILogic(halved)
+        logic = logic_with(halved)
         output = logic.translate(node)
         slicer.mrmlScene.RemoveNode(output.GetNodeReference(OutputNodes.PROVENANCE_ROLE))
         slicer.mrmlScene.RemoveNode(SyntheticMark.markOf(output))
@@ -113,7 +112,7 @@ class SavedTest(SceneCase):
         """Transform, window, colour, record, mark and reference are in the reopened MRB."""
         node = add_ultrasound(2, 3, 4)
         node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
-        output = USToMRILogic(halved).translate(node)
+        output = logic_with(halved).translate(node)
         voxels = slicer.util.arrayFromVolume(output).copy()
         position = volumes.world_position(output, (3, 2, 1))
         path = self.folder() / "scene.mrb"
@@ -143,7 +142,7 @@ class RegionTest(SceneCase):
         roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
         roi.SetCenterWorld(*volumes.world_position(node, (5, 4, 3)))
         roi.SetSize(2.1, 2.1, 3.0)
-        output = USToMRILogic(halved).translate(node, region=roi)
+        output = logic_with(halved).translate(node, region=roi)
         whole = tuple(slice(0, n) for n in (6, 9, 10))
         inside = np.argwhere(RegionVoxels.voxelsOf(roi, node).within(whole))  # type: ignore[arg-type]
         low, high = inside.min(axis=0), inside.max(axis=0)
@@ -168,7 +167,7 @@ class RegionTest(SceneCase):
         mask[1:3, 2:5, 3:5] = 1
         slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segment_id, node)
         region = RegionVoxels.Region(segmentation, segment_id)
-        output = USToMRILogic(halved).translate(node, region=region)
+        output = logic_with(halved).translate(node, region=region)
         expected = slicer.util.arrayFromVolume(node)[1:3, 2:5, 3:5] / 2
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(output), expected)
 
@@ -178,7 +177,7 @@ class RegionTest(SceneCase):
         roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
         roi.SetCenterWorld(*volumes.world_position(node, (0, 0, 0)))
         roi.SetSize(2.1, 2.1, 3.0)
-        output = USToMRILogic(halved).translate(node, region=roi)
+        output = logic_with(halved).translate(node, region=roi)
         made = slicer.util.arrayFromVolume(output)
         expected = slicer.util.arrayFromVolume(node)[tuple(slice(0, n) for n in made.shape)] / 2
         np.testing.assert_array_equal(made, expected)
@@ -193,7 +192,7 @@ class RegionTest(SceneCase):
         roi.SetSize(2, 2, 2)
         before = volumes.scene_contents()
         with self.assertRaisesRegex(InputError, "Elsewhere holds no voxel"):
-            USToMRILogic(halved).translate(node, region=roi)
+            logic_with(halved).translate(node, region=roi)
         self.assertEqual(volumes.scene_contents(), before)
 
 
@@ -203,14 +202,14 @@ class SequenceTest(SceneCase):
     def test_the_current_frame_is_a_volume(self) -> None:
         """Without being asked for all time points, only the one that is shown is translated."""
         _, node = add_sequence()
-        output = USToMRILogic(halved).translate(node)
+        output = logic_with(halved).translate(node)
         self.assertEqual(slicer.util.arrayFromVolume(output).max(), 5)
         self.assertIsNone(sequenceOf(output))
 
     def test_all_time_points_are_translated(self) -> None:
         """The output follows the browser of the input, synthetic at every time point."""
         browser, node = add_sequence()
-        output = USToMRILogic(halved).translate(node, allFrames=True)
+        output = logic_with(halved).translate(node, allFrames=True)
         for index, value in enumerate((0.0, 5.0, 10.0)):
             show(browser, index)
             self.assertTrue((slicer.util.arrayFromVolume(output) == value).all())
@@ -234,16 +233,17 @@ class SequenceTest(SceneCase):
 
         before = slicer.mrmlScene.GetNumberOfNodes()
         with self.assertRaisesRegex(ValueError, "removed"):
-            USToMRILogic(losing).translate(node, allFrames=True)
+            logic_with(losing).translate(node, allFrames=True)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
 
     def test_all_time_points_are_translated_again(self) -> None:
         """Into the same output: its time points are overwritten, and no sequence is added."""
         browser, node = add_sequence()
-        output = USToMRILogic(halved).translate(node, allFrames=True)
+        output = logic_with(halved).translate(node, allFrames=True)
         before = slicer.mrmlScene.GetNumberOfNodes()
-        slicer.util.arrayFromVolume(sequenceOf(node).node.GetNthDataNode(2))[:] = 30
-        self.assertIs(USToMRILogic(halved).translate(node, output, allFrames=True), output)
+        frames: Any = sequenceOf(node)
+        slicer.util.arrayFromVolume(frames.node.GetNthDataNode(2))[:] = 30
+        self.assertIs(logic_with(halved).translate(node, output, allFrames=True), output)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
         for index, value in enumerate((0.0, 5.0, 15.0)):
             show(browser, index)
@@ -252,7 +252,7 @@ class SequenceTest(SceneCase):
     def test_a_time_point_is_no_output_by_itself(self) -> None:
         """It would be gone with the next one that is shown; nor of another browser's sequence."""
         _, node = add_sequence()
-        logic = USToMRILogic(halved)
+        logic = logic_with(halved)
         output = logic.translate(node, allFrames=True)
         self.assertEqual(logic.reasonNotReady(node, output, "ddic", allFrames=True), "")
         self.assertIn("a time point", logic.reasonNotReady(node, output, "ddic"))
@@ -289,7 +289,7 @@ class HeadTest(SceneCase):
             seen.update(head=head, grid=volume.grid)
             return halved(volume, method)
 
-        USToMRILogic(look).translate(node, head=curve)
+        logic_with(look).translate(node, head=curve)
         self.assertGreater(seen["head"].array.sum(), 100)
         self.assertEqual(seen["head"].grid, seen["grid"])
         self.assertIs(HeadCurve.showEllipse(FOUND, node, 0.0, curve), curve)

@@ -12,14 +12,13 @@ from USToMRIModule.Scene.VolumeNodes import isPseudoMri, isSynthetic, volumeFrom
 from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
 from USToMRIModule.Synthetic.MarkKeeper import keepMarks
 from USToMRIModule.Synthetic.SyntheticFile import FileRecord, readRecord
-from USToMRIModule.USToMRILogic import USToMRILogic
 
 from USToMRILib import Result, Volume
 from USToMRILib.provenance import header_fields, make_provenance
 
 from . import volumes
 from .outputs import add_sequence, show, with_residual
-from .scene_case import NOTICE, SceneCase, halved
+from .scene_case import NOTICE, SceneCase, halved, logic_with
 
 RNG = np.random.default_rng(5)
 
@@ -89,7 +88,7 @@ class ReopenedTest(SceneCase):
     def test_a_residual_map_is_no_pseudo_mri(self) -> None:
         """It comes back as a map, which is no ultrasound either."""
         node = volumes.add_volume("US", RNG.random((2, 3, 4)).astype(np.float32))
-        output = USToMRILogic(with_residual).translate(node, residual=True)
+        output = logic_with(with_residual).translate(node, residual=True)
         residual = output.GetNodeReference(OutputNodes.RESIDUAL_ROLE)
         path = saved(residual, self.folder() / "residual.nrrd")
         self.empty_scene()
@@ -147,7 +146,7 @@ class ReopenedTest(SceneCase):
     def reopened_sequence(self) -> tuple[Any, Any]:
         """Save a sequence of pseudo-MRIs alone and open it; return browser and volume."""
         browser, node = add_sequence()
-        sequence = browser.GetSequenceNode(USToMRILogic(halved).translate(node, allFrames=True))
+        sequence = browser.GetSequenceNode(logic_with(halved).translate(node, allFrames=True))
         sequence.AddDefaultStorageNode()
         path = saved(sequence, self.folder() / "made.seq.nrrd")
         self.empty_scene()
@@ -164,7 +163,7 @@ class ReopenedTest(SceneCase):
 def made() -> Any:
     """Return the pseudo-MRI of an ultrasound."""
     node = volumes.add_volume("US", RNG.random((2, 3, 4)).astype(np.float32))
-    return USToMRILogic(halved).translate(node)
+    return logic_with(halved).translate(node)
 
 
 def saved(node: Any, path: Path) -> Path:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import tempfile
 import unittest
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 import slicer
+from USToMRIModule.Logic import USToMRILogic
 from USToMRIModule.Scene.VolumeNodes import Result
+from USToMRIModule.Worker.WorkerClient import Handlers
+
+from USToMRILib import Volume
 
 # Survives headers and records: letters beyond ASCII, quotes.
 NOTICE = 'Künstlich: "not a scan"'
@@ -38,6 +42,50 @@ class SceneCase(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         return Path(temporary.name)
+
+
+class FunctionWorker:
+    """Stands in for the worker process: a function translates, in the files that it is given.
+
+    What the function raises is the error that the worker tells.
+    """
+
+    def __init__(self, translate: Callable[..., Any]) -> None:
+        """Take a function of a volume and the options, which returns a :class:`Result`."""
+        self._translate = translate
+
+    def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
+        """Do a translation at once."""
+        options = {"method": arguments["method"], **arguments["options"]}
+        head, maps = arguments["head"], arguments["maps"]
+        if head is not None:
+            options["head"] = head if head == "none" else Volume.read(head)
+        options.update(dict.fromkeys(maps, True))
+        try:
+            made = self._translate(Volume.read(arguments["input"]), **options)
+        except Exception as error:
+            handlers.onError(error)
+            return 1
+        _write(made.volume, arguments["output"])
+        for name, path in maps.items():
+            _write(getattr(made, name), path)
+        handlers.onDone({"provenance": made.provenance})
+        return 1
+
+    def cancel(self, number: int) -> None:
+        """Do nothing: it has ended."""
+
+    def wait(self) -> None:
+        """Do nothing: there is nothing to wait for."""
+
+
+def _write(volume: Volume, path: str) -> None:
+    volume.with_array(volume.array.astype(np.float32)).write(path, compress=False)
+
+
+def logic_with(translate: Callable[..., Any]) -> USToMRILogic:
+    """Return a logic for which a function translates."""
+    return USToMRILogic(worker=FunctionWorker(translate))
 
 
 def halved(volume: Any, method: str, **options: Any) -> Result:

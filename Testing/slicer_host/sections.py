@@ -16,8 +16,8 @@ class Sections:
     def __init__(self, *classes: type) -> None:
         """Make the sections; the module's folder must be on the path."""
         import qt
-        from USToMRIModule.USToMRILogic import USToMRILogic
-        from USToMRIModule.USToMRIParameterNode import USToMRIParameterNode
+        from USToMRIModule.Logic import USToMRILogic
+        from USToMRIModule.ParameterNode import USToMRIParameterNode
 
         self.widget = qt.QWidget()
         layout = qt.QVBoxLayout(self.widget)

@@ -99,8 +99,12 @@ class Job:
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def check(self) -> None:
-        """Raise InputError for options that no case could be translated with."""
+        """Raise InputError for options that no case could be translated with, here."""
         method_named(self.method).load(self._options, choose_device(self.device))
+
+    def check_options(self) -> None:
+        """Raise InputError for options that no machine could translate with; without torch."""
+        _ = self._options
 
 
 def _file_sha256(path: Path) -> str:

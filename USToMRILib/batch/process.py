@@ -23,7 +23,6 @@ from ..image.regions import read_region
 from ..image.volume import Volume, check_writable
 from ..progress import CancelToken
 from ..provenance import describe_input, sidecar_path
-from ..translate import translate
 from .cases import Case
 from .claims import Claim, Claims, state_error
 from .job import Job
@@ -129,8 +128,7 @@ def _translated(
         earlier.cnr = _cnr(volume, Volume.read(output), regions) if regions else {}
         return earlier
     head = read_head_hint(job.head_mask_of(case), volume)
-    how = {"options": job.share, "device": job.device, "head": head, "cancel": cancel}
-    result = translate(volume, job.method, **how)
+    result = source.translate(volume, job, head, cancel)
     if not claim.holds():
         raise _TakenOver
     source.keep(case, result, output)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from ..fetal.heads import HeadHint
 from ..files import expanded
 from ..image.reading import NeedlessPixelSizeError
 from ..image.volume import Volume
+from ..progress import CancelToken
 from ..result import Result
+from ..translate import translate
 from .cases import Case, find_cases
 from .job import Job
 
 
 class Source(Protocol):
-    """What finds cases and reads their images."""
+    """What finds cases, reads their images and has them translated."""
 
     def find(self, source: str, output: Path) -> list[Case]:
         """The cases that the user's INPUT holds.
@@ -23,11 +26,22 @@ class Source(Protocol):
             InputError: there are none.
         """
 
+    def check(self, job: Job) -> None:
+        """Raise InputError where no case could be translated as the job says."""
+
     def read(self, case: Case, job: Job) -> Volume:
         """The image of a case.
 
         Raises:
             InputError: it cannot be read.
+        """
+
+    def translate(self, volume: Volume, job: Job, head: HeadHint, cancel: CancelToken) -> Result:
+        """Translate an image as the job says.
+
+        Raises:
+            InputError: it cannot be translated.
+            Cancelled: the token was set.
         """
 
     def keep(self, case: Case, result: Result, output: Path) -> None:
@@ -44,6 +58,10 @@ class FileSource:
         """As :func:`.cases.find_cases`."""
         return find_cases(expanded(source), output)
 
+    def check(self, job: Job) -> None:
+        """The networks must be here, and the device."""
+        job.check()
+
     def read(self, case: Case, job: Job) -> Volume:
         """Read the file; the run's pixel size is for the files that do not state one."""
         frame = job.frame if case.frame is None else case.frame
@@ -53,6 +71,11 @@ class FileSource:
             return Volume.read(case.input, job.pixel_size, frame)
         except NeedlessPixelSizeError:
             return Volume.read(case.input, None, frame)
+
+    def translate(self, volume: Volume, job: Job, head: HeadHint, cancel: CancelToken) -> Result:
+        """Translate it in this process."""
+        how = {"options": job.share, "device": job.device, "head": head, "cancel": cancel}
+        return translate(volume, job.method, **how)
 
     def keep(self, case: Case, result: Result, output: Path) -> None:
         """Nothing more."""

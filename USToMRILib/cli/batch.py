@@ -85,7 +85,7 @@ def run_options(options: argparse.Namespace, source: Source, runner: Runner) -> 
         _head_mask(options),
         options.resume,
     )
-    job.check()
+    source.check(job)
     cases = source.find(options.input, output)
     print(f"{len(cases)} cases in {options.input}", flush=True)
     return _told(run_batch(cases, job, runner, cancel, _Log(options.progress)), output)

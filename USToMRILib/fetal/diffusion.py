@@ -12,7 +12,7 @@ from ..bridge.shared_latents import reach, share
 from ..bridge.similarity import PEARSON, SIMILARITIES
 from ..bridge.solvers import PUBLISHED, SOLVERS, levels_of
 from ..compute.bundle import Bundle, load_bundle
-from ..compute.frame_threads import frames_at_work, on_threads
+from ..compute.threads import at_work, on_threads
 from ..errors import InputError
 from ..options import option
 from ..progress import Progress
@@ -32,7 +32,7 @@ MRI_BUNDLE = "fetal_mri_eps"
 # What `python -m benchmarks.bridge` measures.
 DEFAULT_SOLVER = "dpm++2m"
 # Steps each way where the user does not say; those of "ddim" are the published ones.
-STEPS = {"dpm++2m": 18, "heun": 16, "ddim": 1000}
+STEPS = {"dpm++2m": 18, "ddim": 1000}
 
 # Frames in one pass of a network. On a CPU a batch saves a tenth of the time and rounds otherwise
 # than an image alone; a median can then be another pixel's, and the pull goes there. Elsewhere it
@@ -255,54 +255,34 @@ def _translate_stack(
     at_once = frames_at_once(pair.device)
     parts = list(zip(x0.to(pair.device).split(at_once), sizes.to(pair.device).split(at_once)))
     ahead = -(-reach(sigma) // len(parts[0][0]))
-    steps, at_work = settings.steps_each_way, frames_at_work(pair.device)
+    steps, together = settings.steps_each_way, at_work(pair.device)
+    walk = pair.schedule, steps, settings.solver, settings.imposed
     ways: dict[int, list[torch.Tensor]] = {}
     latents: list[torch.Tensor] = []
     made: list[torch.Tensor] = []
 
     def up(progress: Progress, part: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
-        return _up(part[0], pair.nets(part[1])[0], pair, settings, progress)
+        us_net, _ = pair.nets(part[1])
+        return bridge.way_up(part[0], us_net, *walk, progress)
 
     def down(progress: Progress, number: int) -> torch.Tensor:
         first = max(number - ahead, 0)
         start = sum(map(len, latents[first:number]))
         near = torch.cat(latents[first : number + ahead + 1])
         shared = share(near, sigma, slice(start, start + len(parts[number][0])))
-        nets = pair.nets(parts[number][1])
-        y = _down(ways.pop(number), shared.to(pair.device), nets, pair, settings, progress)
+        us_net, mri_net = pair.nets(parts[number][1])
+        latent = shared.to(pair.device)
+        y = bridge.way_down(ways.pop(number), latent, us_net, mri_net, *walk, progress)
         return y.clamp(-1, 1).cpu()
 
     with progress.within("slices", settings.steps_of(len(x0), pair.device)) as inner:
-        for first in range(0, len(parts) + ahead, at_work):
-            begun = on_threads(up, parts[first : first + at_work], inner, steps, pair.device)
+        for first in range(0, len(parts) + ahead, together):
+            begun = on_threads(up, parts[first : first + together], inner, steps, pair.device)
             ways.update(enumerate(begun, start=first))
             latents.extend(way[-1].cpu() for way in begun)
-            ready = range(len(made), min(first + at_work - ahead, len(parts)))
+            ready = range(len(made), min(first + together - ahead, len(parts)))
             made += on_threads(down, ready, inner, steps, pair.device)
     return torch.cat(made)
-
-
-def _up(
-    x0: torch.Tensor, net: EpsNet, pair: EpsPair, settings: DdibOptions, progress: Progress
-) -> list[torch.Tensor]:
-    """The ultrasound frames at the levels that the way down needs, the latents last."""
-    walk = net, pair.schedule, settings.steps_each_way, settings.solver, progress
-    return bridge.way_up(x0, *walk) if settings.imposed else [bridge.encode(x0, *walk)]
-
-
-def _down(
-    ultrasound: list[torch.Tensor],
-    latents: torch.Tensor,
-    nets: tuple[EpsNet, EpsNet],
-    pair: EpsPair,
-    settings: DdibOptions,
-    progress: Progress,
-) -> torch.Tensor:
-    walk = pair.schedule, settings.steps_each_way, settings.solver, progress
-    if settings.imposed is None:
-        return bridge.decode(latents, nets[1], *walk)
-    us_net, mri_net = nets
-    return bridge.way_down(ultrasound, latents, us_net, mri_net, settings.imposed, *walk)
 
 
 def residual_frames(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Union
 
-from ..compute.frame_threads import on_threads
+from ..compute.threads import on_threads
 from ..errors import InputError
 from ..image.regions import read_mask
 from ..image.volume import Volume

@@ -42,7 +42,8 @@ def contrast_to_noise(image: np.ndarray, roi: np.ndarray, background: np.ndarray
     Args:
         image: intensities [k, j, i], real numbers in any units; or the part of an image that
             holds both regions.
-        roi, background: boolean [k, j, i], of the image's shape.
+        roi: the region of interest, boolean [k, j, i], of the image's shape.
+        background: what it is compared with, likewise.
 
     Raises:
         InputError: if a region has fewer than 10 voxels in the image, if the two overlap, if

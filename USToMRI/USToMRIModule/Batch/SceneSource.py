@@ -14,12 +14,15 @@ from ..Scene.VolumeNodes import Result as Made
 from ..Scene.VolumeNodes import volumeFromNode
 from ..Synthetic.OutputNodes import Place, publish
 from . import SceneFiles
+from .WorkerTranslation import translateInWorker
 
 if TYPE_CHECKING:
-    from USToMRILib import Volume
+    from USToMRILib import CancelToken, Volume
     from USToMRILib.batch.cases import Case
     from USToMRILib.batch.job import Job
     from USToMRILib.result import Result
+
+    from ..Worker.WorkerJobs import Worker
 
 # For the library these are NRRD files with vectors.
 _SEQUENCE_SUFFIXES = (".seq.nrrd", ".seq.nhdr")
@@ -38,14 +41,16 @@ class SceneSource:
     a transform lies where the volume lies without it; in a saved scene both are under it.
     """
 
-    def __init__(self, saveScenes: bool = False) -> None:
+    def __init__(self, worker: Worker, saveScenes: bool = False) -> None:
         """Create the source.
 
+        :param worker: translates.
         :param saveScenes: whether an MRB file with both images is saved beside every result.
         """
         from USToMRILib.batch.source import FileSource
 
         self._files = FileSource()
+        self._worker = worker
         self._saveScenes = saveScenes
         self._loaded: Optional[str] = None
         self._volume: Optional[Volume] = None
@@ -67,6 +72,10 @@ class SceneSource:
         check_unique(every)
         return every
 
+    def check(self, job: Job) -> None:
+        """Raise InputError for unusable options; what the worker lacks, the first case tells."""
+        job.check_options()
+
     def read(self, case: Case, job: Job) -> Volume:
         """Return the image of a case.
 
@@ -81,6 +90,15 @@ class SceneSource:
             SceneFiles.setPixelSize(self._inputNode, case.input, case.pixel_size, job.pixel_size)
             self._volume = volumeFromNode(self._inputNode)
         return self._volume
+
+    def translate(self, volume: Volume, job: Job, head: Any, cancel: CancelToken) -> Result:
+        """Translate it in the worker: Slicer's own process computes nothing.
+
+        :raises USToMRILib.InputError: it cannot be translated.
+        :raises USToMRILib.Cancelled: the token was set.
+        """
+        options = {**dataclasses.asdict(job.share), "device": job.device}
+        return translateInWorker(self._worker, volume, head, job.method, options, cancel)
 
     def keep(self, case: Case, result: Result, output: Path) -> None:
         """Save the scene with both images, if that was asked for."""

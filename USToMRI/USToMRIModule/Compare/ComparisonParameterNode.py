@@ -10,8 +10,8 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from ..ParameterNode import readable
 from ..Scene.VolumeNodes import firstUltrasound, isPseudoMri
-from ..USToMRIParameterNode import readable
 
 
 class Overlay(enum.Enum):

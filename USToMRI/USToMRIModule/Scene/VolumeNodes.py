@@ -149,11 +149,7 @@ def volumeFromNode(node: Any, pixelSize: float = 0.0) -> Volume:
 
     For parameters and errors see :meth:`HeldImage.of`.
     """
-    return copyOf(HeldImage.of(node, pixelSize).volume())
-
-
-def copyOf(volume: Volume) -> Volume:
-    """Return the same volume with voxels of its own, which may be changed."""
+    volume = HeldImage.of(node, pixelSize).volume()
     return volume.with_array(volume.array.copy())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..USToMRIParameterNode import Device
+from ..ParameterNode import Device
 
 
 class DeviceChoice:

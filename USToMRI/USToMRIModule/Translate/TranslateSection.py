@@ -11,12 +11,12 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..Dependencies import DependenciesDeclined, ensureDependencies
+from ..ParameterNode import Method
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.RegionVoxels import Region
 from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Synthetic.OutputNodes import warningsOf
 from ..Synthetic.SequenceNodes import sequenceOf
-from ..USToMRIParameterNode import Method
 from ..Worker.Turns import Turns
 from .DeviceChoice import DeviceChoice
 from .HeadCurve import isEdited, isOf
@@ -333,6 +333,7 @@ def _phase(event: dict[str, Any]) -> str:
         "encode": _("Ultrasound to noise"),
         "decode": _("Noise to MRI"),
         "generate": _("Ultrasound to MRI"),
+        "refine": _("Refining the MRI"),
         "windows": _("Ultrasound to MRI"),
         "slices": _("Translating the slices"),
         "residual": _("Residual map"),

@@ -22,7 +22,7 @@ class Frame(NamedTuple):
 
     image - of the whole volume
     box - the voxels (k, j, i) of it that are wanted; None: all
-    head - a mask on the same grid, an ellipse, "none", or None to look for the head
+    head - a mask on the same grid, "none", or None to look for the head
     """
 
     image: HeldImage
@@ -46,7 +46,8 @@ def prepare(
 
     Of a region it is the smallest box of whole voxels that holds the region.
 
-    :param head: a closed curve, ROI or :class:`Region` around the head, or what the library takes.
+    :param head: a closed curve, ROI or :class:`Region` around the head, a mask volume, "none" or
+        None.
     :param pixelSize: see :meth:`~.VolumeNodes.HeldImage.of`.
     :param frameNodes: the volumes to translate where they are not the input itself but the time
         points that it shows one of, on the same grid.

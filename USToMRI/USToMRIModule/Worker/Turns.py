@@ -37,7 +37,18 @@ class Turns:
         self.running = False
         self._pieces.close()
 
+    def finish(self) -> None:
+        """Do the rest at once, without the event loop."""
+        while self.running:
+            self._take()
+
     def _turn(self) -> None:
+        self._take()
+        if self.running:
+            qt.QTimer.singleShot(0, self._turn)
+
+    def _take(self) -> None:
+        """Take the next piece, and tell where it was the last."""
         if not self.running:
             return
         answer, error = None, None
@@ -48,7 +59,6 @@ class Turns:
         except Exception as problem:  # Qt calls this: nobody above could tell the user
             error = problem
         else:
-            qt.QTimer.singleShot(0, self._turn)
             return
         self.running = False
         self._onEnd(answer, error)

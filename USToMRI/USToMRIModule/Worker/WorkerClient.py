@@ -24,6 +24,9 @@ from .ProcessTree import killProcessTree
 # A cancelled command that has not ended by then is ended with its process.
 _PATIENCE_MS = 500
 
+# Of one wait for a reply without the event loop: Ctrl-C and a cancel are looked at in between.
+_WAIT_MS = 100
+
 
 class WorkerError(RuntimeError):
     """The worker could not do a command; the text says why, in words for the user."""
@@ -115,6 +118,11 @@ class WorkerClient:
                 killProcessTree(self.processId)
 
         qt.QTimer.singleShot(_PATIENCE_MS, endIfBusy)
+
+    def wait(self) -> None:
+        """Wait a moment for replies and call the handlers; the event loop need not run."""
+        if self._process:
+            self._process.waitForReadyRead(_WAIT_MS)
 
     def stop(self) -> None:
         """End the process with all that it started; no handler is called any more."""
@@ -209,9 +217,11 @@ class WorkerClient:
             self._write(request)
 
 
-def _error(reply: dict[str, Any]) -> WorkerError:
+def _error(reply: dict[str, Any]) -> Exception:
+    from USToMRILib import InputError
+
     if reply["kind"] == "input":  # a sentence of the library, which speaks English
-        return WorkerError(reply["error"])
+        return InputError(reply["error"])
     if reply["kind"] == "memory":
         return WorkerError(_("The memory did not suffice; close other programs or crop the image."))
     message = _("The translation failed ({error}); Slicer's log has the details.")

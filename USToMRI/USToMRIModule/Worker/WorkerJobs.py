@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
 from slicer.i18n import tr as _
 
 from ..Scene.VolumeNodes import Result
-from .Inputs import Frame
 from .Turns import Pieces, Turns
 from .VolumeReading import readVolume
 from .VolumeWriting import writeVolume
-from .WorkerClient import Handlers, WorkerClient, WorkerError
+from .WorkerClient import Handlers, WorkerError
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
 
 ProgressCallback = Callable[[dict[str, Any]], None]
+
+
+class Worker(Protocol):
+    """What does the commands: :class:`.WorkerClient.WorkerClient`, or a stand-in of a test."""
+
+    def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
+        """Begin with a task, return its number, and call the handlers later or at once."""
+
+    def cancel(self, number: int) -> None:
+        """Stop a task; its handlers are not called any more."""
+
+    def wait(self) -> None:
+        """Wait a moment for what there is to tell to the handlers."""
+
+
+class Image(Protocol):
+    """An image to translate, such as :class:`.Inputs.Frame`.
+
+    head - a mask on the same grid, "none", or None to look for the head
+    """
+
+    @property
+    def head(self) -> Any:
+        """Return what is known about the head."""
+
+    def volume(self) -> Volume:
+        """Return its voxels and where they lie."""
 
 
 class Command(NamedTuple):
@@ -39,7 +66,7 @@ class WorkerJob:
 
     def __init__(
         self,
-        worker: WorkerClient,
+        worker: Worker,
         onFinished: Callable[[Any, Optional[Exception]], None],
         onProgress: Optional[ProgressCallback] = None,
     ) -> None:
@@ -67,6 +94,19 @@ class WorkerJob:
                 self._exchange.cancel()
             self._worker.cancel(self._number)
             self._forgetFiles()
+
+    def wait(self, isCancelled: Callable[[], bool] = lambda: False) -> None:
+        """Go on until the job has ended; Qt's event loop need not run.
+
+        :param isCancelled: asked now and then whether the job is to be cancelled.
+        """
+        while self.running:
+            if isCancelled():
+                self.cancel()
+            elif self._exchange and self._exchange.running:
+                self._exchange.finish()
+            else:
+                self._worker.wait()
 
     def _nextCommand(self) -> Optional[Command]:
         """Return the next command; None at the end."""
@@ -112,7 +152,9 @@ class WorkerJob:
     def _failed(self, error: Exception) -> None:
         file = str(self._path("input.mhd"))  # of which the user knows nothing
         text = str(error).replace(f"{file}: ", "").replace(file, _("The image"))
-        self._finish(None, WorkerError(text))
+        if text != str(error):
+            error = type(error)(text)
+        self._finish(None, error)
 
     def _inTurns(self, pieces: Pieces, message: str, then: Callable[[], None]) -> None:
         """Write or read files while Qt's event loop goes on; then go on, or end with a message."""
@@ -145,8 +187,8 @@ class TranslationJob(WorkerJob):
 
     def __init__(
         self,
-        worker: WorkerClient,
-        frames: list[Frame],
+        worker: Worker,
+        frames: Sequence[Image],
         method: str,
         options: dict[str, Any],
         onFinished: Callable[[Any, Optional[Exception]], None],
@@ -220,7 +262,7 @@ class HeadJob(QuestionJob):
 
     def __init__(
         self,
-        worker: WorkerClient,
+        worker: Worker,
         volume: Volume,
         device: str,
         onFinished: Callable[[Any, Optional[Exception]], None],

@@ -11,15 +11,14 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .Dependencies import ensureDependencies
 from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
-from .Scene.VolumeNodes import copyOf, isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
+from .Scene.VolumeNodes import isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
 from .Synthetic.SequenceNodes import reasonNotAnOutput, sequenceOf
 from .Translate.HeadCurve import showEllipse
 from .Translate.Task import Task
 
 if TYPE_CHECKING:
-    from .USToMRIParameterNode import USToMRIParameterNode
-    from .Worker.WorkerClient import WorkerClient
-    from .Worker.WorkerJobs import HeadJob, TranslationJob, WorkerJob
+    from .ParameterNode import USToMRIParameterNode
+    from .Worker.WorkerJobs import HeadJob, TranslationJob, Worker, WorkerJob
 
 FinishedCallback = Callable[[Optional[Any], Optional[Exception]], None]
 
@@ -35,21 +34,21 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
     def __init__(
         self,
-        translateFunction: Optional[Callable[..., Any]] = None,
         command: Optional[list[str]] = None,
+        worker: Optional[Worker] = None,
     ) -> None:
         """Create the logic; the module needs no arguments.
 
-        :param translateFunction: stands in for ``USToMRILib.translate``.
         :param command: stands in for the library's command line in the worker.
+        :param worker: stands in for the worker itself.
         """
         ScriptedLoadableModuleLogic.__init__(self)
-        self._translateFunction = translateFunction
         self._command = command
+        self._standIn = worker
 
     def getParameterNode(self) -> USToMRIParameterNode:
         """Return the user's choices, as they are saved with the scene."""
-        from .USToMRIParameterNode import USToMRIParameterNode, readable
+        from .ParameterNode import USToMRIParameterNode, readable
 
         node: USToMRIParameterNode = readable(USToMRIParameterNode, super().getParameterNode())
         return node
@@ -66,7 +65,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         allFrames: bool = False,
         **options: Any,
     ) -> Any:
-        """Translate a volume node, wait for it, and return the output node.
+        """Translate a volume node in the worker process, wait, and return the output node.
 
         The output lies where the input lies, under the same parent transform. The input is never
         changed, and after an error the scene is as it was.
@@ -85,14 +84,23 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             output refers to)
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
-        task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
-        results = [
-            self._translation()(
-                copyOf(frame.volume()), method=method, **_given(head=frame.head, **options)
-            )
-            for frame in task.frames
-        ]
-        return task.publish(results)
+        ended: list[Any] = []
+        job = self.startTranslation(
+            inputNode,
+            outputNode,
+            method,
+            region=region,
+            head=head,
+            pixelSize=pixelSize,
+            allFrames=allFrames,
+            onFinished=lambda *answer: ended.extend(answer),
+            **options,
+        )
+        job.wait()
+        node, error = ended
+        if error is not None:
+            raise error
+        return node
 
     def startTranslation(
         self,
@@ -203,24 +211,11 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             reasons.append(reasonNotAnOutput(outputNode, sequence))
         return next(filter(None, reasons), "")
 
-    def _worker(self) -> WorkerClient:
+    def _worker(self) -> Worker:
+        if self._standIn:
+            return self._standIn
         from .Worker.WorkerClient import defaultCommand, sharedWorker
 
         if self._command is None:
             ensureDependencies()
         return sharedWorker(self._command or defaultCommand())
-
-    def _translation(self) -> Callable[..., Any]:
-        if self._translateFunction:
-            return self._translateFunction
-        ensureDependencies()
-        from USToMRILib import translate
-        from USToMRILib.compute.torch_environment import prepare_torch
-
-        prepare_torch()
-        return translate
-
-
-def _given(**arguments: Any) -> dict[str, Any]:
-    """Return the arguments that are not None."""
-    return {name: value for name, value in arguments.items() if value is not None}

@@ -10,12 +10,12 @@ from slicer.util import VTKObservationMixin
 
 from .CNR.CNRSection import CNRSection
 from .Compare.CompareSection import CompareSection
+from .Logic import USToMRILogic
 from .ReaderStudy.ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
 from .Scene.VolumeNodes import firstUltrasound
 from .Synthetic.MarkKeeper import forgetMarks, keepMarks
 from .Translate.TranslateSection import TranslateSection
-from .USToMRILogic import USToMRILogic
 from .Worker.WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
