@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Optional, Union
 
+import numpy as np
+
 from ..compute.threads import on_threads
 from ..errors import InputError
-from ..image.regions import read_mask
+from ..image.masks import head_inside, inside_of, read_mask
 from ..image.volume import Volume
 from ..progress import Progress
 from .ellipse import Ellipse
@@ -31,7 +33,7 @@ def read_head_hint(option: str | None, volume: Volume) -> HeadHint:
     """
     if option is None or option == "none":
         return option
-    return read_mask(option, volume.grid)
+    return Volume(read_mask(option, volume.grid).astype(np.uint8), volume.grid)
 
 
 def stack_of(volume: Volume, axis: str, hint: HeadHint, device: str) -> Stack:
@@ -118,7 +120,8 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
 def _mask_stack(volume: Volume, hint: HeadHint, axis: str) -> Stack | None:
     if isinstance(hint, Volume):
         check_mask(hint, volume)
-        return Stack(hint, axis)
+        inside = head_inside(inside_of(hint.array))
+        return Stack(hint.with_array(inside.astype(np.uint8)), axis)
     if hint == "none":
         return Stack(volume.with_array(volume.array > volume.array.min()), axis)
     if isinstance(hint, str):
