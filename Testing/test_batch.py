@@ -127,6 +127,23 @@ def test_the_page_tells_timings_warnings_and_contrast(images, tmp_path):
     assert "warning" not in with_regions
 
 
+def test_what_all_are_warned_of_is_said_once_and_marks_no_case(images, tmp_path):
+    image = Volume.read(images / "a.nrrd")
+    small = Grid(image.grid.size, (2.0, 2.0, 1.0))
+    Volume(image.array, small).write(images / "b" / "a.mha")
+    output = tmp_path / "out"
+    options = ["--head-mask", "none", "--method", "cyclegan"]
+    assert main(["batch", str(images), str(output), *options]) == 3
+    page = (output / "summary.html").read_text(encoding="utf-8")
+    assert page.count("Only a test.") == 1
+    assert re.findall(r"<b>(\d)</b> ([\w ]+)</button>", page) == [
+        ("4", "all"),
+        ("3", "done"),
+        ("1", "failed"),
+        ("1", "with warnings"),
+    ]
+
+
 def test_the_table_begins_as_agreed(images, tmp_path):
     batch(images, tmp_path / "out")
     first, *_ = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8").splitlines()
