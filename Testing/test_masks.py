@@ -11,10 +11,10 @@ from PIL import Image, ImageFilter
 from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.draw import ellipse as draw_ellipse
 from test_file_kinds import write_nrrd
-from USToMRILib.fetal.heads import read_head_hint
 
 from USToMRILib.errors import InputError
 from USToMRILib.fetal.head import Head
+from USToMRILib.fetal.heads import read_head_hint
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.masks import inside_of, is_outline, read_mask
 from USToMRILib.image.regions import Box, read_region
