@@ -114,7 +114,7 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     pixels, spacing = volume.array[0], volume.grid.spacing[:2]
 
     def look(grid: sitk.Image) -> tuple[float, Ellipse]:
-        return _fitted_ellipse(_probability(net, to_net(pixels, spacing, grid), device), grid)
+        return look_at(net, pixels, spacing, grid, device)
 
     # The first look says where; with the second grid turned, the network, which knows heads that
     # lie, finds those that stand. The close ones, with the head lying, say how large.
@@ -122,6 +122,30 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     _, first = max(_answers(look, turned), key=lambda answer: answer[0])
     close = _answers(look, [close_grid(first, width) for width in CLOSE_WIDTHS])
     return Head.from_ellipse(Ellipse.mean([ellipse for _, ellipse in close]), volume)
+
+
+def look_at(
+    net: HeadNet,
+    pixels: np.ndarray,
+    spacing: tuple[float, float],
+    grid: sitk.Image,
+    device: str,
+    mirrored: bool = True,
+) -> tuple[float, Ellipse]:
+    """The ellipse that the network sees on a grid, and how sure it is, 0 .. 1.
+
+    Args:
+        net, device: as of :func:`find_head_with`.
+        pixels: a slice [rows, columns].
+        spacing: (x, y) of it in mm.
+        grid: of :func:`net_grid` or :func:`close_grid`.
+        mirrored: whether the answer is the mean over mirrored views, at four times the work.
+
+    Raises:
+        InputError: no head is there.
+    """
+    seen = to_net(pixels, spacing, grid)
+    return _fitted_ellipse(_probability(net, seen, device, mirrored), grid)
 
 
 def _answers(
@@ -188,11 +212,11 @@ def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -
     return sitk.GetArrayFromImage(sitk.Resample(image, grid)) - 1
 
 
-def _probability(net: HeadNet, pixels: np.ndarray, device: str) -> np.ndarray:
-    """The network's answer [192, 192], the mean over the image and its mirror images."""
+def _probability(net: HeadNet, pixels: np.ndarray, device: str, mirrored: bool) -> np.ndarray:
+    """The network's answer [192, 192], or the mean over the image and its mirror images."""
     import torch
 
-    flips: list[list[int]] = [[], [0], [1], [0, 1]]
+    flips: list[list[int]] = [[], [0], [1], [0, 1]] if mirrored else [[]]
     image = torch.from_numpy(pixels)
     with torch.no_grad():
         answers = net(torch.stack([image.flip(axes) for axes in flips])[:, None].to(device))[:, 0]
