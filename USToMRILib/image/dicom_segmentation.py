@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from . import dicom
+from .dicom_header import read_header
 from .dicom_writing import add_place, save
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write_segmentation(
     present = [number for number in sorted(meanings) if (labels.array == number).any()]
     if not present:
         raise InputError("The segmentation is empty; there is nothing to write.")
-    header = dicom.read_header(image)
+    header = read_header(image)
     depth, rows, columns = labels.array.shape
     frames = int(header.get("NumberOfFrames") or 1)
     if (frames, header.Rows, header.Columns) != (depth, rows, columns):
