@@ -23,6 +23,7 @@ from USToMRILib.batch.job import Job
 from USToMRILib.batch.run import here, run_batch
 from USToMRILib.cli.command import main
 from USToMRILib.compute.bundle import _open
+from USToMRILib.fetal.diffusion import DdibOptions
 from USToMRILib.image.cnr import contrast_to_noise
 from USToMRILib.image.regions import read_region
 
@@ -124,6 +125,23 @@ def test_the_page_tells_timings_warnings_and_contrast(images, tmp_path):
     assert "circumference" in small["warnings"]
     assert f'<p class="warning">{small["warnings"]}</p>' in other
     assert "warning" not in with_regions
+
+
+def test_what_all_are_warned_of_is_said_once_and_marks_no_case(images, tmp_path):
+    image = Volume.read(images / "a.nrrd")
+    small = Grid(image.grid.size, (2.0, 2.0, 1.0))
+    Volume(image.array, small).write(images / "b" / "a.mha")
+    output = tmp_path / "out"
+    options = ["--head-mask", "none", "--method", "cyclegan"]
+    assert main(["batch", str(images), str(output), *options]) == 3
+    page = (output / "summary.html").read_text(encoding="utf-8")
+    assert page.count("Only a test.") == 1
+    assert re.findall(r"<b>(\d)</b> ([\w ]+)</button>", page) == [
+        ("4", "all"),
+        ("3", "done"),
+        ("1", "failed"),
+        ("1", "with warnings"),
+    ]
 
 
 def test_the_table_begins_as_agreed(images, tmp_path):
@@ -230,8 +248,8 @@ def test_two_runs_at_the_same_time_do_every_case_once(images, tmp_path, translat
     reports = []
 
     def run():
-        arguments = {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}
-        job = Job(output, arguments, head_mask="none")
+        options = DdibOptions(2, "ddim")
+        job = Job(output, "ddib", options, head_mask="none")
         cases = find_cases(images, output)
         reports.append(run_batch(cases, job, here(), CancelToken()))
 
@@ -332,7 +350,7 @@ def test_progress_as_json(images, tmp_path, capsys):
         (["nowhere", "out"], "nowhere does not exist"),
         (["in", "in"], "is the input itself"),
         (["in", "in/a.nrrd"], "cannot be created"),
-        (["in", "out", "--method", "magic"], "choose from ddic"),
+        (["in", "out", "--method", "magic"], "choose from pix2pix2d"),
         (["in", "out", "--steps", "1"], "2 to 1000"),
         (["in", "out", "--solver", "magic"], "choose from"),
         (["in", "out", "--device", "abacus"], "is unknown"),
