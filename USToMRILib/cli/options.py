@@ -32,6 +32,21 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         "--pixel-size", type=float, metavar="MM", help="for 2D images that do not state it"
     )
     command.add_argument("--frame", type=int, metavar="N", help="of a cine or 4D image, from 0")
+    command.add_argument(
+        "--region",
+        type=int,
+        metavar="N",
+        help="of a DICOM picture of several B-mode images, from 0, from left to right",
+    )
+
+
+def add_allow_synthetic(command: argparse.ArgumentParser) -> None:
+    """Add the consent to what is refused by mistake only."""
+    command.add_argument(
+        "--allow-synthetic",
+        action="store_true",
+        help="take what is itself a pseudo-MRI, or a map of one, for ultrasound",
+    )
 
 
 def add_device(command: argparse.ArgumentParser) -> None:

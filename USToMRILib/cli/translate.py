@@ -19,6 +19,7 @@ from ..result import MAPS
 from ..translate import translate
 from .options import (
     DONE,
+    add_allow_synthetic,
     add_head_mask,
     add_input,
     add_maps,
@@ -34,8 +35,10 @@ def add_translate(commands: Any) -> None:
     """Add the command ``translate``."""
     command = commands.add_parser("translate", help="one image to a pseudo-MRI")
     add_input(command)
-    command.add_argument("output", type=Path, help=".nrrd, .nii.gz, .mha; 8-bit .png, .tif ...")
+    outputs = ".nrrd, .nii.gz, .mha; 8-bit .dcm, .png, .tif ..."
+    command.add_argument("output", type=Path, help=outputs)
     add_method(command)
+    add_allow_synthetic(command)
     add_head_mask(command)
     add_maps(command)
     command.add_argument(
@@ -59,6 +62,8 @@ def translate_file(
     head: str | None = None,
     pixel_size: float | None = None,
     frame: int | None = None,
+    region: int | None = None,
+    allow_synthetic: bool = False,
     provenance: PathLike | None = None,
     picture: PathLike | None = None,
     maps: Mapping[str, PathLike] | None = None,
@@ -69,9 +74,9 @@ def translate_file(
     """Translate a file to a file, with its record beside it and a picture where one is wanted.
 
     Args:
-        input, pixel_size, frame: as of :meth:`USToMRILib.Volume.read`.
+        input, pixel_size, frame, region: as of :meth:`USToMRILib.Volume.read`.
         output: file of the pseudo-MRI.
-        method, device, progress, cancel: as of :func:`USToMRILib.translate`.
+        method, device, allow_synthetic, progress, cancel: as of :func:`USToMRILib.translate`.
         options: of the method: its dataclass, or values by name.
         head: the path of a mask, "none", or None to look for it.
         provenance: where the record goes instead of ``OUTPUT.json``.
@@ -90,7 +95,7 @@ def translate_file(
     record = expanded(provenance) if provenance else sidecar_path(target)
     beside = {name: expanded(path) for name, path in (maps or {}).items()}
     drawn = expanded(picture) if picture else None
-    volume = Volume.read(source, pixel_size, frame)
+    volume = Volume.read(source, pixel_size, frame, region)
     for path in (target, *beside.values()):
         check_writable(path, volume.grid)
     others = [record, *([drawn] if drawn else [])]
@@ -103,6 +108,7 @@ def translate_file(
         options=options,
         device=device,
         head=read_head_hint(head, volume),
+        allow_synthetic=allow_synthetic,
         progress=progress,
         cancel=cancel,
         **dict.fromkeys(beside, True),
@@ -135,6 +141,8 @@ def _run(options: argparse.Namespace) -> int:
         head=options.head_mask,
         pixel_size=options.pixel_size,
         frame=options.frame,
+        region=options.region,
+        allow_synthetic=options.allow_synthetic,
         provenance=options.provenance,
         picture=options.picture,
         maps={name: path for name, path in named.items() if path is not None},

@@ -117,6 +117,11 @@ def save(dataset: Dataset, path: Path) -> None:
         dataset.save_as(path, **complete)
 
 
+def is_dicom_name(path: Path) -> bool:
+    """Whether a file of this name is to be DICOM."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
 def read_sources(source: Path | None) -> list[Dataset]:
     """Return the headers of the DICOM images that a file or folder holds, none if it holds none."""
     from . import dicom
