@@ -137,8 +137,9 @@ class FrameMethod:
         device, hint = request.device, request.head
         used = {} if hint is not None else {HEAD_BUNDLE: load_bundle(HEAD_BUNDLE, device).sha256}
         stack = stack_of(volume, self.axis, hint, device)
-        found = find_heads(stack, volume, hint, device, request.progress)
-        outline = smooth_outline(found, stack.distance)
+        outline = find_heads(stack, volume, hint, device, request.progress)
+        if not stack.in_time:  # where it was followed, it is smooth already
+            outline = smooth_outline(outline, stack.distance)
         laid = Laid.on(stack, outline, self.frame)
         frames = laid.frames(self, request)
         answer = self.translate_frames(frames)
@@ -150,9 +151,10 @@ class FrameMethod:
         shown = None if answer.tissues is None else 1 - answer.tissues[:, 0].numpy()
         carried = laid.maps_back(maps)
         parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
-        if answer.tissues is not None:
+        if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
             labels = laid.labels_back(answer.tissues)
-            parameters["tissues_measured"] = _tissues(stack, labels, laid.by_slice)
+            if not stack.in_time:
+                parameters["tissues_measured"] = _tissues(stack, labels, laid.by_slice)
             if "tissues" in request.maps:
                 carried["tissues"] = stack.volume_array(labels)
         return Made(
@@ -263,9 +265,10 @@ def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> 
             "circumference_mm": ellipse.circumference_mm,
         }
         return {"axis": stack.axis, "head": head}
+    shown = _ranges(sorted(outline))
+    where = {"axis": stack.axis, "slices_with_head": shown}
     return {
-        "axis": stack.axis,
-        "slices_with_head": _ranges(sorted(outline)),
+        **({"frames_with_head": shown} if stack.in_time else where),
         **({"latent_sharing_mm": latent_mm} if latent_mm else {}),
         "largest_circumference_mm": max(e.circumference_mm for e in outline.values()),
     }
@@ -294,19 +297,17 @@ def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> lis
     without = sorted(set(range(len(stack))) - set(outline))
     if without:
         warnings.append(
-            f"No head was found in the slices {_ranges(without)} along {stack.axis}, counted from "
-            "0: they stay background."
+            f"No head was found in the {stack.named(_ranges(without))}, counted from 0: they stay "
+            "background."
         )
     doubtful = [n for n, head in heads.items() if head.warnings]
     if doubtful:
         warnings.append(
-            f"In the slices {_ranges(doubtful)} along {stack.axis} the head reaches the border or "
-            "is smaller or larger than the networks have seen: there the result is less certain."
+            f"In the {stack.named(_ranges(doubtful))} the head reaches the border or is smaller or "
+            "larger than the networks have seen: there the result is less certain."
         )
     if dark:
-        warnings.append(
-            f"In the slices {_ranges(dark)} along {stack.axis} a large part of the head is {_DARK}"
-        )
+        warnings.append(f"In the {stack.named(_ranges(dark))} a large part of the head is {_DARK}")
     return warnings
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 import numpy as np
@@ -10,7 +12,7 @@ from ..errors import InputError
 from ..image.volume import Volume
 from .ellipse import Ellipse
 from .head import close_grid, find_head_with, look_at
-from .outline import ellipse_of, moments_of
+from .outline import ellipse_of, moments_of, smooth_motion
 
 if TYPE_CHECKING:
     from .head import HeadNet
@@ -43,7 +45,7 @@ class HeadTracker:
         self._net = net
         self._device = device
         self._last: Optional[Ellipse] = None
-        self._steady: Optional[np.ndarray] = None
+        self._steady: Optional[Ellipse] = None
         self._seconds = 0.0
         self.searches = 0
 
@@ -67,6 +69,19 @@ class HeadTracker:
             self._last = find_head_with(self._net, image, self._device).ellipse
         return self._last
 
+    def outlines(self, images: Iterable[Volume], step_s: float) -> dict[int, Ellipse]:
+        """Return smooth outlines of the head in the frames of a cine that show it, by number.
+
+        Args:
+            images: as of :meth:`look`.
+            step_s: seconds from one to the next.
+        """
+        found = {}
+        for number, image in enumerate(images):
+            with suppress(InputError):
+                found[number] = self.look(image)
+        return smooth_motion(found, step_s)
+
     def follow(self, image: Volume, seconds: float) -> Ellipse:
         """Return the outline of the head in the next frame, steadied by those before.
 
@@ -77,12 +92,13 @@ class HeadTracker:
         Raises:
             InputError: as :meth:`look`.
         """
-        found = np.array(moments_of(self.look(image)))
+        found = self.look(image)
         if self._steady is not None:
-            passed = max(seconds - self._seconds, 0.0)
-            found = found + np.exp(-passed / _STEADY_S) * (self._steady - found)
+            kept = float(np.exp(-max(seconds - self._seconds, 0.0) / _STEADY_S))
+            before, now = np.array(moments_of(self._steady)), np.array(moments_of(found))
+            found = ellipse_of(kept * before + (1 - kept) * now, self._steady.angle)
         self._steady, self._seconds = found, seconds
-        return ellipse_of(found)
+        return found
 
     def _followed(self, image: Volume, last: Ellipse) -> Ellipse | None:
         """The head near to where it was; None where it is lost."""
@@ -98,6 +114,4 @@ class HeadTracker:
 def _is_near(found: Ellipse, last: Ellipse) -> bool:
     shift = float(np.hypot(*np.subtract(found.centre, last.centre)))
     growth = float(np.prod(found.semi_axes) / np.prod(last.semi_axes))
-    return (
-        shift < _MOST_SHIFT * last.semi_axes[1] and 1 / _MOST_GROWTH < growth < _MOST_GROWTH
-    )
+    return shift < _MOST_SHIFT * last.semi_axes[1] and 1 / _MOST_GROWTH < growth < _MOST_GROWTH
