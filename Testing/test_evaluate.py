@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from USToMRILib import Grid, InputError, Volume
 from USToMRILib.cli.command import main
 from USToMRILib.evaluation.evaluate import evaluate
-from USToMRILib.evaluation.pairing import Folders, find_cases
+from USToMRILib.evaluation.pairing import Folders, match_files
 from USToMRILib.evaluation.report import Paragraph, Section, Table, write_report
 from USToMRILib.image.folders import Reader
 
@@ -116,7 +116,7 @@ def test_folders_without_a_pair_or_missing_are_refused(folders, tmp_path):
 def test_what_batch_wrote_is_paired_with_its_ultrasound(tmp_path):
     write(tmp_path / "us", "scan.nrrd", np.arange(480) / 2)
     write(tmp_path / "mri", "scan_SYNTHETIC_MRI_ddic.nrrd", np.arange(480) / 2)
-    (case,), problems = find_cases(Folders(tmp_path / "us", {"ddic": tmp_path / "mri"}))
+    (case,), problems = match_files(Folders(tmp_path / "us", {"ddic": tmp_path / "mri"}))
     assert (case.name, problems) == ("scan", [])
 
 

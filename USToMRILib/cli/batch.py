@@ -32,7 +32,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..batch.records import Outcome
+    from ..batch.outcomes import Outcome
     from ..batch.run import Report, Runner
     from ..batch.source import Source
 
