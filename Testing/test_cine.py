@@ -107,3 +107,20 @@ def test_what_cannot_be_a_cine_is_refused(
     how = [*FAST, "--frame", "all"]
     assert main(["translate", str(tmp_path / "one.png"), str(tmp_path / "o.mp4"), *how]) == 2
     assert "has no pixel size" in capsys.readouterr().err
+
+
+def test_a_batch_translates_cines(tmp_path: Path, cine: ImageSequence) -> None:
+    """Of a folder that also holds a single image; what is complete is left alone."""
+    (tmp_path / "in").mkdir()
+    cine.write(tmp_path / "in" / "a.seq.nrrd")
+    cine[2].write(tmp_path / "in" / "b.nrrd")
+    how = [str(tmp_path / "in"), str(tmp_path / "out"), *FAST, "--head-mask", "none"]
+    assert main(["batch", *how, "--frame", "all"]) == 0
+    first, second = sorted((tmp_path / "out").glob("*.seq.nrrd"))
+    made = ImageSequence.read(first)
+    assert len(made) == COUNT
+    assert made.seconds == pytest.approx(TIMES)
+    assert len(ImageSequence.read(second)) == 1
+    written = first.stat().st_mtime_ns
+    assert main(["batch", *how, "--frame", "all", "--resume"]) == 0
+    assert first.stat().st_mtime_ns == written

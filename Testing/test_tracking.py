@@ -85,7 +85,7 @@ def test_followed_heads_flicker_less_than_searched_ones(tracker: HeadTracker) ->
         shown = np.stack([binary_fill_holes(frame[0] > 0) for frame in made])
         return float((shown[1:] ^ shown[:-1]).mean())
 
-    assert flips(made.sequence.array) < 0.5 * flips(alone)
+    assert flips(made.sequence.array) < 0.75 * flips(alone)
     searched = [find_head(volume).ellipse for volume in cine]
     followed = tracker.outlines(cine, STEP_S)
 
@@ -96,7 +96,9 @@ def test_followed_heads_flicker_less_than_searched_ones(tracker: HeadTracker) ->
 
 
 def test_a_cine_with_a_gap_says_so(tiny_models: Path) -> None:
-    result = translate_cine(made_cine(24, without=range(6, 18)), "pix2pix2d", maps=frozenset({"tissues"}))
+    result = translate_cine(
+        made_cine(24, without=range(6, 18)), "pix2pix2d", maps=frozenset({"tissues"})
+    )
     shown = [frame.max() > 0 for frame in result.sequence.array]
     assert shown == [n not in range(6, 18) for n in range(24)]
     assert any("No head was found in the frames 6-17" in text for text in result.warnings)

@@ -26,7 +26,7 @@ from .image.sequence import ImageSequence
 from .image.volume import PathLike, Volume
 from .methods import DEFAULT, method_named
 from .progress import CancelToken, Progress, ProgressCallback
-from .provenance import sidecar_path
+from .provenance import describe_input, sidecar_path
 from .result import Result
 from .translate import translate
 
@@ -45,12 +45,19 @@ class CineResult:
             differ inside the head, in grey levels, in it and in the ultrasound.
         warnings: sentences that the user should read.
         maps: what else was asked for, by key of :data:`.result.MAPS`.
+        timings: seconds of each phase.
     """
 
     sequence: ImageSequence
     provenance: dict[str, Any]
     warnings: list[str]
     maps: dict[str, ImageSequence] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def image(self) -> ImageSequence:
+        """The same as `sequence`: what was made of the input, be it a volume or a cine."""
+        return self.sequence
 
     def write(
         self,
@@ -113,7 +120,8 @@ def translate_cine(
             f"The method {method!r} translates volumes, and the frames are flat; choose a method "
             "for slices."
         )
-    stack, followed = _stack(sequence), {}
+    stack = _stack(sequence)
+    followed: dict[str, str] = {}
     if head is None:
         followed, head = _follow(sequence, device, Progress(progress, cancel))
     result = translate(
@@ -201,6 +209,7 @@ def _result(
     warnings = list(dict.fromkeys(text for result in results for text in result.warnings))
     provenance = {
         **first.provenance,
+        "input": describe_input(sequence),
         "warnings": warnings,
         "frames": len(sequence),
         "flicker": {
@@ -219,7 +228,11 @@ def _result(
         name: following(values, first.maps[name].metadata["description"])
         for name, values in maps.items()
     }
-    return CineResult(made, provenance, warnings, others)
+    timings: dict[str, float] = {}
+    for result in results:
+        for phase, seconds in result.timings.items():
+            timings[phase] = timings.get(phase, 0.0) + seconds
+    return CineResult(made, provenance, warnings, others, timings)
 
 
 def _flicker(array: np.ndarray, shown: np.ndarray) -> float | None:

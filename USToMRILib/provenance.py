@@ -14,6 +14,7 @@ import numpy as np
 
 from . import __version__
 from .files import sidecar_path as sidecar_path
+from .image.sequence import ImageSequence
 from .image.volume import Volume
 
 SYNTHETIC = (
@@ -49,7 +50,7 @@ def make_provenance(
     }
 
 
-def describe_input(volume: Volume) -> dict[str, Any]:
+def describe_input(volume: Volume | ImageSequence) -> dict[str, Any]:
     """By which an input is known again: its voxels' digest and type, and where they lie."""
     return {
         "voxels_sha256": voxels_sha256(volume.array),
