@@ -151,6 +151,9 @@ class SideBySide:
             self._pool = ThreadPoolExecutor(2, initializer=_take, initargs=(threads // 2,))
 
     def __enter__(self) -> SideBySide:
+        if self._pool:  # both threads begin here, and have their share when this returns
+            meeting = threading.Barrier(2)
+            wait([self._pool.submit(meeting.wait) for _ in range(2)])
         return self
 
     def __exit__(self, *_: object) -> None:
