@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Optional, Union
 
+import numpy as np
+
 from ..compute.threads import on_threads
 from ..errors import InputError
-from ..image.regions import read_mask
+from ..image.masks import head_inside, inside_of, read_mask
 from ..image.volume import Volume
 from ..progress import Progress
 from .ellipse import Ellipse
@@ -31,7 +33,7 @@ def read_head_hint(option: str | None, volume: Volume) -> HeadHint:
     """
     if option is None or option == "none":
         return option
-    return read_mask(option, volume.grid)
+    return Volume(read_mask(option, volume.grid).astype(np.uint8), volume.grid)
 
 
 def stack_of(volume: Volume, axis: str, hint: HeadHint, device: str) -> Stack:
@@ -107,7 +109,8 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
         if isinstance(known, Ellipse):
             return Head.from_ellipse(known, image)
         if known is not None:
-            return Head.from_mask(known, image)
+            inside = Ellipse.from_mask(known.array[0], known.grid.spacing[:2])
+            return Head.from_ellipse(inside, image)
         if image.array.min() == image.array.max():
             return InputError("No fetal head was found: the slice is empty; choose another one.")
         return find_head(image, device)
@@ -118,9 +121,11 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
 def _mask_stack(volume: Volume, hint: HeadHint, axis: str) -> Stack | None:
     if isinstance(hint, Volume):
         check_mask(hint, volume)
-        return Stack(hint, axis)
+        inside = head_inside(inside_of(hint.array))
+        return Stack(hint.with_array(inside.astype(np.uint8)), axis)
     if hint == "none":
-        return Stack(volume.with_array(volume.array > volume.array.min()), axis)
+        shown = volume.array > volume.array.min()
+        return Stack(volume.with_array(head_inside(shown) if volume.is_slice else shown), axis)
     if isinstance(hint, str):
         raise InputError(f"The head {hint!r} is unknown; give a mask, an ellipse or 'none'.")
     return None
