@@ -350,7 +350,7 @@ def test_progress_as_json(images, tmp_path, capsys):
         (["nowhere", "out"], "nowhere does not exist"),
         (["in", "in"], "is the input itself"),
         (["in", "in/a.nrrd"], "cannot be created"),
-        (["in", "out", "--method", "magic"], "choose from ddic"),
+        (["in", "out", "--method", "magic"], "choose from pix2pix2d"),
         (["in", "out", "--steps", "1"], "2 to 1000"),
         (["in", "out", "--solver", "magic"], "choose from"),
         (["in", "out", "--device", "abacus"], "is unknown"),

@@ -17,6 +17,7 @@ from USToMRILib import InputError, Volume, translate
 from USToMRILib.cli import main
 from USToMRILib.cli.translate import translate_file
 from USToMRILib.cli.worker import TASKS
+from USToMRILib.compute.bundle import list_bundles
 from USToMRILib.fetal.diffusion import DdibOptions, DdicOptions
 from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.pipeline import Answer, FrameMethod, Frames
@@ -128,7 +129,9 @@ def test_the_command_line_knows_it(image: Path, tmp_path: Path, capsys) -> None:
     assert "--strength TIMES toy: how strong; default: 3.0" in words
     assert "--mode" in words
     assert "toy: how it cuts; soft, hard; default: soft" in words
-    assert "--uncertainty FILE pix2pix3d, toy: also write its spread" in words
+    assert (
+        "--uncertainty FILE pix2pix2d, ddic-guided, pix2pix3d, toy: also write its spread" in words
+    )
     output, spread = tmp_path / "mri.nrrd", tmp_path / "spread.nrrd"
     asked = ["--method", "toy", "--strength", "4", "--bright", "true", "--uncertainty", str(spread)]
     assert main(["translate", str(image), str(output), *asked]) == 0
@@ -210,7 +213,7 @@ def test_every_entry_says_what_there_is_to_say(method: str, bundled: Path) -> No
     assert set(entry.offers) <= set(MAPS)
     assert all(each.help for each in entry.option_list)
     said = json.loads(json.dumps(entry.describe()))
-    assert said["installed"]
+    assert said["installed"] == (set(entry.bundles) <= set(list_bundles()))
     assert entry.make_options() == entry.options()
 
 
@@ -230,7 +233,8 @@ def test_tissues_and_samples_come_back_to_the_inputs_grid(
 
     def answer(frames: Frames) -> Answer:
         bright = torch.sigmoid(20 * frames.images[:, 0])
-        tissues = torch.stack([0 * bright, 1 - bright, bright], dim=1)
+        brain = torch.from_numpy(frames.masks).float()
+        tissues = torch.stack([1 - brain, brain * (1 - bright), brain * bright], dim=1)
         samples = tuple(frames.images * part for part in (1.0, 0.5))
         maps = {"uncertainty": (samples[0] - samples[1]).abs()} if frames.wanted else {}
         return Answer(frames.images, maps, tissues, samples)
@@ -247,7 +251,9 @@ def test_tissues_and_samples_come_back_to_the_inputs_grid(
     assert result.tissues.grid == head_slice.grid
     assert labels.dtype == np.uint8
     brain = spec.shown(HEAD).mask(labels.shape, head_slice.grid.spacing[:2])
-    assert ((labels > 0) == brain).all()
+    assert ((labels > 0) == brain).mean() > 0.995
+    brain &= labels > 0
+    assert (result.volume.array[0][labels == 0] == 0).mean() > 0.99
     seen = head_slice.array[0]
     middle = np.percentile(seen[brain], [1, 97]).mean()
     clear = brain & (np.abs(seen - middle) > 15)

@@ -12,7 +12,7 @@ from typing import Any, Callable, Protocol
 
 from .compute.bundle import list_bundles, read_metadata
 from .errors import InputError
-from .fetal import cyclegan, diffusion
+from .fetal import cyclegan, diffusion, guided, pix2pix2d
 from .fetal.frame_spec import FrameSpec
 from .image.volume import Volume
 from .options import Option, check_options, make_options, options_of
@@ -158,6 +158,35 @@ DDIC_PAPER = (
     "Intelligence"
 )
 
+register(
+    Method(
+        "pix2pix2d",
+        "Pix2Pix: one pass, 2D",
+        "One pass of a network that learned from simulated pairs: MRI and tissues of a fetal head, "
+        "with the contrast of T2.",
+        "Image-to-Image Translation with Conditional Adversarial Networks (Isola et al. 2017); "
+        "BrainVoxGen's idea, for slices",
+        (SLICE, VOLUME),
+        pix2pix2d.Pix2Pix2dOptions,
+        (pix2pix2d.BUNDLE,),
+        pix2pix2d.load,
+        {"uncertainty": pix2pix2d.UNCERTAINTY, "tissues": pix2pix2d.TISSUES},
+    )
+)
+register(
+    Method(
+        "ddic-guided",
+        "DDIC, guided: a crisp picture, 2D",
+        "The picture of one pass, drawn anew by a diffusion model of fetal MRI that is pulled "
+        "towards it.",
+        DDIC_PAPER + "; SDEdit (Meng et al. 2022)",
+        (SLICE, VOLUME),
+        guided.GuidedOptions,
+        (pix2pix2d.BUNDLE, guided.MRI_BUNDLE),
+        guided.load,
+        {"uncertainty": guided.UNCERTAINTY, "tissues": pix2pix2d.TISSUES},
+    )
+)
 register(
     Method(
         "ddic",

@@ -45,9 +45,9 @@ def translate(
         device: "auto", "cpu", "cuda" or "mps".
         head: mask volume, :class:`~USToMRILib.fetal.ellipse.Ellipse`, "none" for an image with
             nothing but the head in it, or None to look for it. Used by the methods of slices.
-        uncertainty: whether to make it too, where the method offers it.
-        residual: likewise.
-        tissues: likewise.
+        uncertainty: whether to make a map of it too, where the method offers it.
+        residual: the same.
+        tissues: the same.
         progress: called with a :class:`~USToMRILib.progress.ProgressEvent` after every step.
         cancel: a token; at most one step passes after it is set.
         **values: options of the method by name, in place of ``options``.

@@ -197,9 +197,9 @@ def load(options: DdibOptions, device: str) -> FrameMethod:
         pair.cautions,
         options.crossing,
         options.axis,
-        even_gain if options.gain == EVEN else FrameMethod.prepare,
-        residual,
-        LATENT_MM,
+        prepare=even_gain if options.gain == EVEN else FrameMethod.prepare,
+        residual=residual,
+        latent_mm=LATENT_MM,
     )
 
 

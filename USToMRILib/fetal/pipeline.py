@@ -28,6 +28,7 @@ from .head import Head
 from .heads import find_heads, stack_of
 from .outline import smooth_outline, steady_brightness
 from .stack import Stack
+from .tissues import Tissue, measure_tissues
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +43,16 @@ LATENT_MM = 0.7
 _BRIGHTNESS_MM = 1.0
 
 _DARK = "dark in the ultrasound: what the pseudo-MRI shows there is a guess."
+
+
+def normalise_heads(pixels: np.ndarray, masks: np.ndarray, distance: float) -> np.ndarray:
+    """Frames [n, rows, columns] in [-1, 1], their grey levels changing slowly over the slices."""
+    from scipy.ndimage import gaussian_filter1d
+
+    limits = np.array([head_limits(frame, mask) for frame, mask in zip(pixels, masks)])
+    if len(limits) > 1:
+        limits = gaussian_filter1d(limits, _LIMITS_MM / distance, axis=0, mode="nearest")
+    return np.stack([normalise_head(*of) for of in zip(pixels, masks, limits.tolist())])
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,8 @@ class FrameMethod:
         cautions: what the user of a result should be told.
         parameters: what its options came to, for the record.
         axis: across the slices of a volume, one of :data:`.stack.AXES`.
+        normalise: frames [n, rows, columns] as resampled, masks and the slices' distance in mm to
+            the same in [-1, 1].
         prepare: an ultrasound frame in [-1, 1], its mask and its pixels' edge in mm to the frame
             that is translated.
         residual: frames and what became of them to where they disagree, 0 .. 2; None for a method
@@ -108,6 +121,7 @@ class FrameMethod:
     cautions: tuple[str, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
     axis: str = "auto"
+    normalise: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = normalise_heads
     prepare: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = lambda seen, *_: seen
     residual: Optional[Callable[[Frames, torch.Tensor], torch.Tensor]] = None
     latent_mm: float = 0.0
@@ -132,13 +146,21 @@ class FrameMethod:
         maps = dict(answer.maps)
         if "residual" in request.maps and self.residual:
             maps["residual"] = self.residual(frames, answer.images)
+        shown = None if answer.tissues is None else 1 - answer.tissues[:, 0].numpy()
+        carried = laid.maps_back(maps)
+        parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
+        if answer.tissues is not None:
+            labels = laid.labels_back(answer.tissues)
+            parameters["tissues_measured"] = _tissues(stack, labels, laid.by_slice)
+            if "tissues" in request.maps:
+                carried["tissues"] = stack.volume_array(labels)
         return Made(
-            laid.back(to_mri_values(answer.images[:, 0].numpy())),
+            laid.back(to_mri_values(answer.images[:, 0].numpy()), shown),
             {**self.bundles, **used},
-            {**self.parameters, **_parameters(stack, outline, self.latent_mm)},
+            parameters,
             (*_warnings(stack, outline, laid.dark), *self.cautions),
-            laid.maps_back(maps, answer.tissues),
-            tuple(laid.back(to_mri_values(each[:, 0].numpy())) for each in answer.samples),
+            carried,
+            tuple(laid.back(to_mri_values(each[:, 0].numpy()), shown) for each in answer.samples),
         )
 
 
@@ -150,13 +172,13 @@ class Laid:
         stack: of slices.
         by_slice: the frame of each slice, by its number.
         masks: bool [n, rows, columns], inside of what is shown.
-        seen: float32 of the same shape in [-1, 1], ultrasound with slowly changing grey levels.
+        pixels: float32 of the same shape, the ultrasound as resampled.
     """
 
     stack: Stack
     by_slice: dict[int, HeadFrame]
     masks: np.ndarray
-    seen: np.ndarray
+    pixels: np.ndarray
 
     @classmethod
     def on(cls, stack: Stack, outline: dict[int, Ellipse], spec: FrameSpec) -> Laid:
@@ -168,13 +190,14 @@ class Laid:
         }
         masks = np.stack([frame.mask for frame in by_slice.values()])
         pixels = np.stack([frame.to_frame(stack.array[n]) for n, frame in by_slice.items()])
-        return cls(stack, by_slice, masks, _normalised(pixels, masks, stack.distance))
+        return cls(stack, by_slice, masks, pixels)
 
     def frames(self, method: FrameMethod, request: Request) -> Frames:
         """What a method sees."""
         import torch
 
-        prepared = [method.prepare(*of) for of in zip(self.seen, self.masks, self._pixels_mm)]
+        seen = method.normalise(self.pixels, self.masks, self.stack.distance)
+        prepared = [method.prepare(*of) for of in zip(seen, self.masks, self._pixels_mm)]
         sizes = torch.tensor([frame.size_mm for frame in self.by_slice.values()])
         images = torch.from_numpy(np.stack(prepared))[:, None]
         sigma = method.latent_mm / self.stack.distance if len(images) > 1 else 0.0
@@ -187,47 +210,44 @@ class Laid:
         sigma = _BRIGHTNESS_MM / self.stack.distance
         return torch.from_numpy(steady_brightness(images[:, 0].numpy(), self.masks, sigma))[:, None]
 
-    def back(self, made: np.ndarray) -> np.ndarray:
-        """Frames [n, rows, columns] on the slices, float32 [k, j, i], 0 where nothing is shown."""
+    def back(self, made: np.ndarray, shown: Optional[np.ndarray] = None) -> np.ndarray:
+        """Frames [n, rows, columns] on the slices, float32 [k, j, i], 0 where nothing is shown.
+
+        Args:
+            made: the frames.
+            shown: probability of every pixel to be part of the picture; inside the masks where
+                None.
+        """
         slices = np.zeros(self.stack.array.shape, np.float32)
-        for (n, frame), pixels in zip(self.by_slice.items(), made):
-            slices[n] = frame.to_source(pixels)
+        for number, (n, frame) in enumerate(self.by_slice.items()):
+            part = None if shown is None else shown[number]
+            slices[n] = frame.to_source(made[number], shown=part)
         return self.stack.volume_array(slices)
 
-    def maps_back(
-        self, maps: dict[str, torch.Tensor], tissues: Optional[torch.Tensor]
-    ) -> dict[str, np.ndarray]:
+    def maps_back(self, maps: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
         """What else was made, on the slices."""
-        carried = {
+        return {
             name: self.back(np.where(self.masks, made[:, 0].numpy() * 127.5, 0))
             for name, made in maps.items()
         }
-        if tissues is not None:
-            slices = np.zeros(self.stack.array.shape, np.uint8)
-            for (n, frame), probability in zip(self.by_slice.items(), tissues.numpy()):
-                slices[n] = frame.labels_to_source(probability)
-            carried["tissues"] = self.stack.volume_array(slices)
-        return carried
+
+    def labels_back(self, tissues: torch.Tensor) -> np.ndarray:
+        """The most probable labels, uint8 [n, rows, columns] of the stack."""
+        slices = np.zeros(self.stack.array.shape, np.uint8)
+        for (n, frame), probability in zip(self.by_slice.items(), tissues.numpy()):
+            slices[n] = frame.labels_to_source(probability)
+        return slices
 
     @property
     def dark(self) -> list[int]:
         """The slices whose heads are dark in large part."""
-        seen = zip(self.by_slice, self.seen, self.masks, self._pixels_mm)
+        normalised = normalise_heads(self.pixels, self.masks, self.stack.distance)
+        seen = zip(self.by_slice, normalised, self.masks, self._pixels_mm)
         return [n for n, *of in seen if is_dark(*of)]
 
     @property
     def _pixels_mm(self) -> list[float]:
         return [frame.pixel_mm for frame in self.by_slice.values()]
-
-
-def _normalised(pixels: np.ndarray, masks: np.ndarray, distance: float) -> np.ndarray:
-    """Return frames [n, rows, columns] in [-1, 1] with slowly changing grey levels."""
-    from scipy.ndimage import gaussian_filter1d
-
-    limits = np.array([head_limits(frame, mask) for frame, mask in zip(pixels, masks)])
-    if len(limits) > 1:
-        limits = gaussian_filter1d(limits, _LIMITS_MM / distance, axis=0, mode="nearest")
-    return np.stack([normalise_head(*of) for of in zip(pixels, masks, limits.tolist())])
 
 
 def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> dict[str, Any]:
@@ -246,6 +266,20 @@ def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> 
         "slices_with_head": _ranges(sorted(outline)),
         **({"latent_sharing_mm": latent_mm} if latent_mm else {}),
         "largest_circumference_mm": max(e.circumference_mm for e in outline.values()),
+    }
+
+
+def _tissues(stack: Stack, labels: np.ndarray, by_slice: dict[int, HeadFrame]) -> dict[str, Any]:
+    """What the record says of the tissues, labels uint8 [n, rows, columns]."""
+    if len(stack) > 1:
+        voxel_ml = float(np.prod([*stack.spacing, stack.distance])) / 1000
+        counts = np.bincount(labels.ravel(), minlength=len(Tissue) + 1)
+        return {"volumes_ml": {t.title: round(counts[t] * voxel_ml, 2) for t in Tissue}}
+    ((_, frame),) = by_slice.items()
+    measured = measure_tissues(labels[0], stack.spacing, frame.ellipse)
+    return {
+        "areas_mm2": {t.title: round(area, 1) for t, area in measured.areas_mm2.items()},
+        "lateral_ventricle_widths_mm": [round(w, 1) for w in measured.ventricle_widths_mm],
     }
 
 
