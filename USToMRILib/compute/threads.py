@@ -153,7 +153,12 @@ class SideBySide:
     def __enter__(self) -> SideBySide:
         if self._pool:  # both threads begin here, and have their share when this returns
             meeting = threading.Barrier(2)
-            wait([self._pool.submit(meeting.wait) for _ in range(2)])
+            try:
+                wait([self._pool.submit(meeting.wait) for _ in range(2)])
+            except BaseException:
+                meeting.abort()
+                self._pool.shutdown()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
