@@ -17,6 +17,7 @@ from .Translate.HeadCurve import showEllipse
 from .Translate.Task import Task
 
 if TYPE_CHECKING:
+    from .Live.LiveJob import LiveJob
     from .ParameterNode import USToMRIParameterNode
     from .Worker.WorkerJobs import HeadJob, TranslationJob, Worker, WorkerJob
 
@@ -180,6 +181,30 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         job = DevicesJob(self._worker(), onFinished)
         job.start()
         return job
+
+    def liveJob(
+        self,
+        inputNode: Any,
+        outputNode: Optional[Any] = None,
+        *,
+        pixelSize: float = 0.0,
+        device: str = "auto",
+    ) -> LiveJob:
+        """Return a job that lets a pseudo-MRI follow a volume as it changes, once it is started.
+
+        :param outputNode: scalar volume that shows the pseudo-MRI; a new one where it is None.
+        :raises USToMRILib.InputError: one sentence that says why the volume cannot be followed.
+        """
+        from USToMRILib import InputError
+        from USToMRILib.live import LIVE_METHOD
+
+        from .Live.LiveJob import LiveJob, reasonNotLive
+
+        reason = reasonNotLive(inputNode, outputNode, pixelSize)
+        if reason:
+            raise InputError(reason)
+        settings = {"method": LIVE_METHOD, "device": device}
+        return LiveJob(self._worker(), inputNode, outputNode, settings, pixelSize)
 
     def reasonNotReady(
         self,

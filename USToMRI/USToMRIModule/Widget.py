@@ -10,6 +10,7 @@ from slicer.util import VTKObservationMixin
 
 from .CNR.CNRSection import CNRSection
 from .Compare.CompareSection import CompareSection
+from .Live.LiveSection import LiveSection
 from .Logic import USToMRILogic
 from .ReaderStudy.ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
@@ -20,7 +21,7 @@ from .Worker.WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
 # a file in Resources to its path) and has setParameterNode(parameterNode or None) and cleanup().
-SECTIONS = (TranslateSection, CompareSection, CNRSection, ReaderStudySection)
+SECTIONS = (TranslateSection, CompareSection, LiveSection, CNRSection, ReaderStudySection)
 
 
 class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
