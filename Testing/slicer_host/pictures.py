@@ -93,7 +93,7 @@ def _place_pairs(panel: Any) -> None:
     """Add the pairs, with the boxes that Place makes."""
     from USToMRIModule.CNR.CNRPairs import ROLES, addPair
     from USToMRIModule.CNR.CNRPlacement import addBox
-    from USToMRIModule.Scene.RegionVoxels import worldFromIjk
+    from USToMRIModule.Scene.WorldSpace import worldFromIjk
 
     ultrasound = slicer.util.getNode("US")
     size = np.array(ultrasound.GetImageData().GetDimensions()[:2])

@@ -10,8 +10,9 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .Dependencies import ensureDependencies
+from .Scene.PixelSize import lacksPixelSize
 from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
-from .Scene.VolumeNodes import isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
+from .Scene.VolumeNodes import isSlice, reasonNotAnInput, volumeFromNode
 from .Synthetic.SequenceNodes import reasonNotAnOutput, sequenceOf
 from .Translate.HeadCurve import showEllipse
 from .Translate.Task import Task
@@ -203,7 +204,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         if isSlice(inputNode) and method == "pix2pix3d":
             return _("Pix2Pix needs a volume; choose DDIC for a single image.")
         if lacksPixelSize(inputNode) and not pixelSize:
-            return _("The picture does not say how large its pixels are; set it under Advanced.")
+            return _("The picture does not say how large its pixels are; give the size above.")
         reasons = [reasonNotUsable(each) or reasonBeside(each, inputNode) for each in regions]
         if outputNode is not None:
             sequence = sequenceOf(inputNode) if allFrames else None

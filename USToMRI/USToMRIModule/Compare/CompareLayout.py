@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ..Scene.RegionVoxels import worldFromIjk
+from ..Scene.WorldSpace import worldAxes
 
 # Views of their own: those of the other layouts keep what they show.
 ULTRASOUND_VIEW, PSEUDO_MRI_VIEW, OVERLAY_VIEW = (
@@ -122,27 +122,19 @@ def horizontalAxis(volumeNode: Any) -> int:
     if logic is None:
         return 0
     across = slicer.util.arrayFromVTKMatrix(logic.GetSliceNode().GetSliceToRAS())[:3, 0]
-    axes = _worldAxes(volumeNode)[1]
+    axes = worldAxes(volumeNode)[1]
     return int(np.abs(across @ axes / np.linalg.norm(axes, axis=0)).argmax())
 
 
 def _turnTo(sliceNode: Any, volumeNode: Any) -> None:
     """Lay a view into a slice: its rows from left to right, its columns from top to bottom."""
-    origin, axes = _worldAxes(volumeNode)
+    origin, axes = worldAxes(volumeNode)
     size = np.array(volumeNode.GetImageData().GetDimensions())
     matrix = np.eye(4)
     matrix[:3, :3] = axes / np.linalg.norm(axes, axis=0) * [1, -1, 1]
     matrix[:3, 3] = origin + axes @ ((size - 1) / 2)
     slicer.util.updateVTKMatrixFromArray(sliceNode.GetSliceToRAS(), matrix)
     sliceNode.UpdateMatrices()
-
-
-def _worldAxes(volumeNode: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the first voxel lies (RAS, mm), and the steps to its neighbours as columns."""
-    toWorld = worldFromIjk(volumeNode)
-    origin = np.array(toWorld.TransformPoint(0.0, 0.0, 0.0))
-    neighbours = [toWorld.TransformPoint(*np.eye(3)[axis]) for axis in range(3)]
-    return origin, (np.array(neighbours) - origin).T
 
 
 def _sliceLogicOf(view: str) -> Optional[Any]:

@@ -9,8 +9,8 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ..Scene.RegionVoxels import worldFromIjk
-from ..Scene.VolumeNodes import ATTRIBUTE_PREFIX
+from ..Scene.VolumeNodes import ATTRIBUTE_PREFIX, spacingOf
+from ..Scene.WorldSpace import worldFromIjk
 from ..Synthetic.OutputNodes import moveBeside
 
 # Where the outline was found: the points as they were set, to know whether somebody moved them.
@@ -63,7 +63,7 @@ def isOf(curveNode: Any, inputNode: Any) -> bool:
 
 def _outline(ellipse: dict[str, Any], inputNode: Any, pixelSize: float) -> np.ndarray:
     """Return points of the ellipse in the world (RAS, mm), [n, 3]."""
-    spacing = (pixelSize, pixelSize) if pixelSize else inputNode.GetSpacing()[:2]
+    spacing = spacingOf(inputNode, pixelSize)[:2]
     turns = np.linspace(0, 2 * np.pi, _CONTROL_POINTS, endpoint=False)
     on_axes = np.stack([np.cos(turns), np.sin(turns)], axis=-1) * ellipse["semi_axes"]
     c, s = np.cos(ellipse["angle"]), np.sin(ellipse["angle"])
