@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,6 +41,15 @@ def test_translate_says_why_it_cannot_run(section: Any) -> None:
     section.ui.inputSelector.setCurrentNode(add_ultrasound())
     assert section.ui.translateButton.enabled
     assert section.ui.statusLabel.text == ""
+
+
+def add_picture() -> Any:
+    """Add a picture that does not say how large its pixels are."""
+    node = volumes.add_volume("picture", np.ones((1, 120, 100), np.float32), "aligned")
+    node.SetSpacing(1, 1, 1)
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetFileName("head.png")
+    return node
 
 
 def test_first_volume_is_offered(module: Any) -> None:
@@ -101,17 +111,15 @@ def test_volumes_that_cannot_be_translated_are_told_before_the_press(section: An
 
 
 def test_choices_that_have_no_effect_are_disabled(section: Any) -> None:
-    """Steps and head are of the bridges, the axis of volumes, the pixel size of a slice."""
+    """Steps and head are of the bridges, the axis of volumes."""
     ui = section.ui
     section.ui.inputSelector.setCurrentNode(add_ultrasound())
     assert ui.stepsSpinBox.enabled
-    assert ui.pixelSizeSpinBox.enabled
     assert not ui.axisSelector.enabled
     ui.methodSelector.currentIndex = 1
     assert not ui.similaritySelector.enabled
     ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
     assert ui.axisSelector.enabled
-    assert not ui.pixelSizeSpinBox.enabled
     ui.methodSelector.currentIndex = 2
     for control in (ui.stepsSpinBox, ui.solverSelector, ui.headSelector, ui.findHeadButton):
         assert not control.enabled
@@ -177,6 +185,7 @@ def test_stand_in_is_strict() -> None:
 
 def test_region_and_its_segment_are_chosen(section: Any) -> None:
     """The segments of a segmentation are offered; an ROI needs no such choice."""
+    section.ui.advancedCollapsibleButton.collapsed = False
     node = add_ultrasound(slices=4)
     section.ui.inputSelector.setCurrentNode(node)
     section.ui.methodSelector.currentIndex = 2
@@ -200,20 +209,181 @@ def test_region_and_its_segment_are_chosen(section: Any) -> None:
 
 
 def test_pixel_size_is_asked_for(section: Any) -> None:
-    """Until it is set, Translate says where."""
+    """Beside the image, and only where the image does not say it."""
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert ui.pixelSizeWaySelector.isHidden()
+    ui.inputSelector.setCurrentNode(add_picture())
+    assert not ui.pixelSizeWaySelector.isHidden()
+    assert "does not say how large" in ui.statusLabel.text
+    assert not ui.translateButton.enabled
+    assert not ui.findHeadButton.enabled
+    ui.pixelSizeSpinBox.value = 0.14
+    assert ui.translateButton.enabled
+    assert ui.findHeadButton.enabled
+    assert ui.pixelSizeResultLabel.text == "A pixel is 0.1400 mm wide."
+
+
+def test_two_marks_of_the_scale_give_the_pixel_size(section: Any) -> None:
+    """Two clicks and the length between them; dragged or changed, the size follows."""
+    ui, node = section.ui, add_picture()
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeWaySelector.currentIndex = 1
+    ui.rulerButton.click()
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    ruler = section.logic.getParameterNode().rulerLine
+    for ijk in ((50, 10, 0), (50, 110, 0)):
+        ruler.AddControlPointWorld(volumes.world_position(node, ijk))
+    assert not ui.rulerButton.checked
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(0.5)
+    ui.rulerLengthSpinBox.value = 20
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(0.2)
+    ruler.SetNthControlPointPositionWorld(1, volumes.world_position(node, (50, 60, 0)))
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(0.4)
+    assert ui.translateButton.enabled
+    ui.inputSelector.setCurrentNode(add_picture())
+    assert ruler.GetScene() is None
+    assert not ui.translateButton.enabled
+
+
+def test_a_known_circumference_gives_the_pixel_size(section: Any) -> None:
+    """The head is found in the picture, whatever its scale."""
+    ui, node = section.ui, add_picture()
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeWaySelector.currentIndex = 2
+    assert not ui.circumferenceButton.enabled
+    ui.knownCircumferenceSpinBox.value = 10
+    ui.circumferenceButton.click()
+    wait_until(lambda: ui.translateButton.enabled)
+    # At the trial scale, 130 mm for 120 pixels, the process says 4.7 mm.
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(130 / 120 * 10 / 4.7, 1e-6)
+
+
+def test_the_pixel_size_can_be_written_into_the_volume(section: Any) -> None:
+    """It is then the volume's own, and not asked for again."""
+    ui, node = section.ui, add_picture()
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeSpinBox.value = 0.14
+    ui.writePixelSizeButton.click()
+    assert node.GetSpacing()[:2] == (0.14, 0.14)
+    assert ui.pixelSizeWaySelector.isHidden()
+    assert ui.translateButton.enabled
+
+
+def test_the_newest_ultrasound_is_taken(section: Any) -> None:
+    """Whenever it is loaded, until the user chooses one."""
+    first = add_ultrasound()
+    wait_until(lambda: section.ui.inputSelector.currentNode() is first)
+    second = add_ultrasound()
+    wait_until(lambda: section.ui.inputSelector.currentNode() is second)
+    section.ui.inputSelector.setCurrentNode(first)
+    add_ultrasound()
+    for _ in range(30):
+        slicer.app.processEvents()
+        time.sleep(0.01)
+    assert section.ui.inputSelector.currentNode() is first
+
+
+def test_a_quality_chooses_the_method(section: Any) -> None:
+    """Fast and best, by the kind of image; a method chosen by hand is no quality."""
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    chosen = section.logic.getParameterNode()
+    assert (ui.qualitySelector.currentIndex, chosen.method.value) == (1, "ddic")
+    ui.qualitySelector.currentIndex = 0
+    assert chosen.method.value == "cyclegan"
+    assert ui.qualitySelector.itemText(0) == "Fast: CYCLEGAN"
+    ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
+    assert chosen.method.value == "pix2pix3d"
+    ui.methodSelector.currentIndex = 1
+    assert chosen.method.value == "ddib"
+    assert ui.qualitySelector.currentIndex == 2
+    ui.qualitySelector.currentIndex = 1
+    assert chosen.method.value == "ddic"
+
+
+def test_a_scene_without_qualities_opens_with_its_method(module: Any) -> None:
+    """That of the last version."""
+    node = slicer.vtkMRMLScriptedModuleNode()
+    node.SetSingletonTag("USToMRI")
+    node.SetName("USToMRI")
+    node.SetParameter("method", "DDIB")
+    slicer.mrmlScene.AddNode(node)
+    add_ultrasound()
+    panel = slicer_host.open_panel(module)
+    assert panel.sections[0].ui.methodSelector.currentIndex == 1
+    assert panel.sections[0].ui.qualitySelector.currentIndex == 2
+    panel.cleanup()
+
+
+def test_the_head_is_measured(section: Any) -> None:
+    """Sizes and age in words, the diameters as lines; where they are dragged, the words follow."""
+    ui = section.ui
+    assert ui.biometryLabel.isHidden()
     node = add_ultrasound()
-    node.SetSpacing(1, 1, 1)
-    node.AddDefaultStorageNode()
-    node.GetStorageNode().SetFileName("head.png")
-    section.ui.inputSelector.setCurrentNode(node)
-    assert "Advanced" in section.ui.statusLabel.text
-    assert not section.ui.translateButton.enabled
-    section.ui.pixelSizeSpinBox.value = 0.14
-    assert section.ui.translateButton.enabled
+    ui.inputSelector.setCurrentNode(node)
+    ui.findHeadButton.click()
+    wait_until(lambda: not ui.biometryLabel.isHidden())
+    assert "<b>HC 170 mm</b>, BPD 47 mm, OFD 61 mm" in ui.biometryLabel.text
+    assert "19.6 weeks (18.1 to 21.1), Hadlock 1984" in ui.biometryLabel.text
+    assert "outer to outer" in ui.biometryLabel.toolTip
+    chosen = section.logic.getParameterNode()
+    lines = (chosen.biparietalLine, chosen.occipitofrontalLine)
+    ellipse = ((1.2, lines[0]), (1.8, lines[1]))  # as the process says
+    for length, line in ellipse:
+        assert line.GetLineLengthWorld() == pytest.approx(length)
+    for line, length in zip(lines, (48.0, 60.0)):
+        start = np.array(line.GetNthControlPointPositionWorld(0))
+        axis = np.array(line.GetNthControlPointPositionWorld(1)) - start
+        end = start + axis / np.linalg.norm(axis) * length
+        line.SetNthControlPointPositionWorld(1, end)
+    assert "BPD 48 mm, OFD 60 mm, cephalic index 80 %" in ui.biometryLabel.text
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert ui.biometryLabel.isHidden()
+
+
+def test_cautions_are_said_once(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then they are behind a button."""
+    from USToMRIModule.Translate import Cautions
+
+    monkeypatch.setattr(Cautions, "_said", set())
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert ui.cautionButton.isHidden()
+    press_translate(section)
+    assert "The GPU was full" in ui.statusLabel.text
+    assert not ui.cautionButton.isHidden()
+    press_translate(section)
+    assert "The GPU was full" not in ui.statusLabel.text
+    ui.cautionButton.click()
+    assert ui.statusLabel.text == "The GPU was full; the CPU did it."
+
+
+def test_the_output_is_kept_on_request(section: Any) -> None:
+    """Else the next run makes another one."""
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    press_translate(section)
+    assert section.ui.outputSelector.currentNode() is None
+    section.ui.keepOutputCheckBox.checked = True
+    press_translate(section)
+    assert section.ui.outputSelector.currentNode() is outputs()[-1]
+    section.ui.translateButton.click()
+    wait_until(lambda: section.ui.translateButton.enabled)
+    assert len(outputs()) == 2
+
+
+def test_a_long_message_does_not_widen_the_panel(panel: Any, section: Any) -> None:
+    """Its size hint is that of a short one."""
+    before = panel.parent.sizeHint().width()
+    section.run.showMessage("A long warning about what networks do. " * 12)
+    slicer.app.processEvents()
+    assert panel.parent.sizeHint().width() == before
 
 
 def test_all_time_points_are_offered_for_a_sequence(section: Any) -> None:
     """And only there."""
+    section.ui.advancedCollapsibleButton.collapsed = False
     section.ui.inputSelector.setCurrentNode(add_ultrasound())
     assert section.ui.allFramesCheckBox.isHidden()
     sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "Cine")

@@ -205,13 +205,16 @@ class InputTest(SceneCase):
             self.assertEqual(logic.reasonNotReady(volume, None, method), "")
         self.assertEqual(logic.reasonNotReady(one_slice, None, "ddic"), "")
 
-    def test_first_ultrasound_is_no_label_map_and_not_synthetic(self) -> None:
-        """The panel's first choice is never a mask or an output of ours."""
-        self.assertIsNone(VolumeNodes.firstUltrasound())
+    def test_newest_ultrasound_is_no_label_map_and_not_synthetic(self) -> None:
+        """The panel's choice is never a mask, an empty volume or an output of ours."""
+        self.assertIsNone(VolumeNodes.newestUltrasound())
         slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
         node = volumes.add_volume("US", ONES)
         logic_with(halved).translate(node)
-        self.assertIs(VolumeNodes.firstUltrasound(), node)
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+        self.assertIs(VolumeNodes.newestUltrasound(), node)
+        newer = volumes.add_volume("Newer", ONES)
+        self.assertIs(VolumeNodes.newestUltrasound(), newer)
 
 
 class OutputTest(SceneCase):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union
 import slicer
 from slicer import (
     vtkMRMLMarkupsClosedCurveNode,
+    vtkMRMLMarkupsLineNode,
     vtkMRMLMarkupsROINode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
@@ -34,6 +35,38 @@ class Method(enum.Enum):
             Method.DDIB: _("DDIB: diffusion bridge, 2D"),
             Method.PIX2PIX3D: _("Pix2Pix: adversarial, 3D"),
             Method.CYCLEGAN: _("CycleGAN: one pass, 2D"),
+        }[self]
+
+
+class Quality(enum.Enum):
+    """How much time a translation may take; chooses the method."""
+
+    FAST = "fast"
+    BEST = "best"
+    CHOSEN = "chosen"
+
+    def label(self) -> str:
+        """Return the text in the panel."""
+        return {
+            Quality.FAST: _("Fast"),
+            Quality.BEST: _("Best"),
+            Quality.CHOSEN: _("As chosen under Advanced"),
+        }[self]
+
+
+class PixelSizeWay(enum.Enum):
+    """What the size of a picture's pixels is given by."""
+
+    PIXEL = "pixel"
+    RULER = "ruler"
+    CIRCUMFERENCE = "circumference"
+
+    def label(self) -> str:
+        """Return the text in the panel."""
+        return {
+            PixelSizeWay.PIXEL: _("Width of a pixel"),
+            PixelSizeWay.RULER: _("Depth scale on the image"),
+            PixelSizeWay.CIRCUMFERENCE: _("Head circumference"),
         }[self]
 
 
@@ -126,6 +159,12 @@ def readable(wrapper: Any, node: Any) -> Any:
     return chosen
 
 
+def keepOldChoices(node: Any) -> None:
+    """Let a scene of a version without qualities open with the method that was chosen in it."""
+    if node.HasParameter("method") and not node.HasParameter("quality"):
+        node.SetParameter("quality", Quality.CHOSEN.name)
+
+
 @parameterNodeWrapper
 class USToMRIParameterNode:
     """The parameters of the module.
@@ -135,6 +174,8 @@ class USToMRIParameterNode:
     segment - the id of the segment that is the region, where that is a segmentation
     allFrames - translate every time point of the sequence that the ultrasound shows
     outputVolume - the volume to overwrite; None makes a new one
+    keepOutput - a pseudo-MRI that was made is the volume to overwrite from then on
+    quality - fast or best, which chooses the method, or as the method is chosen
     method - how it is translated
     device - where the networks run
     steps - levels of the diffusion schedule that are visited; 0 leaves it to the method
@@ -145,6 +186,11 @@ class USToMRIParameterNode:
     axis - of a volume, along which its slices are translated one by one
     headCurve - outline of the head; None looks for the head
     pixelSize - in mm, of a single image that does not know its own; 0: the image's
+    pixelSizeWay - what the size of the pixels is given by
+    rulerLine - between two marks of the scale on the image
+    rulerLength - of that line, in mm
+    knownCircumference - of the head, in mm, which gives the size of the pixels
+    biparietalLine, occipitofrontalLine - diameters of the head
     residual - make the residual map too, of DDIC and DDIB
     seed - of the random numbers
     studyBlinded - a reader study without labels, the pseudo-MRI on either side
@@ -159,6 +205,8 @@ class USToMRIParameterNode:
     segment: str = ""
     allFrames: bool = False
     outputVolume: vtkMRMLScalarVolumeNode
+    keepOutput: bool = False
+    quality: Quality = Quality.BEST
     method: Method = Method.DDIC
     device: Device = Device.AUTO
     steps: Annotated[int, WithinRange(0, 1000)] = 0
@@ -169,6 +217,12 @@ class USToMRIParameterNode:
     axis: Axis = Axis.AUTO
     headCurve: vtkMRMLMarkupsClosedCurveNode
     pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
+    pixelSizeWay: PixelSizeWay = PixelSizeWay.PIXEL
+    rulerLine: vtkMRMLMarkupsLineNode
+    rulerLength: Annotated[float, WithinRange(0, 500)] = 50.0
+    knownCircumference: Annotated[float, WithinRange(0, 500)] = 0.0
+    biparietalLine: vtkMRMLMarkupsLineNode
+    occipitofrontalLine: vtkMRMLMarkupsLineNode
     residual: bool = False
     seed: Annotated[int, WithinRange(0, 999999)] = 0
     studyBlinded: bool = False

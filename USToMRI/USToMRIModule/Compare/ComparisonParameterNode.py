@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ..ParameterNode import readable
-from ..Scene.VolumeNodes import firstUltrasound, isPseudoMri
+from ..Scene.VolumeNodes import isPseudoMri, newestUltrasound
 
 
 class Overlay(enum.Enum):
@@ -65,7 +65,7 @@ def comparisonOf(parameterNode: Any) -> Any:
     if chosen.pseudoMri is None:
         chosen.pseudoMri = parameterNode.outputVolume or _newestPseudoMri()
     if chosen.ultrasound is None:
-        chosen.ultrasound = parameterNode.inputVolume or firstUltrasound()
+        chosen.ultrasound = parameterNode.inputVolume or newestUltrasound()
     return chosen
 
 

@@ -54,10 +54,11 @@ def isPseudoMri(node: Any) -> bool:
     return bool(node.GetAttribute(SYNTHETIC_ATTRIBUTE) == PSEUDO_MRI)
 
 
-def firstUltrasound() -> Optional[Any]:
-    """Return the scene's first volume that may be an ultrasound: no label map, not synthetic."""
-    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        if not node.IsA("vtkMRMLLabelMapVolumeNode") and not isSynthetic(node):
+def newestUltrasound() -> Optional[Any]:
+    """Return the scene's last volume that may be an ultrasound: no label map, not synthetic."""
+    for node in reversed(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")):
+        isImage = holdsImage(node) and not node.IsA("vtkMRMLLabelMapVolumeNode")
+        if isImage and not isSynthetic(node) and not node.GetHideFromEditors():
             return node
     return None
 
