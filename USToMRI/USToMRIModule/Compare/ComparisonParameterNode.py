@@ -44,7 +44,7 @@ class ComparisonParameterNode:
 
     ultrasound - the image on the left
     pseudoMri - the image that is compared with it
-    overlay - how the third view shows both
+    overlay - how the view of the pseudo-MRI shows both
     overlayAmount - percent: opacity of the pseudo-MRI, size of the squares, or place of the edge
     layoutBefore - the view layout to go back to; -1: there is none
     """
@@ -52,7 +52,7 @@ class ComparisonParameterNode:
     ultrasound: vtkMRMLScalarVolumeNode
     pseudoMri: vtkMRMLScalarVolumeNode
     overlay: Overlay = Overlay.OPACITY
-    overlayAmount: Annotated[float, WithinRange(0, 100)] = 50.0
+    overlayAmount: Annotated[float, WithinRange(0, 100)] = 100.0
     layoutBefore: int = -1
 
 
