@@ -2,7 +2,7 @@
 
 python3 dev.py demo [IMAGE] [--pixel-size MM]   translate the sample, or an image of yours, with
                                                 all options of "ustomri translate" after it
-python3 dev.py test [PYTEST OPTIONS]            style, types and tests
+python3 dev.py test [PYTEST OPTIONS]            style, types, imports and tests
 python3 dev.py setup                            only make the environment, .venv in this folder
 """
 
@@ -135,10 +135,12 @@ def _demo(rest: list[str]) -> int:
 
 
 def _test(rest: list[str]) -> int:
-    """Check style and types and run the tests; ``rest`` goes to pytest."""
+    """Check style, types and imports and run the tests; ``rest`` goes to pytest."""
     _setup("training", "test")
     for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
         subprocess.run([PYTHON, "-m", *check], cwd=ROOT, check=True)
+    module = {**os.environ, "PYTHONPATH": str(ROOT / "USToMRI")}
+    subprocess.run([PYTHON.with_name("lint-imports")], cwd=ROOT, check=True, env=module)
     pytest = [PYTHON, "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile", *rest]
     return subprocess.run(pytest, cwd=ROOT).returncode
 

@@ -17,7 +17,6 @@ import pytest
 from batch_images import FAST, add_image
 
 from USToMRILib import CancelToken, Grid, Volume, translate
-from USToMRILib.batch import process
 from USToMRILib.batch.cases import find_cases
 from USToMRILib.batch.claims import Claims
 from USToMRILib.batch.job import Job
@@ -56,7 +55,7 @@ def translated(monkeypatch):
         counts[int(volume.array.sum())] += 1
         return translate(volume, *args, **options)
 
-    monkeypatch.setattr(process, "translate", counted)
+    monkeypatch.setattr("USToMRILib.batch.source.translate", counted)
     return counts
 
 
@@ -125,6 +124,23 @@ def test_the_page_tells_timings_warnings_and_contrast(images, tmp_path):
     assert "circumference" in small["warnings"]
     assert f'<p class="warning">{small["warnings"]}</p>' in other
     assert "warning" not in with_regions
+
+
+def test_what_all_are_warned_of_is_said_once_and_marks_no_case(images, tmp_path):
+    image = Volume.read(images / "a.nrrd")
+    small = Grid(image.grid.size, (2.0, 2.0, 1.0))
+    Volume(image.array, small).write(images / "b" / "a.mha")
+    output = tmp_path / "out"
+    options = ["--head-mask", "none", "--method", "cyclegan"]
+    assert main(["batch", str(images), str(output), *options]) == 3
+    page = (output / "summary.html").read_text(encoding="utf-8")
+    assert page.count("Only a test.") == 1
+    assert re.findall(r"<b>(\d)</b> ([\w ]+)</button>", page) == [
+        ("4", "all"),
+        ("3", "done"),
+        ("1", "failed"),
+        ("1", "with warnings"),
+    ]
 
 
 def test_the_table_begins_as_agreed(images, tmp_path):
@@ -312,7 +328,7 @@ def test_a_failure_of_ours_does_not_end_the_run(images, tmp_path, monkeypatch, c
     def fail(*args, **options):
         raise ZeroDivisionError("oh no")
 
-    monkeypatch.setattr(process, "translate", fail)
+    monkeypatch.setattr("USToMRILib.batch.source.translate", fail)
     assert batch(images, tmp_path / "out") == 3
     rows = table(tmp_path / "out")
     assert rows["a.nrrd"]["reason"] == "Unexpected failure, ZeroDivisionError: oh no"
@@ -388,7 +404,7 @@ def test_the_log_goes_on_where_its_encoding_lacks_a_letter(images, tmp_path, mon
         monkeypatch.setattr("sys.stdout", log)
         assert batch(images, tmp_path / "out") == 3
     assert "\\u0141\\xf3d\\u017a.nrrd: done" in (tmp_path / "log").read_text()
-    assert "is not valid in UTF-8; rename" in table(tmp_path / "out")["M\\udcfcller.nrrd"]["reason"]
+    assert "is damaged" in table(tmp_path / "out")["M\\udcfcller.nrrd"]["reason"]
 
 
 def refuse_to_write(monkeypatch, name: str) -> None:
@@ -437,13 +453,31 @@ def test_a_summary_that_cannot_be_replaced_ends_the_run_with_one_sentence(
 def test_an_output_that_cannot_be_created_is_told_before_the_long_work(
     images, tmp_path, translated
 ):
-    long = f"{'long' * 50}.nrrd"
-    (images / "a.nrrd").rename(images / long)
+    (images / "a.nrrd").unlink()
     output = tmp_path / "out"
     output.mkdir()
     (output / "b").touch()
     assert batch(images, output) == 3
-    rows = table(output)
-    assert "name too long); choose another name" in rows[long]["reason"]
-    assert "b cannot be created (File exists)" in rows["b/a.mha"]["reason"]
+    assert "b cannot be created (File exists)" in table(output)["b/a.mha"]["reason"]
     assert not translated
+
+
+def test_the_longest_names_of_inputs_have_outputs(images, tmp_path):
+    whole = images / "a.nrrd"
+    for letter, count in (("l", 250), ("\N{HIRAGANA LETTER A}", 83)):
+        (images / f"{letter * count}.nrrd").write_bytes(whole.read_bytes())
+    names = {path.name for path in images.glob("*.nrrd")}
+    batch(images, tmp_path / "out")
+    rows = table(tmp_path / "out")
+    done = [rows[name] for name in names if "bad" not in name]
+    assert len(done) == 3
+    for row in done:
+        assert row["status"] == "done", row["reason"]
+        assert (tmp_path / "out" / row["output"]).is_file()
+
+
+def test_a_pipe_in_the_folder_is_passed_over(images, tmp_path):
+    os.mkfifo(images / "pipe.nrrd")
+    os.mkfifo(images / "pipe")
+    batch(images, tmp_path / "out")
+    assert not [name for name in table(tmp_path / "out") if "pipe" in name]

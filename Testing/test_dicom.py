@@ -16,6 +16,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     JPEGLSLossless,
     RLELossless,
 )
@@ -222,6 +223,100 @@ def _encapsulate(dataset: Dataset, stream: bytes, syntax: str) -> None:
     dataset["PixelData"].is_undefined_length = True
 
 
+def _palette(tables: np.ndarray, bits: int) -> dict[str, Any]:
+    """The attributes of a palette [256, 3] whose entries are written in 16 bits."""
+    values: dict[str, Any] = {}
+    for colour, table in zip(("Red", "Green", "Blue"), tables.T):
+        name = f"{colour}PaletteColorLookupTable"
+        values[f"{name}Descriptor"] = [len(table), 0, bits]
+        values[f"{name}Data"] = table.astype("<u2").tobytes()
+    return values
+
+
+def test_palettes_and_indices_of_16_bits(tmp_path: Path) -> None:
+    grey = np.repeat((np.arange(65536) // 256 * 257)[:, None], 3, axis=1)
+    values = _palette(grey, 16)
+    for name in list(values):
+        if name.endswith("Descriptor"):
+            values[name] = [0, 0, 16]  # 65536 entries
+    indices = GREY.astype(np.uint16) * 256
+    path = _save(_dicom(indices, photometric="PALETTE COLOR", **values), tmp_path / "aloka.dcm")
+    array = Volume.read(path, pixel_size=1).array[0]
+    np.testing.assert_array_equal(array, GREY)
+    assert array.dtype == np.uint8
+
+
+def test_a_palette_of_8_bit_colours_in_16_bits(tmp_path: Path) -> None:
+    table = np.random.default_rng(2).permutation(256)
+    values = _palette(np.repeat(table[:, None], 3, axis=1), 16)
+    path = _save(_dicom(GREY, photometric="PALETTE COLOR", **values), tmp_path / "low.dcm")
+    np.testing.assert_array_equal(Volume.read(path, pixel_size=1).array[0], table[GREY])
+
+
+def test_values_in_the_high_bits(tmp_path: Path) -> None:
+    dataset = _dicom(GREY.astype(np.uint16) << 8, BitsStored=8, HighBit=15)
+    array = Volume.read(_save(dataset, tmp_path / "high.dcm"), pixel_size=1).array[0]
+    np.testing.assert_array_equal(array, GREY)
+
+
+@pytest.mark.parametrize("label", ["RGB", "YBR_FULL_422"])
+@pytest.mark.parametrize("stored", ["YCbCr", "RGB"])
+def test_jpeg_colours_are_what_the_stream_says(tmp_path: Path, label: str, stored: str) -> None:
+    smooth = np.linspace(0, 255, 64, dtype=np.uint8)
+    grey = np.minimum(smooth[:, None], smooth[None])
+    picture = Image.fromarray(np.dstack([grey, grey, grey]))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=95, keep_rgb=stored == "RGB")
+    dataset = _dicom(np.dstack([grey] * 3), photometric="RGB")
+    dataset.PhotometricInterpretation = label
+    _encapsulate(dataset, stream.getvalue(), JPEGBaseline8Bit)
+    array = Volume.read(_save(dataset, tmp_path / "jpeg.dcm"), pixel_size=1).array[0]
+    np.testing.assert_allclose(array.astype(int), grey, atol=6)
+
+
+def test_a_pixel_aspect_ratio_is_applied(tmp_path: Path) -> None:
+    path = _save(_dicom(GREY, PixelAspectRatio=["3", "2"]), tmp_path / "tall.dcm")
+    assert Volume.read(path, pixel_size=0.2).grid.spacing == pytest.approx((0.2, 0.3, 1.0))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_pixel_spacing_of_zero_is_none(tmp_path: Path, compressed: bool) -> None:
+    pixels = np.tile(GREY, (10, 10))
+    dataset = _dicom(pixels, PixelSpacing=[0, 0])
+    if compressed:
+        dataset.compress(RLELossless)
+    path = _save(dataset, tmp_path / "zero.dcm")
+    assert "--pixel-size MM" in _refusal(path)
+    volume = Volume.read(path, pixel_size=0.26)
+    np.testing.assert_array_equal(volume.array[0], pixels)
+    assert volume.grid.spacing == (0.26, 0.26, 1.0)
+
+
+def _located(left: int, top: int, right: int, bottom: int, mm: float = 0.2) -> Dataset:
+    region = _region(mm / 10, mm / 10)
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = left, top
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = right, bottom
+    return region
+
+
+def test_images_side_by_side_are_offered(tmp_path: Path) -> None:
+    regions = [_located(4, 1, 7, 5, 0.4), _located(0, 0, 3, 5), _located(1, 1, 2, 2)]
+    path = _save(_dicom(GREY, SequenceOfUltrasoundRegions=regions), tmp_path / "dual.dcm")
+    message = _refusal(path)
+    assert "2 B-mode images side by side" in message
+    assert "1: 4 x 5 pixels from column 4, row 1" in message
+    left, right = (Volume.read(path, region=n) for n in (0, 1))
+    np.testing.assert_array_equal(left.array[0], GREY[:, :4])
+    np.testing.assert_array_equal(right.array[0], GREY[1:, 4:])
+    assert left.grid == Grid((4, 6, 1), (0.2, 0.2, 1.0))
+    assert right.grid == Grid((4, 5, 1), (0.4, 0.4, 1.0), (1.6, 0.4, 0.0))
+    assert "no region 2" in _refusal(path, region=2)
+    single = _dicom(GREY, SequenceOfUltrasoundRegions=[_located(0, 0, 7, 5), _located(1, 1, 6, 4)])
+    path = _save(single, tmp_path / "colour_box.dcm")
+    np.testing.assert_array_equal(Volume.read(path).array[0], GREY)
+    assert "no region 0" in _refusal(path, region=0)
+
+
 # Series and volumes
 
 
@@ -265,11 +360,13 @@ def test_a_single_slice_keeps_its_place_and_its_neighbours_distance(tmp_path: Pa
     expected = Grid((8, 6, 1), (0.5, 0.8, 5), (10, -20, 30), tuple(OBLIQUE.ravel()))
     assert grid.is_close(expected, tolerance=1e-5)
     assert grid.spacing[2] == 5
-    for thickness, distance in ((4, 4), (0, 1)):
-        path = _save(_slices([0], SliceThickness=thickness)[0], tmp_path / "thick.dcm")
+    for keyword, stated, distance in (
+        ("SliceThickness", 4, 4),
+        ("SliceThickness", 0, 1),
+        ("SpacingBetweenSlices", 0, 1),
+    ):
+        path = _save(_slices([0], **{keyword: stated})[0], tmp_path / "thick.dcm")
         assert Volume.read(path).grid.spacing[2] == distance
-    path = _save(_slices([0], SpacingBetweenSlices=0)[0], tmp_path / "zero.dcm")
-    assert "voxel spacing of 0" in _refusal(path)
 
 
 def test_a_folder_with_one_file_is_that_file(tmp_path: Path) -> None:

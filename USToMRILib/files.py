@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 import uuid
 from collections.abc import Iterator
@@ -10,6 +12,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
+
+# How much of a name a temporary one repeats, so that both are at most 255 bytes long.
+_TAIL_BYTES = 200
+
+# What a full disk, a used-up quota or a file beyond the disk's limit are called.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class FullDiskError(InputError, OSError):
+    """A file that there is no room for; an OSError too, for those who see to their own files."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} could not be written ({error.strerror}); free some space there or choose "
+            "another folder."
+        )
+        self.errno, self.strerror = error.errno, error.strerror
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def expanded(path: str | Path) -> Path:
@@ -20,9 +42,23 @@ def expanded(path: str | Path) -> Path:
         return Path(path)
 
 
+def sidecar_path(output: Path) -> Path:
+    """Where the record of an output file lies unless the user names a place: beside it."""
+    return output.with_name(output.name + ".json")
+
+
 def printable(text: str) -> str:
     """Return the text with what is not valid in UTF-8, as in file names of old, escaped."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a pipe, a socket or a device, which a reader may wait for for ever."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def check_readable(path: Path) -> None:
@@ -30,6 +66,8 @@ def check_readable(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give an image file.")
     try:
+        if is_special(path):
+            raise InputError(f"{path} is a pipe or a device; give an image file.")
         with open(path, "rb") as file:
             first = file.read(1)
     except FileNotFoundError:
@@ -67,19 +105,30 @@ def check_creatable(path: Path) -> None:
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that replaces it only if the block succeeds.
 
-    The temporary name ends like ``path``, so that writers that go by the suffix work. When the
-    block raises, nothing is left behind and an existing file stays as it was.
+    The temporary name ends like ``path``, in small letters, so that writers that go by the suffix
+    work. When the block raises, nothing is left behind and an existing file stays as it was.
+
+    Raises:
+        FullDiskError: there is no room for it.
     """
     temporary = _beside(path)
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise FullDiskError(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    """Return a new name in the same folder that ends alike, and is no longer than names may be."""
+    suffix = "".join(path.suffixes[-2:])
+    name = path.name[: len(path.name) - len(suffix)] + suffix.lower()
+    tail = name.encode(errors="surrogateescape")[-_TAIL_BYTES:].decode(errors="ignore")
+    return path.with_name(f".{uuid.uuid4().hex}.{tail}")
 
 
 # Two threads in quiet_libraries() would restore each other's redirection.

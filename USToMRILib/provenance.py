@@ -8,12 +8,12 @@ import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import __version__
+from .files import sidecar_path as sidecar_path
 from .image.volume import Volume
 
 SYNTHETIC = (
@@ -79,11 +79,6 @@ def header_fields(provenance: dict[str, Any]) -> dict[str, str]:
         f"{provenance['method']}, not for diagnosis",
         HEADER_KEY: json.dumps(provenance),
     }
-
-
-def sidecar_path(output: Path) -> Path:
-    """Where the record of an output file lies unless the user names a place: beside it."""
-    return output.with_name(output.name + ".json")
 
 
 def _version(package: str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Callable, Optional, TypeVar
 
 from ..errors import InputError
-from ..files import check_readable, expanded, printable
-from ..image import dicom, itk_files, picture_files
+from ..files import check_readable, expanded, is_special, printable
+from ..image import dicom, formats
 
 # In the name of every output, so that no pseudo-MRI passes for a scan or for an input.
 SYNTHETIC_MARK = "_SYNTHETIC_MRI"
@@ -21,9 +21,10 @@ SYNTHETIC_MARK = "_SYNTHETIC_MRI"
 # An input that begins so is a UID of Slicer's DICOM database, which only Slicer can read.
 DICOM_PREFIX = "dicom:"
 
-COLUMNS = ("input", "pixel_size", "frame", "head_mask", "roi", "background")
+# Bytes of an input's name that go into the output's; names of files may have 255.
+_LONGEST_NAME = 190
 
-_IMAGE_SUFFIXES = (*itk_files.READ_SUFFIXES, *picture_files.SUFFIXES)
+COLUMNS = ("input", "pixel_size", "frame", "head_mask", "roi", "background")
 
 Value = TypeVar("Value")
 
@@ -58,9 +59,14 @@ class Case:
     def output_name(self, method: str) -> str:
         """Where the pseudo-MRI goes, relative to the output folder.
 
-        The name holds the input's suffix: ``a.png`` and ``a.nii.gz`` do not meet.
+        The name holds the input's suffix: ``a.png`` and ``a.nii.gz`` do not meet. One that would
+        become too long for a file is cut and told from others by a digest.
         """
-        return f"{self.name}{SYNTHETIC_MARK}_{method}.nrrd"
+        folder, slash, name = self.name.rpartition("/")
+        whole = name.encode(errors="surrogateescape")
+        if len(whole) > _LONGEST_NAME:
+            name = f"{whole[:_LONGEST_NAME].decode(errors='ignore')}~{self.key[:8]}"
+        return f"{folder}{slash}{name}{SYNTHETIC_MARK}_{method}.nrrd"
 
 
 def find_cases(
@@ -140,7 +146,9 @@ def _is_to_be_entered(folder: Path, root: Path, entered: set[Path]) -> bool:
 
 def kind_of(file: Path) -> str:
     """Whether a file is an "image" or "dicom" for the library, or something "other"."""
-    if file.name.lower().endswith(_IMAGE_SUFFIXES):
+    if is_special(file):
+        return "other"
+    if formats.has_suffix(file, formats.SUFFIXES):
         return "image"
     return "dicom" if file.name != "DICOMDIR" and _is_dicom(file) else "other"
 

@@ -33,6 +33,7 @@ def write_summary_page(
         job, seconds: of the run.
     """
     shared = _shared_warnings(outcomes)
+    shown = [replace(o, warnings=[w for w in o.warnings if w not in shared]) for o in outcomes]
     templates = environment(_PAGE)
     templates.filters["duration"] = _duration
     write_page(
@@ -41,11 +42,8 @@ def write_summary_page(
         title=job.output.name,
         lead=_sentence(outcomes, job, seconds),
         notices=[SYNTHETIC, *shared],
-        filters=list(_filters(outcomes)),
-        outcomes=[
-            replace(o, warnings=[text for text in o.warnings if text not in shared])
-            for o in outcomes
-        ],
+        filters=list(_filters(shown)),
+        outcomes=shown,
         thumbnail=thumbnail,
     )
 

@@ -113,11 +113,11 @@ def _measure_case(case: Case, folders: Folders, reader: Reader, into: _Collected
         return problem(error)
     foreground, regions = None, None
     try:
-        foreground = read_foreground(case, reference, reader, folders.masks is not None)
+        foreground = read_foreground(case, reference, folders.masks is not None)
     except InputError as error:
         problem(error)
     try:
-        regions = read_regions(case, reference, reader)
+        regions = read_regions(case, reference)
     except InputError as error:
         problem(error, metric="cnr")
     pairs = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InputError
+
 NEIGHBOURS = 3
 SAMPLES = 20_000
 BINS = 64
@@ -49,12 +51,20 @@ def normalised(x: np.ndarray, y: np.ndarray) -> float:
 
     Args:
         x, y: float64 [n] in 0 .. 255.
+
+    Raises:
+        InputError: the values differ, but not enough for the histogram.
     """
     from scipy.stats import entropy
 
     joint = _joint(x, y)
     both = entropy(joint, axis=None)
     if both == 0:
+        if np.ptp(x) > 0 or np.ptp(y) > 0:
+            raise InputError(
+                f"All values lie in one of {BINS} bins of 0 to 255; scale the images, or give "
+                "--rescale."
+            )
         return 2.0
     return float((entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1))) / both)
 

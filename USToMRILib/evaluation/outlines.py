@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..fetal.ellipse import Ellipse
 from ..fetal.frame_spec import FrameSpec
 from ..image.display import eight_bit, ultrasound_levels
+from ..image.folders import same_name
 from ..reader_study.pairs import StudyPair
 from .outline_shape import OutlineShape, measure, outline_of
 from .segmenters import Prompt, Segmenter
@@ -113,7 +114,7 @@ def _read_task(row: Mapping[str, str]) -> Task:
     left, top, right, bottom = (float(row[name]) for name in _CORNERS)
     point = (float(row["x"]), float(row["y"])) if row.get("x") and row.get("y") else None
     prompt = Prompt((left, top, right, bottom), point)
-    return Task(row["case"].strip(), (row.get("structure") or "").strip(), prompt)
+    return Task(same_name(row["case"].strip()), (row.get("structure") or "").strip(), prompt)
 
 
 def outline_tasks(

@@ -11,12 +11,12 @@ from ..errors import InputError
 from ..image.folders import (
     IMAGE_SUFFIXES,
     Problem,
-    Reader,
-    check_same_grid,
     files_by_name,
     images_by_name,
     only_ones,
 )
+from ..image.formats import is_picture
+from ..image.masks import filled, is_outline, read_mask
 from ..image.regions import MARKUPS_SUFFIX, read_region
 from ..image.volume import Volume
 
@@ -119,13 +119,12 @@ def find_cases(folders: Folders) -> tuple[list[Case], list[Problem]]:
     return cases, problems
 
 
-def read_foreground(case: Case, reference: Volume, reader: Reader, masked: bool) -> np.ndarray:
+def read_foreground(case: Case, reference: Volume, masked: bool) -> np.ndarray:
     """The voxels that metrics of the foreground look at, boolean [k, j, i].
 
     Args:
         case: whose mask is read.
         reference: of the case.
-        reader: of images.
         masked: whether masks are given; else the foreground is where the reference is above 0.
 
     Raises:
@@ -136,15 +135,14 @@ def read_foreground(case: Case, reference: Volume, reader: Reader, masked: bool)
     elif case.mask is None:
         raise InputError("There is no mask of this name; metrics of the foreground are left out.")
     else:
-        foreground = _on_grid(reader.read(case.mask), case.mask, reference, case.reference)
+        foreground = read_mask(case.mask, reference.grid, not is_picture(case.reference))
+        foreground = filled(foreground) if is_outline(foreground) else foreground
     if not foreground.any():
         raise InputError("The mask is empty; metrics of the foreground are left out.")
     return foreground
 
 
-def read_regions(
-    case: Case, reference: Volume, reader: Reader
-) -> tuple[np.ndarray, np.ndarray] | None:
+def read_regions(case: Case, reference: Volume) -> tuple[np.ndarray, np.ndarray] | None:
     """The region of interest and the background of a case, boolean [k, j, i]; None without files.
 
     Raises:
@@ -153,18 +151,9 @@ def read_regions(
     if case.regions is None:
         return None
 
-    def read(path: Path) -> np.ndarray:
-        if path.name.lower().endswith(MARKUPS_SUFFIX):
-            return read_region(path, reference.grid)
-        return _on_grid(reader.read(path), path, reference, case.reference)
-
-    roi, background = case.regions
-    return read(roi), read(background)
-
-
-def _on_grid(mask: Volume, path: Path, reference: Volume, reference_path: Path) -> np.ndarray:
-    check_same_grid(mask, path, reference, reference_path)
-    return mask.array > 0
+    placed = not is_picture(case.reference)
+    roi, background = (read_region(path, reference.grid, placed) for path in case.regions)
+    return roi, background
 
 
 def _regions(folder: Path, problems: list[Problem]) -> dict[str, tuple[Path, Path]]:

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ..compute.bundle import load_bundle
 from ..errors import InputError
 from ..image.intensity import rescale
+from ..image.masks import head_inside, inside_of
 from ..image.volume import Volume
 from .ellipse import Ellipse
 
@@ -70,18 +71,19 @@ class Head:
 
     @classmethod
     def from_mask(cls, mask: Volume, volume: Volume) -> Head:
-        """The head that a mask, above 0 inside, marks in a one-slice volume.
+        """The head that a mask, filled or an outline, marks in a one-slice volume.
 
         Raises:
             InputError: if the mask is empty or does not lie on the volume's grid.
         """
         check_mask(mask, volume)
-        return cls.from_ellipse(Ellipse.from_mask(mask.array[0], mask.grid.spacing[:2]), volume)
+        inside = head_inside(inside_of(mask.array))[0]
+        return cls.from_ellipse(Ellipse.from_mask(inside, mask.grid.spacing[:2]), volume)
 
 
 def check_mask(mask: Volume, volume: Volume) -> None:
     """Raise InputError unless a head mask lies on the volume's grid."""
-    if not mask.grid.is_close(volume.grid):
+    if not mask.grid.lies_on(volume.grid):
         raise InputError(
             f"The head mask has the grid {mask.grid.size} and the image {volume.grid.size} or "
             "they lie apart; give a mask drawn on this image."

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..compute.bundle import load_bundle
 from ..errors import InputError
-from ..image.regions import read_mask
+from ..image.masks import read_mask
 from ..image.volume import Volume
 from ..progress import Progress
 from . import cyclegan
@@ -179,7 +179,7 @@ def read_head_hint(option: str | None, volume: Volume) -> HeadHint:
     """
     if option is None or option == "none":
         return option
-    return read_mask(option, volume.grid)
+    return Volume(read_mask(option, volume.grid).astype(np.uint8), volume.grid)
 
 
 def locate_head(volume: Volume, hint: HeadHint, device: str) -> Head:

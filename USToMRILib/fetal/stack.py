@@ -18,6 +18,7 @@ from ..compute.bundle import load_bundle
 from ..compute.frame_threads import on_threads
 from ..errors import InputError
 from ..image.grid import Grid
+from ..image.masks import head_inside, inside_of
 from ..image.volume import Volume
 from ..progress import Progress
 from .diffusion import BridgeSettings
@@ -271,7 +272,8 @@ def _find_heads(
 def _mask_stack(volume: Volume, hint: HeadHint, axis: str) -> Optional[Stack]:
     if isinstance(hint, Volume):
         check_mask(hint, volume)
-        return Stack(hint, axis)
+        inside = head_inside(inside_of(hint.array))
+        return Stack(hint.with_array(inside.astype(np.uint8)), axis)
     if hint == "none":
         return Stack(volume.with_array(volume.array > volume.array.min()), axis)
     if isinstance(hint, str):

@@ -1,15 +1,11 @@
-"""DICOM: single images, multi-frame ultrasound with its region calibration, and slice series.
-
-pydicom reads the attributes; GDCM, inside SimpleITK, decodes the pixels, because it knows the
-compressed transfer syntaxes without plug-ins and turns MONOCHROME1, PALETTE COLOR, YBR and
-rescaled values into grey or RGB.
-"""
+"""DICOM: single images, multi-frame ultrasound with its region calibration, and slice series."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from . import itk_files
+from .dicom_pixels import decode
 from .grid import Grid
 from .reading import RawImage, check_bytes, choose_frame, missing_pixel_size, needless_pixel_size
 
@@ -29,6 +25,10 @@ SUFFIXES = (".dcm", ".dicom", ".ima")
 # DICOM PS3.3 C.8.5.5: Region Spatial Format 1 is 2D (B-mode), Physical Units 3 is cm.
 _SPATIAL_2D = 1
 _CENTIMETRE = 3
+_CORNERS = ("MinX0", "MinY0", "MaxX1", "MaxY1")
+
+# From this part on, a region that lies in another is of the same image.
+_SAME_IMAGE = 0.5
 
 # Nothing that identifies a patient, a study or a person.
 _KEPT = ("Modality", "Manufacturer", "ManufacturerModelName")
@@ -36,6 +36,16 @@ _KEPT = ("Modality", "Manufacturer", "ManufacturerModelName")
 # How far, as a part of the slice distance, a slice may lie off the regular grid: room for
 # positions rounded in decimal text, none for a missing slice or a tilted gantry.
 _POSITION_TOLERANCE = 0.05
+
+
+class Region(NamedTuple):
+    """A B-mode image within a picture, in pixels: its corner, its size, and its pixels' mm."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    spacing: tuple[float, float]
 
 
 class _Plane(NamedTuple):
@@ -54,32 +64,123 @@ def is_dicom(path: Path) -> bool:
         return file.read(132)[128:] == b"DICM"
 
 
-def read_file(path: Path, pixel_size: float | None, frame: int | None) -> RawImage:
+def read_file(
+    path: Path, pixel_size: float | None, frame: int | None, region: int | None = None
+) -> RawImage:
     """Read one DICOM file: a 2D image, one frame of a cine, or a volume of positioned frames.
 
     The pixel size is that of the B-mode region's calibration (PhysicalDeltaX/Y in cm), else
     PixelSpacing, else ImagerPixelSpacing, else ``pixel_size``. The whole picture is kept, not
-    only its B-mode region, so that the volume lies where other programs show the file.
+    only its B-mode region, so that the volume lies where other programs show the file; of
+    several B-mode images side by side it is one, in its place.
 
     Raises:
-        InputError: not an image, several frames that are not a volume and no ``frame``, no or
-            needless pixel size, unevenly placed frames, undecodable or too large pixels.
+        InputError: not an image, several frames that are not a volume and no ``frame``, several
+            B-mode images and no ``region``, no or needless pixel size, unevenly placed frames,
+            undecodable or too large pixels.
     """
-    header = _read_header(path)
+    header = read_header(path)
+    chosen = _choose_region(path, header, region)
+    array, grid, fields = _read_picture(path, header, pixel_size, frame, chosen)
+    if chosen is None:
+        return array, grid, fields
+    rows = slice(chosen.top, chosen.top + chosen.height)
+    columns = slice(chosen.left, chosen.left + chosen.width)
+    origin = grid.index_to_physical(np.array([chosen.left, chosen.top, 0]))
+    part = np.ascontiguousarray(array[:, rows, columns])
+    return part, replace(grid, size=part.shape[::-1], origin=tuple(origin)), fields
+
+
+def _choose_region(path: Path, header: Dataset, region: int | None) -> Region | None:
+    """Return the B-mode image to read where a picture shows several side by side, else None.
+
+    Raises:
+        InputError: there are several and none was chosen, or there is no such image.
+    """
+    regions = side_by_side(header)
+    if not regions and region is None:
+        return None
+    if not regions or (region is not None and not 0 <= region < len(regions)):
+        raise InputError(
+            f"{path} has no region {region}; "
+            + (f"choose from 0 to {len(regions) - 1}." if regions else "leave --region out.")
+        )
+    if region is None:
+        told = "; ".join(
+            f"{n}: {r.width} x {r.height} pixels from column {r.left}, row {r.top}"
+            for n, r in enumerate(regions)
+        )
+        raise InputError(
+            f"{path} shows {len(regions)} B-mode images side by side ({told}); pick one with "
+            f"--region N (region=N)."
+        )
+    return regions[region]
+
+
+def side_by_side(header: Dataset) -> list[Region]:
+    """Return the B-mode images of a picture from left to right if it shows several.
+
+    Regions that lie in each other, as a colour box does in its image, are one image.
+    """
+    apart: list[Region] = []
+    for region in sorted(_bmode_regions(header), key=lambda r: -r.width * r.height):
+        if region.width > 0 and all(_share(region, other) < _SAME_IMAGE for other in apart):
+            apart.append(region)
+    return sorted(apart, key=lambda r: (r.left, r.top)) if len(apart) > 1 else []
+
+
+def _share(region: Region, other: Region) -> float:
+    """Return which part of a region lies in another, larger one."""
+    across = min(region.left + region.width, other.left + other.width)
+    down = min(region.top + region.height, other.top + other.height)
+    common = max(0, across - max(region.left, other.left)) * max(
+        0, down - max(region.top, other.top)
+    )
+    return common / (region.width * region.height)
+
+
+def _bmode_regions(header: Dataset) -> list[Region]:
+    """Return the calibrated B-mode regions; of size 0 where a file does not say where they lie."""
+    found = []
+    for item in _items(header, "SequenceOfUltrasoundRegions"):
+        kind = [item.get(f"PhysicalUnits{axis}Direction") for axis in "XY"]
+        deltas = [abs((_numbers(item, f"PhysicalDelta{axis}", 1) or (0.0,))[0]) for axis in "XY"]
+        is_bmode = item.get("RegionSpatialFormat") == _SPATIAL_2D
+        if not (is_bmode and kind == [_CENTIMETRE, _CENTIMETRE] and min(deltas) > 0):
+            continue
+        corners = [_numbers(item, f"RegionLocation{corner}", 1) for corner in _CORNERS]
+        left, top, right, bottom = (int(c[0]) if c else 0 for c in corners)
+        right, bottom = min(right, header.Columns - 1), min(bottom, header.Rows - 1)
+        known = all(corners) and 0 <= left < right and 0 <= top < bottom
+        width, height = (right + 1 - left, bottom + 1 - top) if known else (0, 0)
+        found.append(Region(left, top, width, height, (10 * deltas[0], 10 * deltas[1])))
+    return found
+
+
+def _read_picture(
+    path: Path,
+    header: Dataset,
+    pixel_size: float | None,
+    frame: int | None,
+    region: Region | None,
+) -> RawImage:
+    """Read the whole picture, with the pixel size of the region if one was chosen."""
     count = _frame_count(header)
     if frame is None and count > 1:
         if not all(_placement(header, n)[0] for n in range(count)):
             choose_frame(path, count, frame, "frames without positions (a cine)")
-        planes = [_plane(path, header, n, pixel_size) for n in range(count)]
+        planes = [_plane(path, header, n, pixel_size, region) for n in range(count)]
         grid, order = _stack(path, planes, (header.Columns, header.Rows))
-        return _decode(path, header)[order], grid, _kept_fields(header)
+        return decode(path, header)[order], grid, _kept_fields(header)
     chosen = choose_frame(path, count, frame)
-    plane = _plane(path, header, chosen, pixel_size)
+    plane = _plane(path, header, chosen, pixel_size, region)
     grid = _grid(plane, (header.Columns, header.Rows, 1), _slice_distance(header))
-    return _decode(path, header, chosen), grid, _kept_fields(header)
+    return decode(path, header, chosen), grid, _kept_fields(header)
 
 
-def read_folder(path: Path, pixel_size: float | None, frame: int | None) -> RawImage:
+def read_folder(
+    path: Path, pixel_size: float | None, frame: int | None, region: int | None = None
+) -> RawImage:
     """Read the one DICOM series in a folder, its slices sorted by position; not its subfolders.
 
     Reports and the like, which hold no image, may lie beside it.
@@ -90,7 +191,7 @@ def read_folder(path: Path, pixel_size: float | None, frame: int | None) -> RawI
     """
     slices = _find_series(path)
     if len(slices) == 1:
-        return read_file(slices[0][0], pixel_size, frame)
+        return read_file(slices[0][0], pixel_size, frame, region)
     choose_frame(path, 1, frame)
     planes = [_plane(file, header, 0, pixel_size) for file, header in slices]
     if not all(plane.position for plane in planes):
@@ -104,9 +205,9 @@ def read_folder(path: Path, pixel_size: float | None, frame: int | None) -> RawI
         )
     header = slices[0][1]
     grid, order = _stack(path, planes, (header.Columns, header.Rows))
-    first = _decode(*slices[order[0]])
+    first = decode(*slices[order[0]])
     check_bytes(path, grid.size, first.itemsize)
-    rest = [_decode(*slices[n]) for n in order[1:]]
+    rest = [decode(*slices[n]) for n in order[1:]]
     return np.concatenate([first, *rest]), grid, _kept_fields(header)
 
 
@@ -126,7 +227,7 @@ def split_stack(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 def _is_positioned_slice(path: Path) -> bool:
     try:
-        header = _read_header(path)
+        header = read_header(path)
     except InputError:
         return False
     return _frame_count(header) == 1 and bool(_placement(header, 0)[0])
@@ -148,7 +249,7 @@ def _is_report(path: Path) -> bool:
         return False
 
 
-def _read_header(path: Path) -> Dataset:
+def read_header(path: Path) -> Dataset:
     """Return the attributes of a DICOM image without its pixels."""
     import pydicom
 
@@ -183,7 +284,7 @@ def _find_series(path: Path) -> list[tuple[Path, Dataset]]:
             f"{path} cannot be read ({error.strerror}); check its permissions."
         ) from error
     for file in filterfalse(_is_report, candidates):
-        header = _read_header(file)
+        header = read_header(file)
         series.setdefault(str(header.get("SeriesInstanceUID")), []).append((file, header))
     if not series:
         raise InputError(
@@ -204,10 +305,17 @@ def _series_name(header: Dataset) -> str:
     return f"{header.get('SeriesNumber', '?')} {header.get('SeriesDescription', '')}".strip()
 
 
-def _plane(path: Path, header: Dataset, n: int, pixel_size: float | None) -> _Plane:
+def _plane(
+    path: Path,
+    header: Dataset,
+    n: int,
+    pixel_size: float | None,
+    region: Region | None = None,
+) -> _Plane:
     """Return where frame n of a file lies; position and axes are empty where it does not say."""
     measures = _functional_group(header, n, "PixelMeasuresSequence")
-    return _Plane(*_placement(header, n), _pixel_spacing(path, header, measures, pixel_size))
+    spacing = _pixel_spacing(path, header, measures, pixel_size, region)
+    return _Plane(*_placement(header, n), spacing)
 
 
 def _frame_count(header: Dataset) -> int:
@@ -244,10 +352,14 @@ def _functional_group(header: Dataset, n: int, keyword: str) -> Dataset:
 
 
 def _pixel_spacing(
-    path: Path, header: Dataset, measures: Dataset, pixel_size: float | None
+    path: Path,
+    header: Dataset,
+    measures: Dataset,
+    pixel_size: float | None,
+    region: Region | None,
 ) -> tuple[float, ...]:
     """Return the distance in mm between pixel centres along (i, j)."""
-    spacing = _region_spacing(path, header)
+    spacing = _region_spacing(path, header, region)
     for source, keyword in (
         (measures, "PixelSpacing"),
         (header, "PixelSpacing"),
@@ -255,24 +367,21 @@ def _pixel_spacing(
     ):
         if not spacing:
             spacing = _numbers(source, keyword, 2)[::-1]  # DICOM gives rows first: j, i
+            spacing = spacing if all(mm > 0 for mm in spacing) else ()
     if spacing and pixel_size is not None:
         raise needless_pixel_size(path)
     if spacing:
         return spacing
     if pixel_size is None:
         raise missing_pixel_size(path)
-    return pixel_size, pixel_size
+    rows, columns = _numbers(header, "PixelAspectRatio", 2) or (1.0, 1.0)
+    ratio = rows / columns if rows > 0 and columns > 0 else 1.0
+    return pixel_size, pixel_size * ratio
 
 
-def _region_spacing(path: Path, header: Dataset) -> tuple[float, ...]:
+def _region_spacing(path: Path, header: Dataset, region: Region | None) -> tuple[float, ...]:
     """Return the (i, j) pixel spacing in mm that the B-mode regions state, or nothing."""
-    spacings = []
-    for region in _items(header, "SequenceOfUltrasoundRegions"):
-        kind = [region.get(f"PhysicalUnits{axis}Direction") for axis in "XY"]
-        deltas = [abs((_numbers(region, f"PhysicalDelta{axis}", 1) or (0.0,))[0]) for axis in "XY"]
-        is_bmode = region.get("RegionSpatialFormat") == _SPATIAL_2D
-        if is_bmode and kind == [_CENTIMETRE, _CENTIMETRE] and min(deltas) > 0:
-            spacings.append((10 * deltas[0], 10 * deltas[1]))
+    spacings = [each.spacing for each in ([region] if region else _bmode_regions(header))]
     if spacings and not np.allclose(spacings, spacings[0], rtol=1e-3, atol=0):
         raise InputError(
             f"{path} shows {len(spacings)} B-mode images of different pixel size; crop it to one "
@@ -349,28 +458,9 @@ def _stack(path: Path, planes: list[_Plane], size: tuple[int, int]) -> tuple[Gri
     return _grid(planes[order[0]], (*size, len(planes)), gap), order
 
 
-def _decode(path: Path, header: Dataset, frame: int | None = None) -> np.ndarray:
-    """Return the grey values [k, j, i] of one frame or, without ``frame``, of all of them."""
-    from pydicom.uid import UID
-
-    try:
-        reader = itk_files.open_header(path, "GDCMImageIO")
-        size = tuple(reader.GetSize())
-        if frame is not None:
-            reader.SetExtractSize([size[0], size[1], 1])
-            reader.SetExtractIndex([0, 0, frame])
-        array = itk_files.load(path, reader, size)  # GDCM takes the room of all frames at once
-    except itk_files.UnreadableError as error:
-        syntax = header.file_meta.get("TransferSyntaxUID")
-        if not (isinstance(syntax, UID) and syntax.is_transfer_syntax and syntax.is_compressed):
-            raise
-        raise InputError(
-            f"{path} is compressed as {syntax.name}, which could not be decoded; export it "
-            "again without compression."
-        ) from error
-    return array.reshape(-1, size[1], size[0])
-
-
 def _kept_fields(header: Dataset) -> dict[str, str]:
-    """Return the attributes worth keeping as text."""
-    return {keyword: str(header.get(keyword)) for keyword in _KEPT if header.get(keyword)}
+    """Return the attributes worth keeping as text, and the description of what we computed."""
+    comments = str(header.get("ImageComments") or "")
+    computed = header.get("ConversionType") == "SYN" and comments
+    fields = {keyword: str(header.get(keyword)) for keyword in _KEPT if header.get(keyword)}
+    return {**fields, "description": comments} if computed else fields

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from .itk_files import READ_SUFFIXES
-from .picture_files import SUFFIXES as PICTURE_SUFFIXES
-from .picture_files import is_picture
+from .formats import SUFFIXES, is_picture
 from .reading import NeedlessPixelSizeError
 from .volume import Volume
 
-IMAGE_SUFFIXES = (*READ_SUFFIXES, *PICTURE_SUFFIXES, ".dcm")
+IMAGE_SUFFIXES = (*SUFFIXES, ".dcm")
 
 # `ustomri batch` adds this and more to the name of the ultrasound.
 _SYNTHETIC_ENDING = "_SYNTHETIC"
 
 # Rounding of files and interpolation; more than that is another scale.
 _RANGE_TOLERANCE = 0.5
+# In a set of grey levels in 0 .. 255, something is as bright as this.
+_SMALL_RANGE = 64
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Reader:
 
     pixel_size: float | None = None
     rescale: bool = False
+    _units: dict[Path, float] = field(default_factory=dict, compare=False, repr=False)
 
     def read(self, path: Path) -> Volume:
         """Read an image as it is.
@@ -69,14 +71,22 @@ class Reader:
     def read_grey(self, path: Path) -> Volume:
         """Read an image whose values are float64 in 0 .. 255, rescaled to it where asked.
 
+        Where all images of its folder have fractions in 0 .. 1, these are taken for 0 .. 255.
+
         Raises:
-            InputError: as :meth:`Volume.read`; values outside 0 .. 255.
+            InputError: as :meth:`Volume.read`; values outside 0 .. 255, or in a small part of it
+                in all images of the folder.
         """
         volume = self.read(path)
         array = volume.array.astype(np.float64)
         low, high = float(array.min()), float(array.max())
         if self.rescale and low < high:
             array = (array - low) * (255 / (high - low))
+        elif 0 <= low < high < _SMALL_RANGE:
+            folder = path.parent
+            if folder not in self._units:
+                self._units[folder] = _unit(self, folder)
+            array = array * self._units[folder]
         elif low < -_RANGE_TOLERANCE or high > 255 + _RANGE_TOLERANCE:
             raise InputError(
                 f"{path.name} has values from {low:g} to {high:g}, not 0 to 255; scale it, or give "
@@ -99,6 +109,31 @@ class Reader:
         for axis, ratio in enumerate((height / width, width / height)):
             pixels = pixels.repeat(max(1, round(ratio)), axis=axis)
         return pixels
+
+
+def _unit(reader: Reader, folder: Path) -> float:
+    """Return what the values of a folder's images are to be multiplied with to be grey levels.
+
+    Raises:
+        InputError: no image is as bright as grey levels in 0 .. 255 are.
+    """
+    brightest, whole = 0.0, True
+    for paths in files_by_name(folder, IMAGE_SUFFIXES).values():
+        for path in paths:
+            try:
+                array = reader.read(path).array
+            except InputError:  # which is said where the image is measured
+                continue
+            brightest = max(brightest, float(array.max()))
+            whole = whole and array.dtype.kind in "biu"
+            if brightest >= _SMALL_RANGE:
+                return 1.0
+    if brightest <= 1 and not whole:
+        return 255.0
+    raise InputError(
+        f"The images in {folder} have values up to {brightest:g} only, not 0 to 255; scale them, "
+        "or give --rescale to scale every image."
+    )
 
 
 def images_by_name(folder: Path, what: str, problems: list[Problem]) -> dict[str, Path]:
@@ -130,8 +165,13 @@ def files_by_name(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Pat
     for path in sorted(folder.iterdir()):
         stem = _without_suffix(path.name, suffixes)
         if path.is_file() and not path.name.startswith(".") and stem != path.name:
-            found.setdefault(stem, []).append(path)
+            found.setdefault(same_name(stem), []).append(path)
     return found
+
+
+def same_name(name: str) -> str:
+    """Return a name as all systems that write the same letters have it: macOS takes them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def only_ones(found: dict[str, list[Path]], what: str, problems: list[Problem]) -> dict[str, Path]:
@@ -151,7 +191,7 @@ def check_same_grid(volume: Volume, path: Path, reference: Volume, reference_pat
             "resample it onto the reference."
         )
     placed = not (is_picture(path) or is_picture(reference_path))
-    if placed and not volume.grid.is_close(reference.grid):
+    if placed and not volume.grid.lies_on(reference.grid):
         raise InputError(
             f"{path.name} does not lie where the reference lies; resample it onto the reference."
         )

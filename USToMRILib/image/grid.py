@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import ArrayLike
 
 from ..errors import InputError
 
@@ -65,6 +67,14 @@ class Grid:
             )
 
     @classmethod
+    def of(
+        cls, size: Sequence[int], spacing: ArrayLike, origin: ArrayLike, axes: ArrayLike
+    ) -> Grid:
+        """Return the grid of arrays: sizes, spacings and origin [3], axes as columns [3, 3]."""
+        numbers = (tuple(np.ravel(values).tolist()) for values in (spacing, origin, axes))
+        return cls((size[0], size[1], size[2]), *numbers)
+
+    @classmethod
     def from_sitk(cls, image: sitk.Image | sitk.ImageFileReader) -> Grid:
         """Return the grid of a SimpleITK image, or of a reader that has read a header.
 
@@ -117,3 +127,10 @@ class Grid:
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
         shifts = self.index_to_physical(corners) - other.index_to_physical(corners)
         return bool(np.linalg.norm(shifts, axis=1).max() <= tolerance)
+
+    def lies_on(self, other: Grid) -> bool:
+        """Return whether both have the same size and lie in one place, but for digits rounded off.
+
+        A tenth of a voxel is more than a header with few digits makes, and nobody sees it.
+        """
+        return self.is_close(other, 0.1 * min(self.spacing))

@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF and BMP pictures: one slice without geometry."""
+"""Pictures: PNG, JPEG and BMP are read by Pillow; these and TIFF are written by it."""
 
 from __future__ import annotations
 
@@ -11,64 +11,73 @@ import numpy as np
 from ..errors import InputError
 from ..files import quiet_libraries
 from .grid import Grid
-from .reading import RawImage, check_bytes, choose_frame, luma, missing_pixel_size
+from .image_file import COLOUR, GREY, ImageFile
+from .reading import UnreadableError, check_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+_FORMATS = ("PNG", "JPEG", "BMP")
 
 
-def is_picture(path: Path) -> bool:
-    """Whether the file is a picture, which has no geometry of its own."""
-    return path.suffix.lower() in SUFFIXES
+def open_picture(path: Path) -> ImageFile:
+    """Decode a picture, which lies at the origin, turned as viewers show it.
 
-
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
-
-
-def read(path: Path, pixel_size: float | None, frame: int | None) -> RawImage:
-    """Read a picture, or one page of a TIFF, as a slice with square pixels at the origin.
-
-    Pillow does it: SimpleITK returns invented pixels for truncated JPEG and BMP files.
+    Pillow does it: SimpleITK returns invented pixels for truncated JPEG and BMP files. The
+    resolution that such files may state is that of a print (72 dpi, 300 dpi), not of the
+    ultrasound, so it is never used.
 
     Raises:
-        InputError: damaged, too large, several pages without ``frame``, or no ``pixel_size``.
-            The resolution that such files may state is that of a print (72 dpi, 300 dpi), not
-            of the ultrasound, so it is never used.
+        InputError: damaged, or too many pixels.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     try:
         with quiet_libraries(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd tags; what matters is raised
             with Image.open(path, formats=_FORMATS) as picture:
                 check_bytes(path, picture.size, 4)
-                pages = getattr(picture, "n_frames", 1)
-                picture.seek(choose_frame(path, pages, frame, "pages"))
-                if pixel_size is None:
-                    raise missing_pixel_size(path)
-                array = _grey(picture)
+                text = _text(picture)
+                upright = ImageOps.exif_transpose(picture)
+                array = np.array(upright.convert(_mode(upright)))
     except InputError:
         raise
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} has too many pixels for a picture; crop it first.") from error
     except Exception as error:  # Pillow's plugins raise whatever they meet in a damaged file
-        raise InputError(
-            f"{path} is damaged, incomplete or not a PNG, JPEG, TIFF or BMP picture; "
-            "copy or export it again."
-        ) from error
-    height, width = array.shape
-    return array[np.newaxis], Grid((width, height, 1), (pixel_size, pixel_size, 1.0)), {}
+        raise UnreadableError(path) from error
+    height, width = array.shape[:2]
+    components = array.shape[2] if array.ndim == 3 else 1
+    return ImageFile(
+        path=path,
+        grid=Grid((width, height, 1)),
+        states_spacing=False,
+        dtype=array.dtype,
+        load=lambda index: array[np.newaxis],
+        components=components,
+        meaning=GREY if components == 1 else COLOUR,
+        metadata=text,
+    )
 
 
-def _grey(picture: Image.Image) -> np.ndarray:
-    """Return the grey values [j, i] of a picture in any of Pillow's modes."""
-    if picture.mode in ("LA", "La", "1"):
-        picture = picture.convert("L")
-    if picture.mode == "L" or picture.mode[0] in "IF":  # 8 bit; 16 or 32 bit; float
-        return np.array(picture)
-    return luma(np.array(picture.convert("RGB")))
+def _mode(picture: Image.Image) -> str:
+    """Return the one of Pillow's modes in which the picture is looked at."""
+    clear = "transparency" in picture.info
+    if picture.mode[0] in "IF":  # 16 or 32 bit; float
+        return picture.mode
+    if picture.mode in ("L", "1", "LA", "La"):
+        return "LA" if clear or picture.mode in ("LA", "La") else "L"
+    return "RGBA" if clear or picture.mode in ("RGBA", "RGBa", "PA") else "RGB"
+
+
+def _text(picture: Image.Image) -> dict[str, str]:
+    """Return the text that a PNG or JPEG carries."""
+    found = {k: v for k, v in getattr(picture, "text", {}).items() if isinstance(v, str)}
+    comment = picture.info.get("comment", b"")
+    if isinstance(comment, bytes) and comment:
+        found["description"] = comment.decode("utf-8", "replace")
+    return {key: str(value) for key, value in found.items()}
 
 
 def write(array: np.ndarray, path: Path, metadata: dict[str, str]) -> None:
@@ -81,7 +90,7 @@ def write(array: np.ndarray, path: Path, metadata: dict[str, str]) -> None:
     """
     from PIL import Image
 
-    picture = Image.fromarray(_eight_bit(array))
+    picture = Image.fromarray(as_bytes(array))
     try:
         with quiet_libraries():
             picture.save(path, **_save_options(path.suffix.lower(), metadata))
@@ -92,7 +101,7 @@ def write(array: np.ndarray, path: Path, metadata: dict[str, str]) -> None:
         ) from error
 
 
-def _eight_bit(array: np.ndarray) -> np.ndarray:
+def as_bytes(array: np.ndarray) -> np.ndarray:
     """Return the values as uint8, or raise InputError if they are not on a scale of 0..255."""
     if array.dtype == np.uint8:
         return array
@@ -100,7 +109,7 @@ def _eight_bit(array: np.ndarray) -> np.ndarray:
         return array.astype(np.uint8) * 255
     if array.dtype.kind != "f" or not np.isfinite(array).all():
         raise InputError(
-            f"A picture holds values of 0 to 255, not {array.dtype} or NaN; write .nrrd, .nii.gz "
+            f"Such a file holds values of 0 to 255, not {array.dtype} or NaN; write .nrrd, .nii.gz "
             "or .mha instead."
         )
     return np.clip(np.rint(array), 0, 255).astype(np.uint8)

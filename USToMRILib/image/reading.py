@@ -27,6 +27,16 @@ def check_bytes(path: Path, size: tuple[int, ...], bytes_per_voxel: int) -> None
         )
 
 
+class UnreadableError(InputError):
+    """A file that cannot be decoded."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is damaged, incomplete or not an image of this format; copy or export it "
+            "again."
+        )
+
+
 def check_pixel_size(pixel_size: float | None) -> None:
     """Raise InputError unless the pixel size is None or a finite number of mm above zero."""
     if pixel_size is not None and not (math.isfinite(pixel_size) and pixel_size > 0):

@@ -11,10 +11,8 @@ from typing import Callable
 import numpy as np
 
 from ..errors import InputError
-from ..files import expanded
 from .grid import Grid
-from .picture_files import is_picture
-from .volume import PathLike, Volume
+from .masks import is_outline, read_mask
 
 # A Slicer markups file, by its suffix.
 MARKUPS_SUFFIX = ".mrk.json"
@@ -151,6 +149,11 @@ class Box:
         try:
             markups = json.loads(path.read_text(encoding="utf-8"))["markups"]
             roi = next(markup for markup in markups if markup["type"] == "ROI")
+            if roi.get("insideOut"):
+                raise InputError(
+                    f"The ROI of {path} is turned inside out; turn that off in Slicer's Markups "
+                    "module and save it again."
+                )
             to_lps = _RAS_TO_LPS if roi.get("coordinateSystem", "LPS") == "RAS" else np.eye(3)
             axes = np.array(roi["orientation"], float).reshape(3, 3)
             return cls(
@@ -162,43 +165,31 @@ class Box:
             raise InputError(
                 f"{path} cannot be opened ({error.strerror}); check the path and its permissions."
             ) from error
+        except InputError:
+            raise
         except (KeyError, StopIteration, TypeError, ValueError):
             raise InputError(
                 f"{path} holds no ROI; give a markups file in which Slicer saved one."
             ) from None
 
 
-def read_region(path: Path, grid: Grid) -> np.ndarray:
+def read_region(path: Path, grid: Grid, placed: bool = True) -> np.ndarray:
     """The voxels of a region, boolean [k, j, i] on ``grid``.
 
     Args:
-        path: a Slicer ROI (``.mrk.json``), or a mask image on this grid, above 0 inside.
+        path: a Slicer ROI (``.mrk.json``), or a mask image on this grid.
         grid: of the image that is measured.
+        placed: as in :func:`.masks.read_mask`.
 
     Raises:
-        InputError: if the file cannot be read, or a mask lies on another grid.
+        InputError: if the file cannot be read, a mask lies on another grid, or is an outline.
     """
     if path.name.lower().endswith(MARKUPS_SUFFIX):
         return Box.from_markups(path).mask(grid)
-    mask = read_mask(path, grid)
-    if not mask.grid.is_close(grid):
-        raise InputError(
-            f"{path} does not lie on the image's grid; give a mask drawn on this image."
-        )
-    return mask.array > 0
-
-
-def read_mask(path: PathLike, grid: Grid) -> Volume:
-    """Read a mask image; a picture of the grid's size, which has no place of its own, lies on it.
-
-    Raises:
-        InputError: if the file cannot be read.
-    """
-    path = expanded(path)
-    if not is_picture(path):
-        return Volume.read(path)
-    mask = Volume.read(path, grid.spacing[0])
-    return Volume(mask.array, grid) if mask.array.shape == grid.shape else mask
+    mask = read_mask(path, grid, placed)
+    if is_outline(mask):
+        raise InputError(f"{path} is an outline, not the region inside it; fill it first.")
+    return mask
 
 
 def polygon_voxels(outline: np.ndarray, shape: tuple[int, ...]) -> Voxels:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 import SimpleITK as sitk
 
 from .. import files
 from ..errors import InputError
-from . import dicom, itk_files, picture_files
+from . import dicom, dicom_writing, itk_files, nrrd_files, picture_files
+from .formats import PICTURE_SUFFIXES, has_suffix, open_image
 from .grid import Grid
 from .reading import RawImage, check_pixel_size
 
 PathLike = Union[str, Path]
+
+WRITE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha", ".dcm")
 
 
 @dataclass
@@ -27,6 +30,8 @@ class Volume:
         grid: where the voxels lie.
         metadata: header fields worth keeping, text to text; nothing that identifies a patient
             is read from DICOM.
+        source: file or folder that it was read from, or that what it was computed from was: a
+            DICOM file written of it is of the same patient and study.
 
     Raises:
         InputError: the array does not have the grid's shape, or its values are not real numbers.
@@ -35,6 +40,7 @@ class Volume:
     array: np.ndarray
     grid: Grid
     metadata: dict[str, str] = field(default_factory=dict)
+    source: Optional[Path] = None
 
     def __post_init__(self) -> None:
         """Check that array and grid belong together."""
@@ -59,7 +65,7 @@ class Volume:
         Raises:
             InputError: the array does not have the grid's shape.
         """
-        return Volume(array, self.grid, dict(self.metadata))
+        return Volume(array, self.grid, dict(self.metadata), self.source)
 
     @classmethod
     def from_sitk(cls, image: sitk.Image) -> Volume:
@@ -82,7 +88,11 @@ class Volume:
 
     @classmethod
     def read(
-        cls, path: PathLike, pixel_size: float | None = None, frame: int | None = None
+        cls,
+        path: PathLike,
+        pixel_size: float | None = None,
+        frame: int | None = None,
+        region: int | None = None,
     ) -> Volume:
         """Read a scalar image: NRRD, NIfTI, MetaImage, DICOM, PNG, JPEG, TIFF or BMP.
 
@@ -91,6 +101,8 @@ class Volume:
             pixel_size: mm, for 2D images that do not state it (pictures, uncalibrated
                 ultrasound), and only for those.
             frame: which frame of a cine, page of a TIFF or time point of a 4D image, from 0.
+            region: which B-mode image of a DICOM picture that shows several, from 0, from left to
+                right.
 
         Returns:
             The volume. Colour becomes grey of the same dtype (BT.601 luma). The geometry is the
@@ -104,7 +116,7 @@ class Volume:
         source = files.expanded(path)
         check_pixel_size(pixel_size)
         try:
-            volume = cls(*_read_raw(source, pixel_size, frame))
+            volume = cls(*_read_raw(source, pixel_size, frame, region), source)
             _check_finite(volume.array)
         except InputError as error:
             if str(source) in str(error):
@@ -115,12 +127,13 @@ class Volume:
     def write(
         self, path: PathLike, metadata: dict[str, str] | None = None, compress: bool = True
     ) -> None:
-        """Write the volume as NRRD, NIfTI, MetaImage or, one slice, PNG, JPEG, TIFF or BMP.
+        """Write the volume as NRRD, NIfTI, MetaImage, DICOM or, one slice, PNG, JPEG, TIFF or BMP.
 
         The file appears complete or not at all. The volume's metadata, and ``metadata`` on top,
         go into the header as far as the format has room: every field in NRRD, PNG, JPEG and
-        TIFF, fields up to 16 KiB in escaped ASCII in MetaImage, 79 characters in NIfTI, none in
-        BMP. Pictures hold 8 bits and no geometry: values are taken as 0..255, rounded and clipped.
+        TIFF, fields up to 16 KiB in escaped ASCII in MetaImage, 79 characters in NIfTI, the
+        description in DICOM, none in BMP. Pictures and DICOM hold 8 bits, pictures no geometry:
+        values are taken as 0..255, rounded and clipped.
         Without ``compress``, NRRD and MetaImage are written faster and larger.
 
         Raises:
@@ -132,8 +145,19 @@ class Volume:
         for key, value in self.metadata.items():
             fields.setdefault(key, value)
         with files.atomic(target) as temporary:
-            if _has_suffix(target, picture_files.SUFFIXES):
+            if has_suffix(target, PICTURE_SUFFIXES):
                 picture_files.write(self.array[0], temporary, fields)
+                return
+            if has_suffix(target, dicom_writing.SUFFIXES):
+                described = fields.get("description", "Derived image")
+                sources = dicom_writing.read_sources(self.source)
+                bytes_ = picture_files.as_bytes(self.array)
+                dicom_writing.write_dicom(temporary, bytes_, self.grid, described, sources)
+                return
+            fields = {key: " ".join(value.split()) for key, value in fields.items()}
+            if has_suffix(target, (".nrrd",)):
+                array = _common_dtype(self.array)
+                nrrd_files.write_nrrd(temporary, array, self.grid, fields, compress)
             else:
                 itk_files.write(self.to_sitk(), temporary, fields, compress)
 
@@ -145,14 +169,14 @@ def check_writable(path: PathLike, grid: Grid | None = None) -> None:
     picture format could hold it.
     """
     target = files.expanded(path)
-    is_picture = _has_suffix(target, picture_files.SUFFIXES)
-    if _has_suffix(target, (".mhd", ".nhdr")):
+    is_picture = has_suffix(target, PICTURE_SUFFIXES)
+    if has_suffix(target, (".mhd", ".nhdr")):
         raise InputError(
             f"{target} would become two files, which cannot be replaced as one; "
             "write .mha or .nrrd instead."
         )
-    if not is_picture and not _has_suffix(target, itk_files.WRITE_SUFFIXES):
-        known = " ".join(itk_files.WRITE_SUFFIXES + picture_files.SUFFIXES)
+    if not is_picture and not has_suffix(target, WRITE_SUFFIXES):
+        known = " ".join(WRITE_SUFFIXES + PICTURE_SUFFIXES)
         raise InputError(f"{target} has no suffix that can be written; use one of {known}.")
     if is_picture and grid is not None and grid.size[2] > 1:
         raise InputError(
@@ -173,26 +197,24 @@ def check_usable(volume: Volume) -> None:
         )
 
 
-def _read_raw(path: Path, pixel_size: float | None, frame: int | None) -> RawImage:
+def _read_raw(
+    path: Path, pixel_size: float | None, frame: int | None, region: int | None
+) -> RawImage:
     """Find the reader for a path and return what it reads."""
     if path.is_dir():
-        return dicom.read_folder(path, pixel_size, frame)
+        return dicom.read_folder(path, pixel_size, frame, region)
     files.check_readable(path)
-    if _has_suffix(path, itk_files.READ_SUFFIXES):
-        return itk_files.read(path, pixel_size, frame)
-    if _has_suffix(path, picture_files.SUFFIXES):
-        return picture_files.read(path, pixel_size, frame)
-    if dicom.is_dicom(path):
-        return dicom.read_file(path, pixel_size, frame)
+    image = open_image(path)
+    if image is None and dicom.is_dicom(path):
+        return dicom.read_file(path, pixel_size, frame, region)
+    if region is not None:
+        raise InputError(f"{path} has no region {region}; leave --region out.")
+    if image is not None:
+        return image.read(pixel_size, frame)
     raise InputError(
         f"{path} is not in a known format; give NRRD, NIfTI, MetaImage, DICOM, PNG, JPEG, TIFF "
         "or BMP."
     )
-
-
-def _has_suffix(path: Path, suffixes: tuple[str, ...]) -> bool:
-    """Return whether the file name ends in one of the suffixes, in capitals or not."""
-    return path.name.lower().endswith(suffixes)
 
 
 def _check_finite(array: np.ndarray) -> None:

@@ -1,0 +1,239 @@
+"""MetaImage files (``.mha``, ``.mhd``), as ITK and PLUS write them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import InputError
+from .grid import Grid
+from .image_file import COLOUR, GREY, VECTOR, ImageFile
+from .reading import UnreadableError
+from .stored_voxels import RAW, ZLIB, StoredVoxels, numbered
+
+SUFFIXES = (".mha", ".mhd")
+
+_TYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG": "i4",
+    "MET_ULONG": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
+}
+
+# Fields of the format itself.
+_OWN_FIELDS = {
+    *("ObjectType", "ObjectSubType", "NDims", "Name", "ID", "ParentID", "Comment", "Color"),
+    *("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData"),
+    *("CompressedDataSize", "CompressionLevel", "TransformMatrix", "Rotation", "Orientation"),
+    *("Offset", "Position", "Origin", "CenterOfRotation", "AnatomicalOrientation", "DistanceUnits"),
+    *("ElementSpacing", "ElementSize", "DimSize", "HeaderSize", "SequenceID", "ElementMin"),
+    *("ElementMax", "ElementNumberOfChannels", "ElementToIntensityFunctionSlope"),
+    *("ElementToIntensityFunctionOffset", "ElementType", "ElementDataFile", "Kinds"),
+    *("ElementNBits", "ElementOrigin", "ElementDirection"),
+}
+
+_MOST_LINE_BYTES = 2**20
+_MOST_LINES = 10**6
+
+# Of PLUS, a frame of a sequence: ``Seq_Frame0012_Timestamp = 0.4``.
+_FRAME_FIELD = re.compile(r"Seq_Frame(\d+)_(\w+)$")
+
+_Header = dict[str, str]
+
+
+def open_meta_image(path: Path) -> ImageFile:
+    """Read the header of a MetaImage file.
+
+    Raises:
+        InputError: no MetaImage, or more than four dimensions.
+    """
+    try:
+        with open(path, "rb") as file:
+            header = _read_header(file)
+            size = [int(word) for word in header["DimSize"].split()]
+            if len(size) != int(header["NDims"]) or min(size) < 1:
+                raise ValueError(f"DimSize {size}")
+            stored = _stored(path, file, header)
+        sequence = _has_sequence(header, size)
+        if len(size) - sequence not in (2, 3):
+            raise InputError(f"{path} has {len(size)} dimensions; extract one 3D volume from it.")
+        dtype = np.dtype(_byte_order(header) + _TYPES[header["ElementType"]])
+        components = int(header.get("ElementNumberOfChannels", 1))
+        grid, stated = _grid(header, size, sequence)
+    except InputError:
+        raise
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
+        raise UnreadableError(path) from error
+
+    def load(index: int) -> np.ndarray:
+        values = _values(header, stored, dtype, int(np.prod(size, dtype=object)) * components)
+        shape = (*grid.shape, *([components] if components > 1 else []))
+        return values.reshape(-1, *shape)[index]
+
+    several = COLOUR if components in (3, 4) and dtype.kind == "u" else VECTOR
+    return ImageFile(
+        path=path,
+        grid=grid,
+        states_spacing=stated,
+        dtype=dtype,
+        load=load,
+        count=size[-1] if sequence else 1,
+        images="frames of a sequence" if _kinds(header) or _is_plus(header) else "time points (4D)",
+        components=components,
+        meaning=GREY if components == 1 else several,
+        seconds=_seconds(header, size[-1]) if sequence else (),
+        metadata=_metadata(header),
+    )
+
+
+def _read_header(file: BinaryIO) -> _Header:
+    """Return the header's fields, up to the one that says where the voxels are."""
+    header: _Header = {}
+    for _ in range(_MOST_LINES):
+        line = file.readline(_MOST_LINE_BYTES)
+        key, equals, value = line.partition(b"=")
+        if not line.endswith(b"\n") or not equals:
+            if line.strip():
+                raise ValueError(line)
+            continue
+        name = key.strip().decode("ascii")
+        header.setdefault(name, value.strip().decode("utf-8", "replace"))
+        if name == "ElementDataFile":
+            return header
+    raise ValueError("ElementDataFile")
+
+
+def _is_true(header: _Header, name: str, default: str) -> bool:
+    return header.get(name, default)[:1].lower() in ("t", "y", "1")
+
+
+def _byte_order(header: _Header) -> str:
+    names = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+    return ">" if any(_is_true(header, name, "False") for name in names) else "<"
+
+
+def _stored(path: Path, file: BinaryIO, header: _Header) -> StoredVoxels:
+    """Return where the voxels are; the file has been read up to the end of its header."""
+    named, start = header["ElementDataFile"], int(header.get("HeaderSize", 0))
+    compressed = _is_true(header, "CompressedData", "False")
+    packed = int(float(header.get("CompressedDataSize", 0))) if compressed else 0
+    words = named.split()
+    files: tuple[Path, ...]
+    if named.upper() == "LOCAL":
+        files, start = (path,), file.tell()
+    elif words[0] == "LIST":
+        names = [line.decode("utf-8", "surrogateescape").strip() for line in file]
+        files, packed = tuple(path.parent / name for name in names if name), 0
+    elif "%" in words[0] and len(words) >= 2:
+        first, last, step = ([int(word) for word in words[1:4]] + [1, 1])[:3]
+        files, packed = numbered(path.parent, words[0], first, last, step), 0
+    else:
+        files = (path.parent / named,)
+    if start < StoredVoxels.LAST or packed < 0 or not files:
+        raise ValueError(f"HeaderSize {start}, CompressedDataSize {packed}")
+    stored = StoredVoxels(path, files, ZLIB if compressed else RAW, start, stored=packed)
+    stored.check_there()
+    return stored
+
+
+def _values(header: _Header, stored: StoredVoxels, dtype: np.dtype, count: int) -> np.ndarray:
+    """Return all values in native byte order."""
+    native = dtype.newbyteorder("=")
+    if _is_true(header, "BinaryData", "True"):
+        return np.frombuffer(stored.read(count * dtype.itemsize), dtype).astype(native, copy=False)
+    try:
+        values = np.array(stored.text().split()[:count], np.float64).astype(native)
+    except (ValueError, OverflowError) as error:
+        raise UnreadableError(stored.header) from error
+    if values.size != count:
+        raise UnreadableError(stored.header)
+    return values
+
+
+def _kinds(header: _Header) -> list[str]:
+    return header.get("Kinds", "").lower().split()
+
+
+def _is_plus(header: _Header) -> bool:
+    """Whether PLUS or a program of its kin wrote it, a sequence or a single frame."""
+    return "UltrasoundImageOrientation" in header or any(map(_FRAME_FIELD.match, header))
+
+
+def _has_sequence(header: _Header, size: list[int]) -> bool:
+    """Whether images follow each other along the last axis."""
+    if _kinds(header):
+        return _kinds(header)[-1] in ("list", "time") or len(size) == 4
+    frames = {found[1] for found in map(_FRAME_FIELD.match, header) if found}
+    return len(size) == 4 or (len(size) == 3 and len(frames) == size[2])
+
+
+def _grid(header: _Header, size: list[int], sequence: bool) -> tuple[Grid, bool]:
+    """Return where the voxels lie, and whether the file says how far apart they are."""
+    count = len(size)
+    spacing = _numbers(header, ("ElementSpacing", "ElementSize"), count, np.ones(count))
+    origin = _numbers(header, ("Offset", "Position", "Origin"), count, np.zeros(count))
+    names = ("TransformMatrix", "Rotation", "Orientation")
+    axes = _numbers(header, names, count * count, np.eye(count).ravel()).reshape(count, count).T
+    stated = "ElementSpacing" in header or "ElementSize" in header
+    if _is_plus(header) and (spacing == 1).all():  # what PLUS writes where it does not know
+        spacing, stated = _plus_spacing(header, spacing)
+    kept = min(count - sequence, 3)
+    full = np.eye(3)
+    full[:kept, :kept] = axes[:kept, :kept]
+    steps, start = np.ones(3), np.zeros(3)
+    steps[:kept], start[:kept] = spacing[:kept], origin[:kept]
+    return Grid.of([*size[:kept], 1][:3], steps, start, full), stated
+
+
+def _plus_spacing(header: _Header, spacing: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return the scale of the transform from pixels to mm that a frame may have beside it."""
+    for name, value in header.items():
+        found = _FRAME_FIELD.match(name)
+        if found and found[2].startswith("ImageTo") and found[2].endswith("Transform"):
+            matrix = np.array(value.split(), float).reshape(4, 4)[:3, :3]
+            scales = np.linalg.norm(matrix, axis=0)
+            if not np.allclose(scales, 1, rtol=0, atol=1e-6) and (scales > 0).all():
+                return np.array([*scales, 1.0])[: len(spacing)], True
+    return spacing, False
+
+
+def _numbers(
+    header: _Header, names: tuple[str, ...], count: int, default: np.ndarray
+) -> np.ndarray:
+    """Return that many numbers of the first of the fields that is there."""
+    value = next((header[name] for name in names if name in header), None)
+    if value is None:
+        return default
+    numbers = np.array(value.split(), float)
+    if len(numbers) != count:
+        raise ValueError(f"{names[0]} {value}")
+    return numbers
+
+
+def _seconds(header: _Header, count: int) -> tuple[float, ...]:
+    """Return the times of PLUS's frames from the first, where it states all of them."""
+    times = {}
+    for name, value in header.items():
+        found = _FRAME_FIELD.match(name)
+        if found and found[2] == "Timestamp":
+            times[int(found[1])] = float(value)
+    if sorted(times) != list(range(count)):
+        return ()
+    return tuple(times[n] - times[0] for n in range(count))
+
+
+def _metadata(header: _Header) -> dict[str, str]:
+    """Return the fields that people or programs put there, not those of the format."""
+    kept = {k: v for k, v in header.items() if k not in _OWN_FIELDS and not _FRAME_FIELD.match(k)}
+    return {k: v for k, v in kept.items() if k.isprintable() and v not in ("", "MET_MOD_UNKNOWN")}

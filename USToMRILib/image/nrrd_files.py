@@ -1,0 +1,415 @@
+"""NRRD files. pynrrd understands the header; numbers mean the same in every locale."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..errors import InputError
+from .grid import Grid
+from .image_file import COLOUR, GREY, VECTOR, ImageFile
+from .reading import UnreadableError
+from .stored_voxels import BZIP2, GZIP, RAW, StoredVoxels, numbered
+from .units import millimetres
+
+SUFFIXES = (".nrrd", ".nhdr")
+
+# Signs that bring positions to LPS; a space that is not a patient's is taken as it is.
+_TO_LPS = {
+    "right-anterior-superior": (-1, -1, 1),
+    "ras": (-1, -1, 1),
+    "left-anterior-superior": (1, -1, 1),
+    "las": (1, -1, 1),
+}
+
+_UNKNOWN_KINDS = ("none", "???", "")
+_SPACE_KINDS = ("domain", "space", *_UNKNOWN_KINDS)
+_SEQUENCE_KINDS = ("list", "time")
+_COLOUR_KINDS = ("rgb-color", "3-color", "rgba-color", "4-color")
+
+# NumPy's name of a type by NRRD's; the first of them is written.
+_TYPES = {
+    name: code
+    for code, names in {
+        "u1": "unsigned char,uchar,uint8,uint8_t",
+        "i1": "signed char,int8,int8_t",
+        "i2": "short,short int,signed short,signed short int,int16,int16_t",
+        "u2": "unsigned short,ushort,unsigned short int,uint16,uint16_t",
+        "i4": "int,signed int,int32,int32_t",
+        "u4": "unsigned int,uint,uint32,uint32_t",
+        "i8": "long long,longlong,long long int,signed long long,int64,int64_t",
+        "u8": "unsigned long long,ulonglong,unsigned long long int,uint64,uint64_t",
+        "f4": "float",
+        "f8": "double",
+    }.items()
+    for name in names.split(",")
+}
+_NAMES = {code: name for name, code in reversed(_TYPES.items())}
+
+_ENCODINGS = {"raw": RAW, "gzip": GZIP, "gz": GZIP, "bzip2": BZIP2, "bz2": BZIP2}
+_TEXT_ENCODINGS = ("ascii", "text", "txt", "hex")
+
+# The fields that are looked at; others may be malformed without harm.
+_FIELDS = {
+    *("type", "dimension", "space", "sizes", "spacings", "kinds", "units", "labels"),
+    *("centerings", "endian", "encoding", "space dimension", "axis mins", "axis maxs"),
+    *("space units", "space directions", "space origin", "line skip", "byte skip", "data file"),
+}
+_OTHER_NAMES = {
+    "lineskip": "line skip",
+    "byteskip": "byte skip",
+    "datafile": "data file",
+    "axismins": "axis mins",
+    "axismaxs": "axis maxs",
+    "centers": "centerings",
+}
+_QUOTED = ("labels", "units", "space units")
+
+# What zlib can do in the time that writing the file takes.
+_COMPRESSION_LEVEL = 2
+
+_Header = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Which axes of the file, counted from the fastest, are what.
+
+    Attributes:
+        space: two or three, along i, j and k.
+        sequence: along which images follow each other, if any.
+        values: along which the values of a voxel lie, if any.
+    """
+
+    space: tuple[int, ...]
+    sequence: int | None
+    values: int | None
+
+
+def open_nrrd(path: Path) -> ImageFile:
+    """Read the header of an NRRD file.
+
+    Raises:
+        InputError: no NRRD file, or more axes than an image or a sequence of images has.
+    """
+    try:
+        with open(path, "rb") as file:
+            header, fields = _read_header(file)
+            stored = _stored(path, file, header)
+        sizes = [int(size) for size in header["sizes"]]
+        if len(sizes) != header["dimension"] or min(sizes) < 1:
+            raise ValueError(f"sizes {sizes}")
+        dtype = _dtype(header)
+        axes = _axes(path, header, sizes)
+        grid, stated = _grid(header, axes, sizes)
+    except InputError:
+        raise
+    except Exception as error:  # pynrrd raises whatever it meets in a damaged header
+        raise UnreadableError(path) from error
+
+    def load(index: int) -> np.ndarray:
+        values = _values(header, stored, dtype, sizes)
+        order = (axes.sequence, *axes.space[::-1], axes.values)
+        voxels = values.transpose([len(sizes) - 1 - axis for axis in order if axis is not None])
+        voxels = voxels if axes.sequence is None else voxels[index]
+        return np.ascontiguousarray(voxels).reshape(*grid.shape, *voxels.shape[len(axes.space) :])
+
+    listed = _kind(header, axes.sequence) == "list"
+    return ImageFile(
+        path=path,
+        grid=grid,
+        states_spacing=stated,
+        dtype=dtype,
+        load=load,
+        count=1 if axes.sequence is None else sizes[axes.sequence],
+        images="frames of a sequence" if listed else "time points (4D)",
+        components=1 if axes.values is None else sizes[axes.values],
+        meaning=_meaning(header, axes.values),
+        seconds=_seconds(header, fields, axes.sequence),
+        metadata={k: v for k, v in fields.items() if k.isprintable() and v},
+    )
+
+
+def write_nrrd(
+    path: Path, array: np.ndarray, grid: Grid, fields: dict[str, str], compress: bool = True
+) -> None:
+    """Write a volume [k, j, i], or a sequence of volumes [n, k, j, i] with its list axis last.
+
+    Args:
+        path: is overwritten.
+        array: of a dtype that NRRD has.
+        grid: of each volume.
+        fields: key/value pairs, any text.
+        compress: with gzip.
+    """
+    packer = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    stream = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    with open(path, "wb") as file:
+        file.write(_header_text(array, grid, fields, compress).encode())
+        for start in range(0, len(stream), 2**22):
+            block = stream[start : start + 2**22]
+            file.write(packer.compress(block) if compress else block)
+        if compress:
+            file.write(packer.flush())
+
+
+def _header_text(array: np.ndarray, grid: Grid, fields: dict[str, str], compress: bool) -> str:
+    axes = [_vector(axis * step) for axis, step in zip(grid.axes.T, grid.spacing)]
+    listed = array.ndim - 3
+    lines = [
+        "NRRD0004",
+        f"type: {_NAMES[array.dtype.str[1:]]}",
+        f"dimension: {array.ndim}",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(str(n) for n in array.shape[::-1])}",
+        f"space directions: {' '.join([*axes, *['none'] * listed])}",
+        f"kinds: {' '.join(['domain'] * 3 + ['list'] * listed)}",
+        *(["endian: " + _endian(array.dtype)] if array.dtype.itemsize > 1 else []),
+        f"encoding: {'gzip' if compress else 'raw'}",
+        f"space origin: {_vector(grid.origin)}",
+        *(f"{key}:={_escaped(value)}" for key, value in fields.items()),
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def _vector(numbers: Any) -> str:
+    return f"({','.join(repr(float(number) + 0.0) for number in numbers)})"
+
+
+def _endian(dtype: np.dtype) -> str:
+    order = {"<": "little", ">": "big"}
+    return order.get(dtype.byteorder, sys.byteorder)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _unescaped(value: str) -> str:
+    return "\\".join(part.replace("\\n", "\n") for part in value.split("\\\\"))
+
+
+def _read_header(file: BinaryIO) -> tuple[_Header, dict[str, str]]:
+    """Return the fields that describe the image, parsed, and the key/value pairs."""
+    import nrrd
+
+    lines = [_text(file.readline(2**10))]
+    fields: dict[str, str] = {}
+    while line := _text(file.readline(2**26)):
+        if line.startswith("#"):
+            continue
+        name, _, value = line.partition(":")
+        name = _OTHER_NAMES.get(name.strip().lower(), name.strip().lower())
+        if value.startswith("="):
+            fields.setdefault(line.partition(":=")[0], _unescaped(value[1:]))
+        elif name in _FIELDS and not any(known.startswith(f"{name}:") for known in lines):
+            value = value.strip()
+            lines.append(f"{name}: {_requoted(value) if name in _QUOTED else value}")
+            if name == "data file":
+                break  # names of files may follow
+    return dict(nrrd.read_header(lines)), fields
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode().rstrip()
+    except UnicodeDecodeError:
+        return line.decode("latin-1").rstrip()
+
+
+def _requoted(value: str) -> str:
+    """Return a list of quoted words as pynrrd can split it, apostrophes and all."""
+    words = value.split('"')[1::2] if '"' in value else value.split()
+    return " ".join('"' + word.replace("\\", "\\\\") + '"' for word in words)
+
+
+def _stored(path: Path, file: BinaryIO, header: _Header) -> StoredVoxels:
+    """Return where the voxels are; the file has been read up to the end of its header."""
+    encoding = header["encoding"].lower()
+    if encoding not in _ENCODINGS and encoding not in _TEXT_ENCODINGS:
+        raise ValueError(f"encoding {encoding}")
+    lines, skipped = (int(header.get(f"{what} skip", 0)) for what in ("line", "byte"))
+    if lines < 0 or skipped < -1 or (skipped == -1 and encoding != "raw"):
+        raise ValueError(f"skips {lines} lines and {skipped} bytes")
+    named = header.get("data file")
+    start = StoredVoxels.LAST if skipped == -1 else file.tell() if named is None else 0
+    files = (path,) if named is None else _data_files(path.parent, named, file)
+    kind = _ENCODINGS.get(encoding, RAW)
+    stored = StoredVoxels(path, files, kind, start, lines, max(0, skipped))
+    stored.check_there()
+    return stored
+
+
+def _data_files(folder: Path, named: str, file: BinaryIO) -> tuple[Path, ...]:
+    """Return the files of a detached header: one, those that it lists, or those of a pattern."""
+    words = named.split()
+    if words[0] == "LIST":
+        names = [_text(line) for line in file]
+        return tuple(folder / name for name in names if name)
+    if "%" in words[0] and len(words) in (4, 5):
+        return numbered(folder, words[0], *(int(word) for word in words[1:4]))
+    return (folder / named,)
+
+
+def _dtype(header: _Header) -> np.dtype:
+    dtype = np.dtype(_TYPES[" ".join(header["type"].lower().split())])
+    if dtype.itemsize == 1 or header["encoding"].lower() in ("ascii", "text", "txt"):
+        return dtype
+    return np.dtype({"little": "<", "big": ">"}[header["endian"].lower()] + dtype.str[1:])
+
+
+def _values(header: _Header, stored: StoredVoxels, dtype: np.dtype, sizes: list[int]) -> np.ndarray:
+    """Return the values of the whole file with its slowest axis first, in native byte order."""
+    count = int(np.prod(sizes, dtype=object))
+    encoding = header["encoding"].lower()
+    try:
+        if encoding == "hex":
+            values = np.frombuffer(bytes.fromhex(stored.text()), dtype)
+        elif encoding in _TEXT_ENCODINGS:
+            values = np.array(stored.text().split(), dtype=np.float64).astype(dtype)
+        else:
+            values = np.frombuffer(stored.read(count * dtype.itemsize), dtype)
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise UnreadableError(stored.header) from error
+    if values.size != count:
+        raise UnreadableError(stored.header)
+    return values.reshape(sizes[::-1]).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _kind(header: _Header, axis: int | None) -> str:
+    kinds = header.get("kinds", [])
+    return kinds[axis].lower() if axis is not None and axis < len(kinds) else ""
+
+
+def _directions(header: _Header) -> np.ndarray | None:
+    """Return the space directions, one row an axis, NaN where an axis has none."""
+    stated = header.get("space directions")
+    if stated is None:
+        return None
+    rows = [row if row is not None else np.array([np.nan]) for row in stated]
+    width = max(len(row) for row in rows)
+    return np.array([row if len(row) == width else np.full(width, np.nan) for row in rows], float)
+
+
+def _axes(path: Path, header: _Header, sizes: list[int]) -> _Axes:
+    """Tell the axes of space from those of a sequence and of a voxel's values.
+
+    Raises:
+        InputError: there are others, or more than three of space.
+    """
+    directions = _directions(header)
+    space: list[int] = []
+    sequence: list[int] = []
+    values: list[int] = []
+    for axis, size in enumerate(sizes):
+        kind = _kind(header, axis)
+        nowhere = directions is not None and bool(np.isnan(directions[axis]).all())
+        if kind in _SEQUENCE_KINDS or (kind in _UNKNOWN_KINDS and nowhere and size > 1):
+            sequence.append(axis)
+        elif kind in _SPACE_KINDS:
+            space.append(axis)
+        else:
+            values.append(axis)
+    if len(space) > 3:
+        sequence.append(space.pop())
+    if len(space) not in (2, 3) or len(sequence) > 1 or len(values) > 1:
+        raise InputError(f"{path} has {len(sizes)} dimensions; extract one 3D volume from it.")
+    return _Axes(tuple(space), *(found[0] if found else None for found in (sequence, values)))
+
+
+def _meaning(header: _Header, axis: int | None) -> str:
+    if axis is None:
+        return GREY
+    return COLOUR if _kind(header, axis) in _COLOUR_KINDS else VECTOR
+
+
+def _grid(header: _Header, axes: _Axes, sizes: list[int]) -> tuple[Grid, bool]:
+    """Return where the voxels lie, and whether the file says how far apart they are."""
+    directions = _directions(header)
+    columns = np.full((3, 3), np.nan)
+    if directions is None:
+        steps, origin = _scalar_geometry(header, axes, sizes)
+        columns[:, : len(steps)] = np.eye(3)[:, : len(steps)] * steps
+    else:
+        signs, scales = _to_lps_mm(header, directions.shape[1])
+        width = len(signs)
+        columns[:, : len(axes.space)] = 0.0
+        rows = directions[list(axes.space), :width] * signs * scales
+        columns[:width, : len(axes.space)] = rows.T
+        origin = np.zeros(3)
+        stated_origin = np.asarray(header.get("space origin", np.zeros(width)), float)
+        origin[:width] = stated_origin[:width] * signs * scales
+    if not np.isfinite(origin).all():
+        origin = np.zeros(3)
+    stated = bool(np.isfinite(columns[:, :2]).all())
+    size = [*(sizes[axis] for axis in axes.space), 1][:3]
+    spacing, direction = _split(columns)
+    return Grid.of(size, spacing, origin, direction), stated
+
+
+def _split(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return spacing and direction of three axes [3, 3]; 1 mm for those that are NaN."""
+    stated = np.isfinite(columns).all(axis=0)
+    if not stated[:2].all():
+        return np.ones(3), np.eye(3)
+    spacing = np.linalg.norm(columns, axis=0)
+    axes = columns / np.where(spacing > 0, spacing, 1.0)
+    if not stated[2]:
+        spacing[2], axes[:, 2] = 1.0, np.cross(axes[:, 0], axes[:, 1])
+    return spacing, axes
+
+
+def _to_lps_mm(header: _Header, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sign and the mm of each coordinate of space, two or three of them."""
+    space = str(header.get("space", "")).lower()
+    space, _, _ = space.partition("-time")
+    width = min(width, 3)  # the fourth is time
+    units = [*header.get("space units", []), "", "", ""][:width]
+    scales = np.array([millimetres(unit) for unit in units])
+    return np.array(_TO_LPS.get(space, (1, 1, 1))[:width]), scales
+
+
+def _scalar_geometry(
+    header: _Header, axes: _Axes, sizes: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return spacing along the axes of space and origin where they have no directions."""
+    chosen = list(axes.space)
+    missing = [np.nan] * len(sizes)
+    spacings, least, most = (
+        np.array([*header.get(name, missing), *missing][: len(sizes)], float)[chosen]
+        for name in ("spacings", "axis mins", "axis maxs")
+    )
+    units = [*header.get("units", []), *[""] * len(sizes)]
+    scales = np.array([millimetres(units[axis]) for axis in chosen])
+    centerings = [*header.get("centerings", []), *["cell"] * len(sizes)]
+    nodes = [centerings[axis] == "node" for axis in chosen]
+    steps = np.array([max(1, sizes[axis] - node) for axis, node in zip(chosen, nodes)])
+    spacings = np.where(np.isfinite(spacings), spacings, (most - least) / steps)
+    start = least + np.where(nodes, 0.0, spacings / 2)
+    origin = np.zeros(3)
+    if np.isfinite(start).all():
+        origin[: len(chosen)] = start * scales
+    return spacings * scales, origin
+
+
+def _seconds(header: _Header, fields: dict[str, str], axis: int | None) -> tuple[float, ...]:
+    """Return the times of a sequence's images, as Slicer writes them: values of an axis in s."""
+    told = fields.get(f"axis {axis} index values", "")
+    units, labels = ([*header.get(name, []), *[""] * 16] for name in ("units", "labels"))
+    scale = {"s": 1.0, "ms": 1e-3}.get(units[axis or 0].lower())
+    if scale is None and labels[axis or 0].lower() == "time":
+        scale = 1.0
+    if axis is None or scale is None:
+        return ()
+    try:
+        times = [float(word) * scale for word in told.split()]
+    except ValueError:
+        return ()
+    return tuple(time - times[0] for time in times)
