@@ -23,7 +23,7 @@ def own_time() -> float:
     return now - int(_SCHEDULER.read_text().split()[1]) / 1e9
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 240) -> None:
     """Let Qt work until a condition holds."""
     end = own_time() + seconds
     while not condition():

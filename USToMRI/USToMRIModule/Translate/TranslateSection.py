@@ -60,6 +60,8 @@ class TranslateSection(VTKObservationMixin):
         self.ui.translateButton.connect("clicked(bool)", self.onTranslate)
         self.ui.findHeadButton.connect("clicked(bool)", self.onFindHead)
         self.ui.memoryButton.connect("clicked(bool)", self.onMemory)
+        # Opening it shows all that is in it.
+        self.ui.advancedCollapsibleButton.connect("contentsCollapsed(bool)", self._update)
         self.run.showIdle()
 
     @property
