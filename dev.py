@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-SAMPLE = ROOT / "Resources" / "Sample" / "generated_fetal_head.png"
+SAMPLE = ROOT / "Resources" / "Sample" / "fetal_head.png"
 OUTPUT = ROOT / "demo_output"
 
 # The version that the tests pass with. The plain wheel for Linux brings gigabytes of CUDA; a

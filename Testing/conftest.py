@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +71,17 @@ class SizedEps(ScaledEps):
         return (1 - ab).sqrt() / (ab * variance + 1 - ab) * x
 
 
+class OnePass(torch.nn.Module):
+    """MRI is the negative of ultrasound; what is dark of it fluid, the rest white matter."""
+
+    def forward(self, us: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        outside = (us <= -1).float()
+        fluid = (1 - outside) * (us < 0).float()
+        rest = torch.zeros_like(us).expand(-1, 6, -1, -1)
+        logits = torch.cat([outside, 1 - outside - fluid, fluid, rest], dim=1)
+        return torch.where(us <= -1, us, -us), 20 * logits
+
+
 class BrightIsHead(torch.nn.Module):
     """Probability of head: high where the image is brighter than the middle of its range."""
 
@@ -102,6 +114,14 @@ def eps_metadata() -> dict:
     return {**frame_metadata(), "schedule": {"name": "cosine", "num_steps": 1000}}
 
 
+def brain_metadata(**more: Any) -> dict:
+    frame = {"kind": "head", "long_axis_pixels": 112, "shape": [128, 128], "inside": "skull"}
+    metadata = {**frame_metadata(), "frame": frame, **more}
+    del metadata["spacing_mm"]
+    metadata["network_data_format"]["inputs"]["size"] = {"type": "float32", "shape": ["B"]}
+    return metadata
+
+
 def export_tiny_models(folder: Path) -> None:
     """Write bundles whose answers are known in closed form."""
     volume_metadata = {
@@ -119,6 +139,8 @@ def export_tiny_models(folder: Path) -> None:
         "fetal_head_seg": (BrightIsHead(), {"version": "0.0.0", "task": "test"}),
         "pix2pix3d": (Negative(), volume_metadata),
         "cyclegan_fetal": (Negative(), frame_metadata("Only a test.")),
+        "pix2pix2d": (OnePass(), brain_metadata()),
+        "fetal_brain_mri_eps": (SizedEps(0.4), brain_metadata(schedule=eps_metadata()["schedule"])),
     }
     for name, (net, metadata) in nets.items():
         export_bundle(name, torch.jit.script(net.eval()), metadata, "card", "licence", folder)

@@ -23,6 +23,7 @@ from USToMRILib.batch.job import Job
 from USToMRILib.batch.run import here, run_batch
 from USToMRILib.cli.command import main
 from USToMRILib.compute.bundle import _open
+from USToMRILib.fetal.diffusion import DdibOptions
 from USToMRILib.image.cnr import contrast_to_noise
 from USToMRILib.image.regions import read_region
 
@@ -247,8 +248,8 @@ def test_two_runs_at_the_same_time_do_every_case_once(images, tmp_path, translat
     reports = []
 
     def run():
-        arguments = {"method": "ddib", "steps": 2, "solver": "ddim", "seed": 0}
-        job = Job(output, arguments, head_mask="none")
+        options = DdibOptions(2, "ddim")
+        job = Job(output, "ddib", options, head_mask="none")
         cases = find_cases(images, output)
         reports.append(run_batch(cases, job, here(), CancelToken()))
 
@@ -349,7 +350,7 @@ def test_progress_as_json(images, tmp_path, capsys):
         (["nowhere", "out"], "nowhere does not exist"),
         (["in", "in"], "is the input itself"),
         (["in", "in/a.nrrd"], "cannot be created"),
-        (["in", "out", "--method", "magic"], "choose from ddic"),
+        (["in", "out", "--method", "magic"], "choose from pix2pix2d"),
         (["in", "out", "--steps", "1"], "2 to 1000"),
         (["in", "out", "--solver", "magic"], "choose from"),
         (["in", "out", "--device", "abacus"], "is unknown"),

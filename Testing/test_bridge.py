@@ -19,7 +19,7 @@ from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.bridge.similarity import SIMILARITIES
 from USToMRILib.bridge.solvers import SOLVERS, ddim_step
 from USToMRILib.errors import Cancelled, InputError
-from USToMRILib.fetal.diffusion import STEPS
+from USToMRILib.fetal.diffusion import DEFAULT_SOLVER, STEPS
 from USToMRILib.progress import CancelToken, Progress
 
 M1, S1 = np.array([0.6, -0.3]), np.array([[0.5, 0.3], [0.3, 0.4]])
@@ -62,9 +62,14 @@ def gaussian_error(steps, schedule, solver="ddim"):
     return float(np.sqrt(np.mean((y.view(-1, 2).numpy() - gaussian_bridge(points)) ** 2)))
 
 
+def linear():
+    """The schedule of Ho et al. 2020."""
+    return Schedule.from_betas(np.linspace(1e-4, 0.02, 1000))
+
+
 @pytest.mark.parametrize(("steps", "rms"), [(50, 0.099), (1000, 0.0063)])
 def test_gaussian_bridge_is_as_close_as_another_implementation_of_explicit_euler(steps, rms):
-    assert rms / 2 < gaussian_error(steps, Schedule.linear()) < rms
+    assert rms / 2 < gaussian_error(steps, linear()) < rms
 
 
 def test_gaussian_bridge_converges_at_first_order():
@@ -73,13 +78,12 @@ def test_gaussian_bridge_converges_at_first_order():
         assert 1.7 < coarse / fine < 2.3
 
 
-@pytest.mark.parametrize("solver", ["dpm++2m", "heun"])
-def test_the_default_steps_of_second_order_come_as_close_as_a_thousand_of_first(solver):
-    assert gaussian_error(STEPS[solver], Schedule.cosine(), solver) < 0.0063
-    assert gaussian_error(STEPS[solver], Schedule.linear(), solver) < 0.0063
+def test_the_default_steps_of_second_order_come_as_close_as_a_thousand_of_first():
+    for schedule in (Schedule.cosine(), linear()):
+        assert gaussian_error(STEPS[DEFAULT_SOLVER], schedule, DEFAULT_SOLVER) < 0.0063
 
 
-@pytest.mark.parametrize(("solver", "order"), [("ddim", 1), ("heun", 2), ("dpm++2m", 2)])
+@pytest.mark.parametrize(("solver", "order"), [("ddim", 1), ("dpm++2m", 2)])
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_each_solver_converges_at_its_order(solver, order, way):
     # So many levels that rounding to them does not show.
@@ -125,7 +129,7 @@ class MixtureEps:
         return (weights * special.ndtr((x[:, None] - means) / deviations)).sum(1)
 
 
-@pytest.mark.parametrize(("solver", "steps"), [("ddim", 1000), ("dpm++2m", 24), ("heun", 16)])
+@pytest.mark.parametrize(("solver", "steps"), [("ddim", 1000), ("dpm++2m", 24)])
 def test_one_dimensional_bridge_is_the_monotone_map_between_the_distributions(solver, steps):
     schedule = Schedule.cosine()
     source = MixtureEps([0.4, 0.6], [-0.7, 0.5], [0.15, 0.25], schedule)
@@ -225,7 +229,7 @@ def test_ddic_raises_the_correlation_and_gives_each_image_of_a_batch_its_own(sol
         torch.testing.assert_close(alone, translated, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize(("solver", "steps"), [("ddim", 50), ("dpm++2m", 16), ("heun", 12)])
+@pytest.mark.parametrize(("solver", "steps"), [("ddim", 50), ("dpm++2m", 16)])
 def test_fewer_steps_make_the_published_picture(solver, steps):
     schedule = Schedule.cosine(200)
     nets = pixel_nets(schedule)
@@ -279,7 +283,7 @@ def test_the_residual_shows_where_an_image_left_the_bridge():
 @pytest.mark.parametrize("bridge", [ddib, ddic])
 @pytest.mark.parametrize(
     "arguments",
-    [{"steps": 1}, {"steps": 1001}, {"steps": 1, "solver": "heun"}, {"solver": "magic"}],
+    [{"steps": 1}, {"steps": 1001}, {"steps": 1, "solver": "dpm++2m"}, {"solver": "magic"}],
 )
 def test_what_cannot_be_run_is_refused_before_any_work(bridge, arguments):
     def net(x, t):

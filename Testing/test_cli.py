@@ -96,7 +96,7 @@ def test_models_are_listed_and_verified(tiny_models, capsys):
     assert "fetal_us_eps 0.0.0: test" in capsys.readouterr().out.splitlines()
     assert main(["models", "verify"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 7
     assert all("verified" in line for line in lines)
 
 
@@ -122,9 +122,12 @@ def test_a_folder_without_models_is_told(tmp_path, monkeypatch, capsys, action):
         (["translate", "{us}", "o.nrrd", "--provenance", "{us}"], "is the input itself"),
         (["translate", "{us}", "o.nrrd", "--provenance", "o.nrrd"], "is named for two outputs"),
         (["head", "{us}", "--mask-out", "{us}"], "is the input itself"),
-        (["translate", "{us}", "o.nrrd", "--uncertainty", "u.nrrd"], "use 'pix2pix3d'"),
+        (["translate", "{us}", "o.nrrd", "--uncertainty", "u.nrrd"], "or 'pix2pix3d'"),
         (["translate", "{us}", "o.nrrd", *VOLUME, "--memory", "0.1"], "0.1 GiB are allowed"),
-        (["translate", "{us}", "{folder}/o.nrrd", "--method", "magic"], "choose from ddic"),
+        (
+            ["translate", "{us}", "{folder}/o.nrrd", "--method", "magic"],
+            "choose from pix2pix2d",
+        ),
         (["translate", "{us}", "{folder}/o.nrrd", "--steps", "1"], "2 to 1000"),
         (["translate", "{us}", "{folder}/o.nrrd", "--steps", "few"], "invalid int"),
         (["translate", "{us}", "{folder}/o.nrrd", "--solver", "magic"], "choose from dpm++2m"),

@@ -68,7 +68,7 @@ def test_readme_is_short_and_has_the_two_commands_first() -> None:
 def test_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    sample = ROOT / "Resources" / "Sample" / "generated_fetal_head.png"
+    sample = ROOT / "Resources" / "Sample" / "fetal_head.png"
     size = json.loads(sample.with_suffix(".json").read_text())["pixel_size_mm"]
     convert = f"Volume.read({str(sample)!r}, {size}).write('us.nrrd')\n"
     code = "from USToMRILib import Volume\n" + convert + example

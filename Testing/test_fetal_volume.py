@@ -8,7 +8,8 @@ import pytest
 from USToMRILib import Grid, Volume, translate
 from USToMRILib.errors import Cancelled, InputError
 from USToMRILib.fetal.ellipse import Ellipse
-from USToMRILib.fetal.stack import LATENT_MM, Stack
+from USToMRILib.fetal.pipeline import LATENT_MM
+from USToMRILib.fetal.stack import Stack
 from USToMRILib.progress import CancelToken
 
 C, S = np.cos(0.4), np.sin(0.4)
@@ -119,16 +120,17 @@ def test_a_mask_gives_the_head_of_every_slice(tiny_models) -> None:
 def test_one_slice_with_a_head_gets_what_translate_gives_the_slice(tiny_models, method) -> None:
     us = drawn_head("k")
     us.array[np.arange(24) != 13] = 20
-    stack = translate(us, method, axis="k", steps=4, device="cpu")
+    options = {} if method == "cyclegan" else {"steps": 4}
+    stack = translate(us, method, axis="k", device="cpu", **options)
     one = Stack(us, "k").slice(13)
-    alone = translate(one, method, steps=4, device="cpu")
+    alone = translate(one, method, device="cpu", **options)
     np.testing.assert_array_equal(stack.volume.array[13], alone.volume.array[0])
     assert stack.provenance["parameters"]["slices_with_head"] == "13"
 
 
 def test_how_far_latents_are_shared_is_on_record_where_there_are_latents(tiny_models) -> None:
-    for method, said in (("ddic", LATENT_MM), ("cyclegan", None)):
-        result = translate(drawn_head("k"), method, axis="k", steps=2, device="cpu")
+    for method, steps, said in (("ddic", {"steps": 2}, LATENT_MM), ("cyclegan", {}, None)):
+        result = translate(drawn_head("k"), method, axis="k", device="cpu", **steps)
         assert result.provenance["parameters"].get("latent_sharing_mm") == said
 
 

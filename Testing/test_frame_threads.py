@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 
@@ -11,8 +9,8 @@ import pytest
 import torch
 
 from USToMRILib import Cancelled
-from USToMRILib.compute.frame_threads import MOST_FRAMES, frames_at_work, on_threads
-from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, residual_frames, translate_frames
+from USToMRILib.compute.threads import MOST_AT_WORK, at_work, on_threads
+from USToMRILib.fetal.diffusion import DdicOptions, load_pair, residual_frames, translate_frames
 from USToMRILib.progress import CancelToken, Progress
 
 STEPS = 3
@@ -88,22 +86,6 @@ def test_a_thread_that_begins_meanwhile_has_all_of_torchs_threads(four_threads) 
     assert born == [4]
 
 
-def test_a_program_ends_without_what_has_not_begun() -> None:
-    program = """
-import threading, time, torch
-from USToMRILib.compute.frame_threads import on_threads
-from USToMRILib.progress import Progress
-torch.set_num_threads(2)
-work = lambda progress, item: time.sleep(0.5)
-arguments = work, range(40), Progress(), 1, "cpu"
-threading.Thread(target=on_threads, args=arguments, daemon=True).start()
-time.sleep(0.2)
-"""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
-    assert time.perf_counter() - start < 9.5
-
-
 def test_items_share_the_threads_and_those_of_the_caller_stay(four_threads) -> None:
     def work(progress: Progress, item: int) -> int:
         steps(progress)
@@ -170,10 +152,10 @@ def test_a_cancel_ends_all_after_their_step(four_threads) -> None:
 
 
 def test_a_gpu_takes_no_threads_and_a_large_machine_not_all(four_threads) -> None:
-    assert frames_at_work("cuda") == frames_at_work("mps") == 1
-    assert frames_at_work("cpu") == 4
+    assert at_work("cuda") == at_work("mps") == 1
+    assert at_work("cpu") == 4
     torch.set_num_threads(64)
-    assert frames_at_work("cpu") == MOST_FRAMES
+    assert at_work("cpu") == MOST_AT_WORK
 
 
 @pytest.mark.parametrize("sigma", [0.0, 1.0])
@@ -184,7 +166,7 @@ def test_frames_are_the_same_whatever_the_number_of_threads(
     """With the bundled networks, to the last bit."""
     generator = torch.Generator().manual_seed(0)
     x0 = torch.rand(3, 1, 128, 128, generator=generator) * 2 - 1
-    pair, settings = load_pair("cpu"), BridgeSettings("ddic", 3, solver)
+    pair, settings = load_pair("cpu"), DdicOptions(3, solver)
     made = []
     for threads in (1, *numbers):
         torch_threads(threads)

@@ -14,7 +14,7 @@ from test_file_kinds import write_nrrd
 
 from USToMRILib.errors import InputError
 from USToMRILib.fetal.head import Head
-from USToMRILib.fetal.slices import read_head_hint
+from USToMRILib.fetal.heads import read_head_hint
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.masks import inside_of, is_outline, read_mask
 from USToMRILib.image.regions import Box, read_region

@@ -24,7 +24,8 @@ from USToMRILib.fetal import diffusion as fetal_bridge
 from USToMRILib.fetal.diffusion import (
     DEFAULT_SOLVER,
     DEVICE_FRAMES,
-    BridgeSettings,
+    DdibOptions,
+    DdicOptions,
     EpsPair,
     residual_frames,
     translate_frames,
@@ -34,6 +35,8 @@ from USToMRILib.progress import Progress
 
 # Any name of a device that this build of PyTorch knows, and on which it can make no real tensor.
 ELSEWHERE = "lazy"
+
+OPTIONS = {"ddib": DdibOptions, "ddic": DdicOptions}
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_devices_cannot_be_mixed_unnoticed(pair) -> None:
     sorted({*product(SOLVERS, [PEARSON]), *product([DEFAULT_SOLVER], SIMILARITIES)}),
 )
 def test_frames_are_translated_there_and_come_back(pair, solver, similarity) -> None:
-    settings = BridgeSettings("ddic", 2, solver, similarity)
+    settings = DdicOptions(2, solver, similarity=similarity)
     x0 = torch.zeros(DEVICE_FRAMES + 1, 1, 128, 128)
     made = translate_frames(x0, pair, settings, Progress())
     assert made.shape == x0.shape
@@ -79,13 +82,13 @@ def test_a_stack_shares_its_latents_here(pair, method, monkeypatch) -> None:
 
     monkeypatch.setattr(fetal_bridge, "share", share)  # asks for values
     x0 = torch.zeros(2 * DEVICE_FRAMES + 1, 1, 128, 128)
-    made = translate_frames(x0, pair, BridgeSettings(method, 2), Progress(), sigma=2.0)
+    made = translate_frames(x0, pair, OPTIONS[method](2), Progress(), sigma=2.0)
     assert made.shape == x0.shape
     assert made.device.type == "cpu"
 
 
 def test_the_residual_is_computed_there(pair) -> None:
     x0 = torch.zeros(2, 1, 128, 128)
-    made = residual_frames(x0, x0, pair, BridgeSettings("ddic", 2), Progress())
+    made = residual_frames(x0, x0, pair, DdicOptions(2), Progress())
     assert made.shape == x0.shape
     assert made.device.type == "cpu"

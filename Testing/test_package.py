@@ -21,7 +21,7 @@ from USToMRILib import Volume, __version__
 from USToMRILib.compute.bundle import list_bundles
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLE = ROOT / "Resources" / "Sample" / "generated_fetal_head.png"
+SAMPLE = ROOT / "Resources" / "Sample" / "fetal_head.png"
 
 # Asked for in a sentence where a command needs it: its weights have to be fetched by hand anyway.
 OPTIONAL = {"segment_anything"}

@@ -22,8 +22,11 @@ def test_cosine_is_nichol_and_dhariwals():
     assert schedule.at(999) / schedule.at(998) == pytest.approx(0.001)
 
 
-def test_linear_is_hos():
-    schedule = Schedule.linear()
+LINEAR = Schedule.from_betas(np.linspace(1e-4, 0.02, 1000))  # Ho et al. 2020
+
+
+def test_betas_add_up_to_the_signal_that_is_left():
+    schedule = LINEAR
     assert schedule.at(0) == pytest.approx(1 - 1e-4)
     assert schedule.at(999) / schedule.at(998) == pytest.approx(1 - 0.02)
 
@@ -37,7 +40,7 @@ def test_levels_run_evenly_from_the_clean_image_to_the_latent(steps):
     assert np.ptp(gaps) <= 1
 
 
-@given(st.integers(2, 1000), st.sampled_from([Schedule.cosine(), Schedule.linear()]))
+@given(st.integers(2, 1000), st.sampled_from([Schedule.cosine(), LINEAR]))
 def test_log_snr_levels_are_distinct_and_keep_both_ends(steps, schedule):
     levels = schedule.log_snr_levels(steps)
     assert (levels[0], levels[-1], len(levels)) == (-1, 999, steps + 1)

@@ -9,7 +9,7 @@ import torch
 
 from USToMRILib.bridge import diffusion_bridge as bridge
 from USToMRILib.bridge.shared_latents import reach, share
-from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, translate_frames
+from USToMRILib.fetal.diffusion import DdibOptions, DdicOptions, load_pair, translate_frames
 from USToMRILib.progress import Progress
 
 SIGMA = 1.3
@@ -64,7 +64,7 @@ def test_a_stack_is_translated_from_shared_latents(tiny_models, monkeypatch, at_
     """The networks' bridge is a scaling, and a scaling can as well come after the sharing."""
     monkeypatch.setattr("USToMRILib.fetal.diffusion.CPU_FRAMES", at_once)
     x0 = noise(13) * 0.1
-    pair, settings, events = load_pair("cpu"), BridgeSettings("ddib", 4), []
+    pair, settings, events = load_pair("cpu"), DdibOptions(4), []
     stack = translate_frames(x0, pair, settings, Progress(events.append), SIGMA)
     expected = translate_frames(share(x0, SIGMA, slice(13)), pair, settings, Progress())
     assert torch.allclose(stack, expected, atol=1e-5)
@@ -80,11 +80,13 @@ def test_the_pull_is_towards_each_slices_own_ultrasound(tiny_models, solver) -> 
     x0[2] = x0[2].flip(-1)
     pair = load_pair("cpu")
 
-    def settings(method: str) -> BridgeSettings:
-        return BridgeSettings(method, 6, solver, median_kernel=1)
+    settings = {
+        "ddic": DdicOptions(6, solver, median_kernel=1),
+        "ddib": DdibOptions(6, solver),
+    }
 
     pulled, plain = (
-        translate_frames(x0, pair, settings(method), Progress(), SIGMA)
+        translate_frames(x0, pair, settings[method], Progress(), SIGMA)
         for method in ("ddic", "ddib")
     )
 
@@ -107,7 +109,7 @@ def test_few_ways_up_are_in_memory_at_a_time(tiny_models, monkeypatch) -> None:
 
     told("way_up", bridge.way_up)
     told("way_down", bridge.way_down)
-    translate_frames(noise(20), load_pair("cpu"), BridgeSettings("ddic", 2), Progress(), 1.0)
+    translate_frames(noise(20), load_pair("cpu"), DdicOptions(2), Progress(), 1.0)
     waiting = [
         done[:n].count("way_up") - done[:n].count("way_down") for n in range(1, len(done) + 1)
     ]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 import torch
 
-from USToMRILib.compute.frame_threads import on_threads
-from USToMRILib.compute.side_by_side import SideBySide
-from USToMRILib.fetal.diffusion import BridgeSettings, load_pair, translate_frames
+from USToMRILib.compute.threads import SideBySide, on_threads
+from USToMRILib.fetal.diffusion import DdicOptions, load_pair, translate_frames
 from USToMRILib.progress import Progress
 
 
@@ -86,25 +83,6 @@ def test_of_two_failures_the_first_is_raised_when_both_are_done(torch_threads):
         assert side.both(lambda: 1, lambda: 2) == (1, 2)
 
 
-def test_a_thread_that_cannot_be_started_leaves_none_behind(torch_threads, monkeypatch):
-    torch_threads(4)
-    before, starts = set(threading.enumerate()), []
-    start = threading.Thread.start
-
-    def fail_the_second(thread: threading.Thread) -> None:
-        starts.append(thread)
-        if len([thread for thread in starts if thread in started_by_side]) == 2:
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    side = SideBySide("cpu")
-    started_by_side = [worker._thread for worker in side._workers]
-    monkeypatch.setattr(threading.Thread, "start", fail_the_second)
-    with pytest.raises(RuntimeError, match="start"), side:
-        pass
-    assert set(threading.enumerate()) == before
-
-
 @pytest.mark.parametrize("frames", [1, 2])
 def test_a_thread_that_begins_meanwhile_has_all_of_torchs_threads(torch_threads, frames):
     torch_threads(4)
@@ -124,24 +102,8 @@ def test_a_thread_that_begins_meanwhile_has_all_of_torchs_threads(torch_threads,
     assert born == [4] * frames
 
 
-def test_a_program_ends_without_waiting_for_either():
-    program = """
-import threading, time, torch
-from USToMRILib.compute.side_by_side import SideBySide
-torch.set_num_threads(2)
-def run():
-    with SideBySide("cpu") as side:
-        side.both(lambda: time.sleep(60), lambda: time.sleep(60))
-threading.Thread(target=run, daemon=True).start()
-time.sleep(0.2)
-"""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
-    assert time.perf_counter() - start < 40
-
-
 def test_the_exact_mode_makes_the_same_voxels_on_more_threads(torch_threads):
-    pair, settings = load_pair("cpu"), BridgeSettings("ddic", 3, "ddim")
+    pair, settings = load_pair("cpu"), DdicOptions(3, "ddim")
     x = torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
     made = []
     for threads in (1, 2, 4):

@@ -254,10 +254,10 @@ def test_head_button_draws_a_curve_that_is_used_once_it_was_moved(section: Any) 
     assert curve.GetName() == "Head of US"
     assert "Drag" in section.ui.statusLabel.text
     press_translate(section)
-    assert outputs()[-1].GetAttribute("USToMRI.head-mask") is None
+    assert outputs()[-1].GetAttribute("USToMRI.head") == "null"
     curve.SetNthControlPointPosition(0, np.array(curve.GetNthControlPointPosition(0)) * 1.01)
     press_translate(section)
-    assert outputs()[-1].GetAttribute("USToMRI.head-mask").endswith("head.mhd")
+    assert outputs()[-1].GetAttribute("USToMRI.head").endswith("head.mhd")
 
 
 @pytest.mark.parametrize("gone", ["image", "curve"])

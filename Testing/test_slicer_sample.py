@@ -31,7 +31,7 @@ slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 from USToMRIModule import Samples  # noqa: E402
 
-SAMPLE = Path(__file__).parent.parent / "Resources" / "Sample" / "generated_fetal_head.png"
+SAMPLE = Path(__file__).parent.parent / "Resources" / "Sample" / "fetal_head.png"
 PIXELS = (np.arange(20).reshape(4, 5) * 12).astype(np.uint8)
 
 
@@ -102,20 +102,20 @@ def hc18_zip(folder: Path) -> Path:
 
 def test_every_sample_has_the_checksum_of_its_source(told: list[str]) -> None:
     """Nothing is downloaded when they are registered; the sample of the repository is its own."""
-    assert list(sample_data.sources) == ["GeneratedFetalHead", "HC18FetalHead", "RESECTCase4"]
+    assert list(sample_data.sources) == ["FetalHead", "HC18FetalHead", "RESECTCase4"]
     for source in sample_data.sources.values():
         assert source.uris[0].startswith("https://")
         slicer.util.extractAlgoAndDigest(source.checksums[0])  # raises where it is none
     assert cached() == []
-    generated = sample_data.sources["GeneratedFetalHead"]
-    assert generated.uris[0].endswith("/main/Resources/Sample/generated_fetal_head.png")
+    ours = sample_data.sources["FetalHead"]
+    assert ours.uris[0].endswith("/main/Resources/Sample/fetal_head.png")
     digest = hashlib.sha256(SAMPLE.read_bytes()).hexdigest()
-    assert generated.checksums == [f"SHA256:{digest}"]
+    assert ours.checksums == [f"SHA256:{digest}"]
 
 
-def test_the_generated_head_has_its_pixel_size(told: list[str]) -> None:
+def test_the_head_of_the_repository_has_its_pixel_size(told: list[str]) -> None:
     """That of the file beside it."""
-    source = published("GeneratedFetalHead", SAMPLE)
+    source = published("FetalHead", SAMPLE)
     node = source.customDownloader(source)
     description = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
     assert node.GetSpacing()[:2] == (description["pixel_size_mm"],) * 2

@@ -83,7 +83,7 @@ def test_what_waits_behind_a_cancelled_command_is_done() -> None:
     node, logic = add_ultrasound(), fake("stubborn")
     reports: list[Any] = []
     steps: list[Any] = []
-    first = logic.startTranslation(node, onProgress=steps.append, seed=13)
+    first = logic.startTranslation(node, onProgress=steps.append, steps=13)
     logic.startTranslation(node, onFinished=lambda *report: reports.append(report))
     wait_until(lambda: steps)
     start = own_time()

@@ -16,7 +16,7 @@ from USToMRILib import Cancelled, CancelToken, Grid, InputError, Volume, transla
 from USToMRILib.fetal.diffusion import (
     DEFAULT_SOLVER,
     STEPS,
-    BridgeSettings,
+    DdicOptions,
     load_pair,
     translate_frames,
 )
@@ -24,11 +24,12 @@ from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.gain import GAINS
 from USToMRILib.fetal.head import Head, find_head
+from USToMRILib.fetal.heads import read_head_hint
 from USToMRILib.fetal.skull import brain_inside
-from USToMRILib.fetal.slices import read_head_hint
+from USToMRILib.methods import METHODS
 from USToMRILib.progress import Progress
 from USToMRILib.provenance import voxels_sha256
-from USToMRILib.translate import METHODS, _with_fallback
+from USToMRILib.translate import _with_fallback
 
 
 def test_the_head_is_found_where_it_was_drawn(tiny_models, head_slice):
@@ -124,19 +125,21 @@ def test_the_residual_is_where_the_way_back_does_not_meet_the_ultrasound(
     assert 0 < exact.residual.array.max() < 3
     both_ways = 2 * STEPS[DEFAULT_SOLVER]
     assert [e.of for e in events if e.phase == "residual"] == [both_ways] * both_ways
-    exact.write(tmp_path / "mri.nrrd", residual_path=tmp_path / "residual.nrrd")
+    exact.write(tmp_path / "mri.nrrd", map_paths={"residual": tmp_path / "residual.nrrd"})
     again = Volume.read(tmp_path / "residual.nrrd")
     np.testing.assert_array_equal(again.array, exact.residual.array)
     with pytest.raises(InputError, match="no residual for the method 'cyclegan'"):
         translate(head_slice, "cyclegan", residual=True)
     with pytest.raises(InputError, match="No residual was computed"):
-        translate(head_slice, steps=2).write(tmp_path / "a.nrrd", residual_path=tmp_path / "b.nrrd")
+        translate(head_slice, steps=2).write(
+            tmp_path / "a.nrrd", map_paths={"residual": tmp_path / "b.nrrd"}
+        )
     assert not (tmp_path / "a.nrrd").exists()
 
 
 def test_frames_that_do_not_fit_at_once_each_get_what_they_get_alone(tiny_models):
     frames = torch.randn(19, 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 0.4
-    pair, settings, events = load_pair("cpu"), BridgeSettings("ddic", 4), []
+    pair, settings, events = load_pair("cpu"), DdicOptions(4), []
     together = translate_frames(frames, pair, settings, Progress(events.append))
     alone = translate_frames(frames[17:18], pair, settings, Progress())
     assert torch.equal(together[17:18], alone)
@@ -199,14 +202,13 @@ def test_a_dark_head_is_raised_unless_it_is_to_stay_as_recorded(tiny_models, hea
 
 
 def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_path):
-    result = translate(head_slice, "ddic", steps=3, device="cpu", seed=5)
+    result = translate(head_slice, "ddic", steps=3, device="cpu")
     record = json.loads(json.dumps(result.provenance))
     assert record["notice"].startswith("SYNTHETIC")
     assert record["method"] == "ddic"
     assert record["parameters"]["steps"] == 3
     assert record["parameters"]["solver"] == "dpm++2m"
     assert record["parameters"]["similarity"] == "pearson"
-    assert record["parameters"]["seed"] == 5
     assert record["parameters"]["lr"] == 3.0
     assert record["parameters"]["median_kernel"] == 5
     assert record["parameters"]["gain"] == "even"
@@ -229,7 +231,7 @@ def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_pat
 def test_results_are_written_where_a_text_says(tiny_models, head_slice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = translate(head_slice, steps=2, residual=True)
-    result.write("pseudo_mri.nrrd", residual_path="residual.nrrd")
+    result.write("pseudo_mri.nrrd", map_paths={"residual": "residual.nrrd"})
     result.write("again.nrrd", "record.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("again.nrrd", "pseudo_mri.nrrd", "pseudo_mri.nrrd.json", "record.json", "residual.nrrd")
@@ -298,12 +300,12 @@ def test_uncertainty_is_a_second_volume_on_the_same_grid(tiny_models, tmp_path):
     assert result.uncertainty.grid == volume.grid
     np.testing.assert_allclose(result.uncertainty.array, 0, atol=1e-3)
     assert "not its error" in result.provenance["parameters"]["uncertainty"]
-    result.write(tmp_path / "a.nrrd", uncertainty_path=tmp_path / "b.nrrd")
+    result.write(tmp_path / "a.nrrd", map_paths={"uncertainty": tmp_path / "b.nrrd"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nrrd", "a.nrrd.json", "b.nrrd"]
     metadata = Volume.read(tmp_path / "b.nrrd").metadata
     assert metadata["description"].startswith("UNCERTAINTY of a SYNTHETIC")
     with pytest.raises(InputError, match="No uncertainty was computed"):
-        plain.write(tmp_path / "c.nrrd", uncertainty_path=tmp_path / "d.nrrd")
+        plain.write(tmp_path / "c.nrrd", map_paths={"uncertainty": tmp_path / "d.nrrd"})
     assert len(list(tmp_path.iterdir())) == 3
 
 

@@ -23,6 +23,8 @@ from USToMRILib.compute.bundle import _open
 
 ROOT = Path(__file__).resolve().parents[1]
 
+DEVICES: tuple[str, dict[str, Any]] = ("devices", {})
+
 
 class Lines:
     """A text stream whose lines are put in one by one, as through a pipe."""
@@ -63,22 +65,26 @@ def image(head_slice: Volume, tmp_path: Path, tiny_models: Path) -> Path:
     return tmp_path / "us.mha"
 
 
-def work(*commands: list[object], on_reply: Any = None) -> list[dict[str, Any]]:
-    """Have a worker in this process do commands and then quit; return its replies."""
+def work(*tasks: tuple[str, dict[str, Any]], on_reply: Any = None) -> list[dict[str, Any]]:
+    """Have a worker in this process do tasks and then quit; return its replies."""
     requests, replies = Lines(), Replies()
     if on_reply:
         replies.on_reply = lambda reply: on_reply(reply, requests)
-    for number, command in enumerate(commands, start=1):
-        requests.send(id=number, run=list(map(str, command)))
+    for number, (task, arguments) in enumerate(tasks, start=1):
+        requests.send(id=number, run=task, **{"with": arguments})
     requests.send(quit=True)
     Worker(requests, replies).serve()  # type: ignore[arg-type]
     return replies.seen
 
 
+def translation(image: Path, output: Path, **options: Any) -> tuple[str, dict[str, Any]]:
+    return "translate", {"input": str(image), "output": str(output), "options": options}
+
+
 def test_it_does_what_the_command_line_does(image: Path, tmp_path: Path) -> None:
     """The voxels, the record, and every step on the way."""
     output = tmp_path / "mri.mha"
-    replies = work(["translate", image, output, "--steps", 3, "--no-compression"])
+    replies = work(translation(image, output, steps=3))
     expected = translate(Volume.read(image), steps=3)
     np.testing.assert_array_equal(Volume.read(output).array, expected.volume.array)
     events = [reply["progress"] for reply in replies if "progress" in reply]
@@ -100,11 +106,11 @@ def test_a_second_translation_loads_nothing_again(
         return load(path, *args, **options)
 
     monkeypatch.setattr(torch.jit, "load", counting)
-    command = ["translate", image, tmp_path / "mri.mha", "--steps", 2]
+    task = translation(image, tmp_path / "mri.mha", steps=2)
     before_second: list[int] = []
     work(
-        command,
-        command,
+        task,
+        task,
         on_reply=lambda reply, _: "done" in reply and before_second.append(len(loads)),
     )
     assert before_second == [3, 3]
@@ -112,7 +118,7 @@ def test_a_second_translation_loads_nothing_again(
 
 def test_head_and_devices_are_answered(image: Path) -> None:
     """The ellipse is the command line's; there is always a CPU."""
-    head, devices = (reply["done"] for reply in work(["head", image], ["devices"]))
+    head, devices = (reply["done"] for reply in work(("head", {"input": str(image)}), DEVICES))
     assert head["circumference_mm"] == pytest.approx(214, abs=4)
     assert devices["devices"][-1]["name"] == "cpu"
     assert devices["devices"][-1]["free_bytes"] is None or (
@@ -121,17 +127,17 @@ def test_head_and_devices_are_answered(image: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("task", "message"),
     [
-        (["translate", "nowhere.png", "o.nrrd"], "nowhere.png does not exist"),
-        (["translate"], "arguments are required"),
-        (["translate", "--help"], "does not do"),
-        (["models", "list"], "does not do 'models'"),
+        (("translate", {"input": "nowhere.png", "output": "o.nrrd"}), "nowhere.png does not exist"),
+        (("translate", {}), "missing a required argument: 'input'"),
+        (("translate", {"input": "a", "output": "b", "colour": "red"}), "'colour'"),
+        (("models", {"action": "list"}), "does not do 'models'"),
     ],
 )
-def test_unusable_input_is_told_and_survived(command: list[object], message: str) -> None:
+def test_unusable_input_is_told_and_survived(task: Any, message: str) -> None:
     """The sentence is for the user, and the next command is done all the same."""
-    refused, devices = work(command, ["devices"])
+    refused, devices = work(task, DEVICES)
     assert refused["kind"] == "input"
     assert message in refused["error"]
     assert "done" in devices
@@ -154,7 +160,7 @@ def test_a_failure_is_survived(
         raise error
 
     monkeypatch.setattr("USToMRILib.cli.translate.translate", fail)
-    failed, devices = work(["translate", image, tmp_path / "o.mha"], ["devices"])
+    failed, devices = work(translation(image, tmp_path / "o.mha"), DEVICES)
     assert failed["kind"] == kind
     assert type(error).__name__ in failed["error"]
     assert "done" in devices
@@ -170,8 +176,8 @@ def test_cancel_stops_one_command_within_a_step(image: Path, tmp_path: Path) -> 
             time.sleep(0.05)  # let the reader take it
 
     replies = work(
-        ["translate", image, tmp_path / "one.mha", "--steps", 50],
-        ["translate", image, tmp_path / "two.mha", "--steps", 2],
+        translation(image, tmp_path / "one.mha", steps=50),
+        translation(image, tmp_path / "two.mha", steps=2),
         on_reply=cancel,
     )
     first, second = (reply for reply in replies if "progress" not in reply)
@@ -188,7 +194,7 @@ def test_rubbish_is_told_and_survived() -> None:
     requests, replies = Lines(), Replies()
     requests._lines.put("no JSON\n")
     requests.send(other=1)
-    requests.send(id=7, run=["devices"])
+    requests.send(id=7, run="devices")
     requests.send(quit=True)
     Worker(requests, replies).serve()  # type: ignore[arg-type]
     assert [reply["id"] for reply in replies.seen] == [None, None, 7]
@@ -207,8 +213,8 @@ def test_the_process_ends_with_its_standard_input(image: Path, tmp_path: Path) -
     assert process.stdin
     assert process.stdout
     output = tmp_path / "mri.mha"
-    command = ["translate", str(image), str(output), "--steps", "1000", "--solver", "ddim"]
-    process.stdin.write(json.dumps({"id": 1, "run": command}) + "\n")
+    task, arguments = translation(image, output, steps=1000, solver="ddim")
+    process.stdin.write(json.dumps({"id": 1, "run": task, "with": arguments}) + "\n")
     process.stdin.flush()
     assert any("encode" in line for line in iter(process.stdout.readline, ""))
     drain = threading.Thread(target=process.stdout.read)

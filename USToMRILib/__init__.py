@@ -10,8 +10,10 @@ __version__ = "0.2.0"
 from .errors import Cancelled, InputError
 from .image.grid import Grid
 from .image.volume import Volume
+from .methods import METHODS
 from .progress import CancelToken, ProgressEvent
-from .translate import METHODS, Result, translate
+from .result import Result
+from .translate import translate
 
 __all__ = [
     "METHODS",

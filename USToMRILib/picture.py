@@ -9,7 +9,7 @@ import numpy as np
 from .files import atomic
 from .image.display import display_window
 from .image.volume import Volume
-from .translate import Result
+from .result import Result
 
 OVERLAY_OPACITY = 0.5
 

@@ -27,14 +27,14 @@ from benchmarks.crossing import Attempt, Candidate, busy_seconds
 from benchmarks.published_pictures import published_pictures
 from training.data.location import add_data_option
 from training.runinfo import run_record
-from USToMRILib.bridge.diffusion_bridge import residual
-from USToMRILib.bridge.similarity import SIMILARITIES
+from USToMRILib.bridge.diffusion_bridge import ddib, residual
+from USToMRILib.bridge.similarity import PEARSON, SIMILARITIES
 from USToMRILib.bridge.solvers import PUBLISHED
 from USToMRILib.fetal.diffusion import (
-    BRIDGES,
     DEFAULT_SOLVER,
     STEPS,
-    BridgeSettings,
+    DdibOptions,
+    DdicOptions,
     EpsPair,
     load_pair,
     translate_frames,
@@ -43,7 +43,6 @@ from USToMRILib.progress import Progress
 
 SEARCHED = {
     "ddim": (25, 50),
-    "heun": (8, 12, 16),
     "dpm++2m": (8, 12, 16, 18, 20, 24, 32),
 }
 
@@ -58,8 +57,8 @@ RANGES = (
     (-4.0, 5.0),
 )
 
-DEFAULT = Attempt(BridgeSettings("ddic", STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER))
-AS_RECORDED = Attempt(BridgeSettings("ddic"), even=False)
+DEFAULT = Attempt(DdicOptions(STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER))
+AS_RECORDED = Attempt(DdicOptions(), even=False)
 
 # On which the voxels should be the same: two for each of eight frames.
 OTHER_THREADS = 16
@@ -68,21 +67,23 @@ OTHER_THREADS = 16
 AT_ONCE = (8, 16, 32, 1000)
 
 
-def settings_searched() -> Iterator[BridgeSettings]:
+def settings_searched() -> Iterator[DdibOptions]:
     """The candidates beside the published algorithm, the default among them."""
     for solver, counts in SEARCHED.items():
         for steps in counts:
-            yield BridgeSettings("ddic", steps, solver)
-    yield BridgeSettings("ddib", STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER)
+            yield DdicOptions(steps, solver)
+    yield DdibOptions(STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER)
     for similarity in list(SIMILARITIES)[1:]:
-        yield BridgeSettings("ddic", STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER, similarity)
+        yield DdicOptions(STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER, similarity=similarity)
 
 
 def quality(done: Candidate, published: Candidate, heads: Heads) -> dict[str, Any]:
     """How close a candidate's pictures are to the published algorithm's."""
     measured = heads.compare(done.pictures, published.pictures)
     return {
-        **{name: getattr(done.settings, name) for name in ("method", "solver", "similarity")},
+        "method": "ddic" if done.settings.imposed else "ddib",
+        "solver": done.settings.solver,
+        "similarity": getattr(done.settings, "similarity", PEARSON),
         "steps": done.settings.steps_each_way,
         "passes": done.passes,
         "seconds": done.seconds,
@@ -93,7 +94,7 @@ def quality(done: Candidate, published: Candidate, heads: Heads) -> dict[str, An
 
 def invariance(heads: Heads, pair: EpsPair) -> dict[str, float]:
     """Greatest differences that should not be: of two runs, batch and alone, other threads."""
-    settings = BridgeSettings("ddic")
+    settings = DdicOptions()
     batch = heads.images[:8]
     first = translate_frames(batch, pair, settings, Progress())
     again = translate_frames(batch, pair, settings, Progress())
@@ -113,7 +114,7 @@ def consistency(heads: Heads, pair: EpsPair, done: Candidate) -> dict[str, float
     """The residual map's mean inside the heads, in grey levels, with the pull and without."""
     few, masks = heads.images[:4].to(pair.device), heads.masks[:4]
     way = (pair.us.net, pair.mri.net, STEPS[DEFAULT_SOLVER], DEFAULT_SOLVER, pair.schedule)
-    plain = BRIDGES["ddib"](few, *way).clamp(-1, 1)
+    plain = ddib(few, *way).clamp(-1, 1)
     pictures = {"ddib": plain, "ddic": done.pictures[:4].to(pair.device)}
     return {
         name: float(residual(few, y, *way)[:, 0].cpu().numpy()[masks].mean() * 127.5)
@@ -123,7 +124,7 @@ def consistency(heads: Heads, pair: EpsPair, done: Candidate) -> dict[str, float
 
 def attempts() -> Iterator[Attempt]:
     """All ways that are measured beside the published algorithm."""
-    default = BridgeSettings("ddic")
+    default = DdicOptions()
     yield from map(Attempt, settings_searched())
     yield from (Attempt(default, log_snr_range=ends) for ends in RANGES)
     yield from (Attempt(default, pulled_at_once=count) for count in AT_ONCE)
@@ -199,7 +200,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     chosen = tuple(options.places) if options.places else options.heads
     pair, heads = load_pair(options.device), read_heads(options.data, chosen)
-    settings = BridgeSettings("ddic", options.steps_reference, PUBLISHED)
+    settings = DdicOptions(options.steps_reference, PUBLISHED)
     part, parts = options.only_published or (0, 1)
     published = published_pictures(
         heads.images, pair, settings, options.kept, lambda number: number % parts == part

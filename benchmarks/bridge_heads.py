@@ -14,8 +14,8 @@ from USToMRILib.evaluation.information import histogram
 from USToMRILib.fetal.frame import HeadFrame, normalise_head
 from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.gain import even_gain
-from USToMRILib.fetal.slices import to_mri_values
 from USToMRILib.image.cnr import contrast_to_noise
+from USToMRILib.image.intensity import to_mri_values
 
 PAPER = FrameSpec.paper()
 

@@ -16,8 +16,8 @@ from Testing.reference_bridge import reference_ddic
 from training.networks.inference_form import trained_net
 from USToMRILib.bridge.imposed import GRADIENT_STEP, MEDIAN_KERNEL
 from USToMRILib.bridge.solvers import PUBLISHED
-from USToMRILib.compute.frame_threads import power_of_two
-from USToMRILib.fetal.diffusion import BridgeSettings, EpsPair, translate_frames
+from USToMRILib.compute.threads import power_of_two
+from USToMRILib.fetal.diffusion import DdibOptions, DdicOptions, EpsPair, translate_frames
 from USToMRILib.progress import Progress
 
 STACK = 4
@@ -46,14 +46,14 @@ def against_reference(images: torch.Tensor, pair: EpsPair, steps: int) -> list[d
 def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[str, Any]:
     scale = pair.schedule.num_steps / steps
     stack = images[torch.arange(STACK) % len(images)]
-    exact, default = BridgeSettings("ddic", steps, PUBLISHED), BridgeSettings("ddic")
+    exact, default = DdicOptions(steps, PUBLISHED), DdicOptions()
     levels, lr = pair.schedule.levels(steps), GRADIENT_STEP * scale
 
     def reference(us_net: torch.nn.Module, mri_net: torch.nn.Module) -> torch.Tensor:
         x0, walk = images[:1].to(pair.device), (pair.schedule.alpha_bar, levels, lr)
         return reference_ddic(x0, us_net, mri_net, *walk, MEDIAN_KERNEL).clamp(-1, 1)
 
-    def engine(frames: torch.Tensor, settings: BridgeSettings) -> torch.Tensor:
+    def engine(frames: torch.Tensor, settings: DdibOptions) -> torch.Tensor:
         return translate_frames(frames, pair, settings, Progress())
 
     works: dict[str, tuple[Callable[[], torch.Tensor], float]] = {

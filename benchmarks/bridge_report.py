@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.machine import processor
 from benchmarks.markdown import table
 
-MARKERS = {"dpm++2m": ("o", "#1f6fb4"), "heun": ("s", "#d9731a"), "ddim": ("^", "#5b5b5b")}
+MARKERS = {"dpm++2m": ("o", "#1f6fb4"), "ddim": ("^", "#5b5b5b")}
 PASS_COLUMNS = ("pass", "at once", "ms an image", "GFLOP", "GFLOP/s", "of the product's")
 COMPARED = ("correlation (least)", "mean difference of 255", "with ultrasound", "MI", "CNR")
 MEANING = """\

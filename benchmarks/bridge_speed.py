@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from USToMRILib.bridge.imposed import Imposed
 from USToMRILib.compute.peak_memory import peak_memory_mib
-from USToMRILib.fetal.diffusion import BridgeSettings, EpsPair, load_pair, translate_frames
+from USToMRILib.fetal.diffusion import DdicOptions, EpsPair, load_pair, translate_frames
 from USToMRILib.progress import Progress
 
 Clock = Callable[[str], float]
@@ -98,7 +98,7 @@ def cost_of_parts(images: torch.Tensor, pair: EpsPair, clock: Clock) -> dict[str
                 translate_frames,
                 images[torch.arange(count) % len(images)],
                 pair,
-                BridgeSettings("ddic"),
+                DdicOptions(),
                 Progress(),
             ),
             clock,
@@ -135,7 +135,7 @@ def main() -> None:
     if options.solver != "none":
         frames = torch.zeros(options.frames, 1, 128, 128)
         frames[..., 32:96, 32:96] = torch.linspace(-1, 1, 64)
-        settings = BridgeSettings("ddic", 2, options.solver)
+        settings = DdicOptions(2, options.solver)
         translate_frames(frames, pair, settings, Progress())
     print(peak_memory_mib(options.device))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from USToMRILib.fetal.diffusion import BRIDGES, BridgeSettings, EpsPair, frames_at_once
+from USToMRILib.fetal.diffusion import DdibOptions, EpsPair, bridge_of, frames_at_once
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Attempt:
         even: whether the heads have even gain.
     """
 
-    settings: BridgeSettings
+    settings: DdibOptions
     log_snr_range: tuple[float, float] | None = None
     pulled_at_once: int | None = None
     even: bool = True
@@ -41,7 +41,7 @@ class Candidate:
         passes: of a network, for each image; a way back through one counts as another.
     """
 
-    settings: BridgeSettings
+    settings: DdibOptions
     pictures: torch.Tensor
     seconds: float
     passes: float
@@ -70,14 +70,14 @@ def busy_seconds(device: str) -> float:
     return wall_seconds(device) if device == "cuda" else time.process_time()
 
 
-def cross(images: torch.Tensor, pair: EpsPair, settings: BridgeSettings) -> Candidate:
+def cross(images: torch.Tensor, pair: EpsPair, settings: DdibOptions) -> Candidate:
     """Translate all images, float32 [B, 1, 128, 128] in [-1, 1]."""
     nets = [Counted(bundle.net) for bundle in (pair.us, pair.mri)]
     options: dict[str, Any] = {**settings.crossing, "schedule": pair.schedule}
     gc.collect()
     start = busy_seconds(pair.device)
     made = [
-        BRIDGES[settings.method](part, *nets, **options).clamp(-1, 1).cpu()
+        bridge_of(settings)(part, *nets, **options).clamp(-1, 1).cpu()
         for part in images.to(pair.device).split(frames_at_once(pair.device))
     ]
     seconds = busy_seconds(pair.device) - start

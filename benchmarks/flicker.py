@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,17 @@ from USToMRILib import Grid, Volume, translate
 from USToMRILib.bridge.diffusion_bridge import encode
 from USToMRILib.bridge.shared_latents import share
 from USToMRILib.errors import InputError
-from USToMRILib.fetal.diffusion import BridgeSettings, load_pair
+from USToMRILib.fetal.diffusion import DdibOptions, load_pair
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import BACKGROUND, HeadFrame, normalise_head
 from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.outline import smooth_outline
-from USToMRILib.fetal.slices import OnePass
-from USToMRILib.fetal.stack import LATENT_MM, Stack, translate_stack
+from USToMRILib.fetal.pipeline import LATENT_MM, FrameMethod
+from USToMRILib.fetal.stack import Stack
 from USToMRILib.image.intensity import rescale
+from USToMRILib.methods import method_named
 from USToMRILib.progress import Progress
+from USToMRILib.result import Request
 
 METHODS = ("ddib", "ddic", "cyclegan")
 # Of the brain's border in the plane, which is no matter of flicker.
@@ -101,9 +103,11 @@ def translated(scan: Scan, method: str, way: str) -> tuple[np.ndarray, float]:
         stack = Stack(scan.ultrasound, "k")
         array = np.stack([_alone(stack.slice(n), method) for n in range(len(stack))])
     elif way == "frames":
-        settings = BridgeSettings(method) if method in ("ddib", "ddic") else OnePass(method)
-        known = (scan.ultrasound, settings, "cpu", None, Progress(), "k")
-        array = translate_stack(*known, latent_mm=0.0).array
+        entry = method_named(method)
+        loaded = entry.load(entry.make_options(values={"axis": "k"}), "cpu")
+        assert isinstance(loaded, FrameMethod)
+        alone = replace(loaded, latent_mm=0.0)
+        array = alone.translate(scan.ultrasound, Request("cpu", Progress())).array
     else:
         array = translate(scan.ultrasound, method, axis="k", device="cpu").volume.array
     seconds = time.process_time() - start
@@ -146,7 +150,7 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 def latent_correlations(scan: Scan) -> dict[str, list[float]]:
     """Correlation of slices 1, 2 and 3 apart: images, and latents of each by its own network."""
-    pair, settings = load_pair("cpu"), BridgeSettings("ddib")
+    pair, settings = load_pair("cpu"), DdibOptions()
     walk = pair.schedule, settings.steps_each_way, settings.solver
     sigma = LATENT_MM / scan.ultrasound.grid.spacing[2]
     found = {}

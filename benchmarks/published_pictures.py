@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from benchmarks.crossing import Candidate, cross
-from USToMRILib.fetal.diffusion import BridgeSettings, EpsPair
+from USToMRILib.fetal.diffusion import DdibOptions, EpsPair
 
 
 def published_pictures(
     images: torch.Tensor,
     pair: EpsPair,
-    settings: BridgeSettings,
+    settings: DdibOptions,
     kept: Path,
     mine: Callable[[int], bool] = lambda number: True,
 ) -> Candidate | None:
@@ -49,6 +49,6 @@ def published_pictures(
     return Candidate(settings, pictures, seconds, passes)
 
 
-def _key(image: torch.Tensor, pair: EpsPair, settings: BridgeSettings) -> str:
+def _key(image: torch.Tensor, pair: EpsPair, settings: DdibOptions) -> str:
     about = f"{sorted(pair.bundles.items())} {settings} {pair.device} {torch.get_num_threads()}"
     return hashlib.sha256(about.encode() + image.numpy().tobytes()).hexdigest()[:24]

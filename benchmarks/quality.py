@@ -32,7 +32,7 @@ from USToMRILib.fetal import cyclegan
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import HeadFrame, normalise_head
 from USToMRILib.fetal.frame_spec import FrameSpec
-from USToMRILib.fetal.slices import to_mri_values
+from USToMRILib.image.intensity import to_mri_values
 
 METHODS = {"CycleGAN": "cyclegan", "DDIB": "ddib", "DDIC": "ddic"}
 METRICS = (

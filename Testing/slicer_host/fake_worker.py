@@ -4,7 +4,7 @@
 
 MANNER is ``good``, ``slow`` (with a child process, until it is ended), ``unusable``,
 ``broken``, ``memory``, ``crash``, ``silent`` (done without an output) or
-``stubborn`` (good, but never ends a command with ``--seed 13``).
+``stubborn`` (good, but never ends a task with 13 steps).
 """
 
 from __future__ import annotations
@@ -54,45 +54,44 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "run" in request:
-            reply = answer(manner, request["id"], request["run"])
+            reply = answer(manner, request["id"], request["run"], request["with"])
             print(json.dumps({"id": request["id"], **reply}), flush=True)
 
 
-def answer(manner: str, number: int, arguments: list[str]) -> dict[str, Any]:
-    """Do one command."""
-    if arguments[0] == "devices":
+def answer(manner: str, number: int, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Do one task."""
+    if task == "devices":
         return {"done": {"devices": DEVICES}}
-    if arguments[0] == "head":
+    if task == "head":
         found = {"circumference_mm": 4.7, "ellipse": ELLIPSE, "biometry": BIOMETRY}
         return {"done": {**found, "warnings": []}}
     report(number, 1, 2.6)
     if manner == "slow":
-        sleep_with_child(number, Path(arguments[1]).parent)
+        sleep_with_child(number, Path(arguments["input"]).parent)
     if manner == "crash":
         os.kill(os.getpid(), 9)
     if manner in ERRORS:
         message, kind = ERRORS[manner]
         # The library tells which of its files cannot be used.
-        named = f"{arguments[1]}: {message}" if kind == "input" else message
+        named = f"{arguments['input']}: {message}" if kind == "input" else message
         return {"error": named, "kind": kind}
-    if manner == "stubborn" and "13" in arguments:
+    if manner == "stubborn" and arguments["options"].get("steps") == 13:
         time.sleep(60)
     if manner in ("good", "stubborn"):
-        image = sitk.ReadImage(arguments[1])
+        image = sitk.ReadImage(arguments["input"])
         made = sitk.Cast(image, sitk.sitkFloat32)
-        sitk.WriteImage(made, arguments[2])
-        if "--residual" in arguments:
-            sitk.WriteImage(made + 1, arguments[arguments.index("--residual") + 1])
+        sitk.WriteImage(made, arguments["output"])
+        if "residual" in arguments["maps"]:
+            sitk.WriteImage(made + 1, arguments["maps"]["residual"])
         report(number, 4, None)
-    return {"done": {"provenance": provenance(arguments[3:])}}
+    return {"done": {"provenance": provenance(arguments)}}
 
 
-def provenance(options: list[str]) -> dict[str, Any]:
-    """Write down the options, and which process it was."""
-    flags = [word for word in options if word != "--no-compression"]
-    named = {name[2:]: value for name, value in zip(flags[::2], flags[1::2])}
+def provenance(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Write down what was asked for, and which process it was."""
+    asked = {name: arguments[name] for name in ("method", "device", "head")}
     warnings = ["The GPU was full; the CPU did it."]
-    return {**named, "process": os.getpid(), "warnings": warnings}
+    return {**asked, **arguments["options"], "process": os.getpid(), "warnings": warnings}
 
 
 def report(number: int, step: int, eta_s: float | None) -> None:

@@ -65,7 +65,7 @@ def _show_images(panel: Any, *paths: Path) -> None:
     if paths:
         ultrasound, result = Volume.read(paths[0]), _Read(Volume.read(paths[1]))
     else:
-        sample = _ROOT / "Resources" / "Sample" / "generated_fetal_head.png"
+        sample = _ROOT / "Resources" / "Sample" / "fetal_head.png"
         facts = json.loads(sample.with_suffix(".json").read_text(encoding="utf-8"))
         ultrasound = Volume.read(sample, pixel_size=facts["pixel_size_mm"])
         result = translate(ultrasound)

@@ -92,14 +92,13 @@ class Solver(enum.Enum):
     """Of the diffusion's ODE."""
 
     DPMPP_2M = "dpm++2m"
-    HEUN = "heun"
+    HEUN = "dpm++2m"  # of earlier versions, whose scenes name it: the other of second order
     DDIM = "ddim"
 
     def label(self) -> str:
         """Return the text in the panel."""
         return {
             Solver.DPMPP_2M: _("DPM-Solver++ (2M)"),
-            Solver.HEUN: _("Heun"),
             Solver.DDIM: _("DDIM (as published)"),
         }[self]
 

@@ -29,13 +29,12 @@ class _Sample(NamedTuple):
 
 
 _SAMPLES = {
-    # Resources/Sample/generated_fetal_head.json says the same.
-    "GeneratedFetalHead": _Sample(
-        "https://raw.githubusercontent.com/USToMRI/USToMRI/main/Resources/Sample/"
-        "generated_fetal_head.png",
-        "generated_fetal_head.png",
-        "SHA256:3101548931b3d5267d7098a4f5abd331b676660d5f691e2e4a1531e4cfd08954",
-        pixelSize=0.2735,
+    # Of HC18; Resources/Sample/fetal_head.json says the same.
+    "FetalHead": _Sample(
+        "https://raw.githubusercontent.com/USToMRI/USToMRI/main/Resources/Sample/fetal_head.png",
+        "fetal_head.png",
+        "SHA256:648e1028789848eecaa0ced382f26b05df0033720de2e26b20786e9725295674",
+        pixelSize=0.116265929023,
     ),
     # HC18, van den Heuvel et al. 2018, doi:10.5281/zenodo.1327317, CC BY 4.0, with the MD5 that
     # Zenodo lists. The image is one that the bundled networks were not trained on; its pixel size

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
 from .. import __version__
-from ..bridge.schedule import Schedule
-from ..compute.bundle import read_metadata, verify_bundle
 from ..compute.device import choose_device
 from ..errors import InputError
-from ..fetal.cyclegan import BUNDLE as CYCLEGAN_BUNDLE
-from ..fetal.diffusion import BRIDGES, US_BUNDLE, BridgeSettings, load_pair
-from ..fetal.stack import AXES, check_axis
-from ..pix2pix.pix2pix3d import BUNDLE as PIX2PIX3D
-from ..pix2pix.pix2pix3d import DEFAULT_MEMORY_GIB
-from ..translate import METHODS
+from ..methods import DEFAULT, method_named
+from ..options import deciding, options_of
 from .cases import Case
 
 # Beside the results: who is at work on what, and how each case ended.
@@ -31,7 +25,8 @@ class Job:
 
     Attributes:
         output: folder of the results, absolute.
-        arguments: of :func:`USToMRILib.translate`, everything that changes a voxel.
+        method: of translation.
+        options: of the method, its dataclass; those by default where None.
         device: as for ``translate``.
         pixel_size, frame, head_mask: for the cases that do not say; the pixel size only where
             the image does not state it.
@@ -42,7 +37,8 @@ class Job:
     """
 
     output: Path
-    arguments: dict[str, Any] = field(default_factory=dict)
+    method: str = DEFAULT
+    options: Any = None
     device: str = "auto"
     pixel_size: Optional[float] = None
     frame: Optional[int] = None
@@ -53,23 +49,23 @@ class Job:
     run: str = ""
 
     @property
-    def method(self) -> str:
-        """The method of translation."""
-        return str(self.arguments["method"])
-
-    @property
-    def _deciding(self) -> dict[str, Any]:
-        """The arguments that change more of a voxel than its rounding.
+    def asked(self) -> dict[str, Any]:
+        """Method and options that change more of a voxel than its rounding.
 
         With more memory, a run goes on where one volume was too large for what was allowed.
         """
-        return {name: value for name, value in self.arguments.items() if name != "memory_gib"}
+        return {"method": self.method, **deciding(self._options)}
 
     @property
-    def share(self) -> dict[str, Any]:
-        """The arguments for one of the processes, with its part of the memory."""
-        memory = self.arguments.get("memory_gib", DEFAULT_MEMORY_GIB)
-        return {**self.arguments, "memory_gib": memory / self.processes}
+    def share(self) -> Any:
+        """The options for one of the processes, with its part of the machine."""
+        of_machine = [each.name for each in options_of(type(self._options)) if each.of_machine]
+        parts = {name: getattr(self._options, name) / self.processes for name in of_machine}
+        return replace(self._options, **parts)
+
+    @property
+    def _options(self) -> Any:
+        return method_named(self.method).make_options(self.options)
 
     @property
     def state(self) -> Path:
@@ -93,34 +89,22 @@ class Job:
         mask = self.head_mask_of(case)
         if mask not in (None, "none"):
             mask = _file_sha256(Path(str(mask)))
-        asked = {"version": __version__, "arguments": self._deciding, "head_mask": mask}
+        asked = {"version": __version__, "arguments": self.asked, "head_mask": mask}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     @property
     def digest(self) -> str:
         """What two runs on one folder must agree on."""
-        asked = [__version__, self._deciding, self.pixel_size, self.frame, self.head_mask]
+        asked = [__version__, self.asked, self.pixel_size, self.frame, self.head_mask]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def check(self) -> None:
         """Raise InputError for options that no case could be translated with, here."""
-        self.check_options()
-        chosen = choose_device(self.device)
-        if self.method in BRIDGES:
-            load_pair(chosen)
-        else:
-            verify_bundle(PIX2PIX3D if self.method == PIX2PIX3D else CYCLEGAN_BUNDLE)
+        method_named(self.method).load(self._options, choose_device(self.device))
 
     def check_options(self) -> None:
         """Raise InputError for options that no machine could translate with; without torch."""
-        if self.method not in METHODS:
-            known = ", ".join(METHODS)
-            raise InputError(f"The method {self.method!r} is unknown; choose from {known}.")
-        check_axis(self.arguments.get("axis", AXES[0]))
-        if self.method in BRIDGES:
-            names = ("method", "steps", "solver", "similarity", "median_kernel", "gain")
-            settings = BridgeSettings(*(self.arguments[name] for name in names))
-            settings.check(Schedule.from_metadata(read_metadata(US_BUNDLE)))
+        _ = self._options
 
 
 def _file_sha256(path: Path) -> str:

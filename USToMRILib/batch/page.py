@@ -56,7 +56,7 @@ def _shared_warnings(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _sentence(outcomes: Sequence[Outcome], job: Job, seconds: float) -> str:
     """What the run was, in words."""
-    asked = [f"{n.replace('_', ' ')} {v}" for n, v in job.arguments.items() if v is not None]
+    asked = [f"{n.replace('_', ' ')} {v}" for n, v in job.asked.items() if v is not None]
     parts = [f"{', '.join(asked)}. This run took {_duration(seconds)}"]
     resumed = sum(outcome.resumed for outcome in outcomes)
     if resumed:

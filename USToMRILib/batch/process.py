@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import Cancelled, InputError
 from ..fetal.biometry import Biometry
-from ..fetal.slices import read_head_hint
+from ..fetal.heads import read_head_hint
 from ..files import check_creatable, printable
 from ..image.cnr import contrast_to_noise
 from ..image.regions import read_region

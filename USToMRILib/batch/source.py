@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from ..fetal.slices import HeadHint
+from ..fetal.heads import HeadHint
 from ..files import expanded
 from ..image.reading import NeedlessPixelSizeError
 from ..image.volume import Volume
 from ..progress import CancelToken
-from ..translate import Result, translate
+from ..result import Result
+from ..translate import translate
 from .cases import Case, find_cases
 from .job import Job
 
@@ -73,7 +74,8 @@ class FileSource:
 
     def translate(self, volume: Volume, job: Job, head: HeadHint, cancel: CancelToken) -> Result:
         """Translate it in this process."""
-        return translate(volume, **job.share, device=job.device, head=head, cancel=cancel)
+        how = {"options": job.share, "device": job.device, "head": head, "cancel": cancel}
+        return translate(volume, job.method, **how)
 
     def keep(self, case: Case, result: Result, output: Path) -> None:
         """Nothing more."""

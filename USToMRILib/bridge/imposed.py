@@ -10,13 +10,9 @@ from ..errors import InputError
 from .median import median_filter
 from .schedule import Schedule
 from .similarity import PEARSON, SIMILARITIES, check_similarity
-from .solvers import ddim_step
 
 if TYPE_CHECKING:
     import torch
-
-    from ..compute.side_by_side import SideBySide
-    from .solvers import EpsNet
 
 # Of the DDIC paper, at 1000 steps and for 128x128 pixels.
 GRADIENT_STEP = 3.0
@@ -59,50 +55,23 @@ class Imposed:
         """How alike each y is to its target, an ultrasound that is :meth:`filtered`, [B]."""
         return SIMILARITIES[self.similarity](target, self.filtered(y))
 
-    def published_step(
-        self,
-        x: torch.Tensor,
-        y: torch.Tensor,
-        us_net: EpsNet,
-        mri_net: EpsNet,
-        schedule: Schedule,
-        levels: tuple[int, int],
-        weight: float,
-        side: SideBySide,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step of the published algorithm from levels[0] to levels[1].
-
-        One DDIM step of both images gives x_{t-1} and y_{t-1}, at the same time where there are
-        threads; y_t moves along the gradient of their similarity with respect to y_t; y_{t-1} is
-        computed again from there.
+    def gradient_step(
+        self, target: torch.Tensor, below: torch.Tensor, y: torch.Tensor, weight: float
+    ) -> torch.Tensor:
+        """Move y along the gradient, with respect to y, of how alike target and ``below`` are.
 
         Args:
-            x, y: ultrasound and MRI [B, 1, H, W] at levels[0].
-            us_net, mri_net, schedule: of the diffusion.
-            levels: of the step.
+            target: ultrasound that is :meth:`filtered`, [B, 1, H, W].
+            below: what the network makes of y, or y itself; the same shape.
+            y: asks for its gradient.
             weight: number of published steps that this one stands for.
-            side: where both go their first step.
         """
         import torch
 
-        moving = y.detach().requires_grad_(True)
-
-        def of_ultrasound() -> tuple[torch.Tensor, torch.Tensor]:
-            with torch.no_grad():
-                below = ddim_step(x, us_net, schedule, *levels)
-                return below, self.filtered(below)
-
-        def of_mri() -> torch.Tensor:
-            with torch.enable_grad():
-                return ddim_step(moving, mri_net, schedule, *levels)
-
-        (x_below, target), y_below = side.both(of_ultrasound, of_mri)
         with torch.enable_grad():
             # The sum keeps the images of a batch independent of each other.
-            (gradient,) = torch.autograd.grad(self.similarities(target, y_below).sum(), moving)
-        with torch.no_grad():
-            moved = y + weight * self.lr * gradient
-            return x_below, ddim_step(moved, mri_net, schedule, *levels)
+            (gradient,) = torch.autograd.grad(self.similarities(target, below).sum(), y)
+        return y.detach() + weight * self.lr * gradient
 
     def pull(self, x: torch.Tensor, y: torch.Tensor, weight: float) -> torch.Tensor:
         """Move y along the gradient of its similarity with x, both [B, 1, H, W] at one level.
@@ -114,15 +83,11 @@ class Imposed:
         Args:
             weight: number of published steps that this one stands for.
         """
-        import torch
-
         parts = max(1, math.ceil(weight / PULLED_AT_ONCE))
         target = self.filtered(x)
         for _ in range(parts):
-            with torch.enable_grad():
-                y = y.detach().requires_grad_(True)
-                (gradient,) = torch.autograd.grad(self.similarities(target, y).sum(), y)
-            y = y.detach() + weight / parts * self.lr * gradient
+            y = y.detach().requires_grad_(True)
+            y = self.gradient_step(target, y, y, weight / parts)
         return y
 
 

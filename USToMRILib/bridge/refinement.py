@@ -22,7 +22,7 @@ def refine(
     start: int,
     steps: int,
     pull: float,
-    generator: torch.Generator,
+    noise: torch.Tensor,
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Draw an image that the model could have made and that looks like a guess.
@@ -40,7 +40,7 @@ def refine(
         steps: down from there.
         pull: how far the clean image moves along the gradient, in units in which 1 takes an image
             whose difference from the guess is as noise about half of the way.
-        generator: draws the noise, on the CPU.
+        noise: of unit variance, float32 [B, 1, H, W] or one for all, [1, 1, H, W].
         progress: looked at in every step.
 
     Returns:
@@ -50,7 +50,6 @@ def refine(
 
     progress = progress or Progress()
     alpha, sigma = schedule.signal_noise(start)
-    noise = torch.randn(guess.shape, generator=generator).to(guess.device)
     y = alpha * guess + sigma * noise
     levels = schedule.levels_below(start, steps)
     for level, next_level in progress.track("refine", list(zip(levels, levels[1:]))):

@@ -97,13 +97,6 @@ class Schedule:
         return cls.from_betas(np.minimum(1 - f[1:] / f[:-1], max_beta))
 
     @classmethod
-    def linear(
-        cls, num_steps: int = 1000, first_beta: float = 1e-4, last_beta: float = 0.02
-    ) -> Schedule:
-        """The linear schedule of Ho et al. 2020."""
-        return cls.from_betas(np.linspace(first_beta, last_beta, num_steps))
-
-    @classmethod
     def from_metadata(cls, metadata: dict[str, Any]) -> Schedule:
         """The schedule that a bundle's metadata names under ``schedule``.
 
@@ -111,11 +104,9 @@ class Schedule:
             InputError: if the bundle has no schedule, or one of an unknown name.
         """
         named = dict(metadata.get("schedule") or {})
-        makers = {"cosine": cls.cosine, "linear": cls.linear}
         name = named.pop("name", None)
-        if name not in makers:
+        if name != "cosine":
             raise InputError(
-                f"The bundle's schedule {name!r} is unknown; its metadata must name one of "
-                f"{', '.join(makers)}."
+                f"The bundle's schedule {name!r} is unknown; its metadata must name 'cosine'."
             )
-        return makers[name](**named)
+        return cls.cosine(**named)

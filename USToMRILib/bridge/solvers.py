@@ -6,7 +6,7 @@ clean image D that the network predicts, D = (x - sigma eps) / alpha, has the ex
     x_t = sigma_t / sigma_s x_s + sigma_t * integral of exp(lambda) D d lambda from s to t
 
 (Lu et al. 2022, DPM-Solver++, eq. 9). A solver says how D goes on between two levels: DDIM takes it
-as constant, Heun and 2M as a straight line in lambda. The equation holds in both directions.
+as constant, 2M as a straight line in lambda. The equation holds in both directions.
 
 Networks are called as ``eps = net(x, t)`` with x float32 [B, 1, H, W] and t int64 [B].
 """
@@ -98,29 +98,6 @@ class Ddim:
         return ddim_step(x, self.net, self.schedule, level, next_level)
 
 
-class Heun:
-    """Heun's method on the exact solution: second order, two passes a step.
-
-    D goes in a straight line from its value at the start to that at the end of a DDIM step. At the
-    clean image, where lambda has no end, the DDIM step stays.
-    """
-
-    remembers = False
-
-    def __init__(self, net: EpsNet, schedule: Schedule) -> None:
-        self.net, self.schedule = net, schedule
-
-    def step(self, x: torch.Tensor, level: int, next_level: int) -> torch.Tensor:
-        if CLEAN in (level, next_level):
-            return ddim_step(x, self.net, self.schedule, level, next_level)
-        here = predict_clean(x, self.net, self.schedule, level)
-        there = _step(x, here, self.schedule, level, next_level)
-        there = predict_clean(there, self.net, self.schedule, next_level)
-        h = self.schedule.log_snr(next_level) - self.schedule.log_snr(level)
-        clean = here + _slope_weight(h) * (there - here)
-        return _step(x, clean, self.schedule, level, next_level)
-
-
 class Multistep:
     """DPM-Solver++ 2M (Lu et al. 2022, algorithm 2): second order, one pass a step.
 
@@ -151,7 +128,6 @@ class Multistep:
 
 SOLVERS: dict[str, Callable[[EpsNet, Schedule], Solver]] = {
     "dpm++2m": Multistep,
-    "heun": Heun,
     "ddim": Ddim,
 }
 

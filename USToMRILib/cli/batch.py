@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..files import check_creatable, expanded
+from ..methods import method_named
 from ..progress import ProgressEvent
 from .options import (
     CANCELLED,
@@ -25,7 +26,7 @@ from .options import (
     add_progress,
     add_reading,
     cancel_on_signals,
-    method_arguments,
+    method_options,
     reporter,
 )
 
@@ -76,7 +77,8 @@ def run_options(options: argparse.Namespace, source: Source, runner: Runner) -> 
     output = _output_folder(options)
     job = Job(
         output,
-        method_arguments(options),
+        options.method,
+        method_named(options.method).make_options(values=method_options(options)),
         options.device,
         options.pixel_size,
         options.frame,

@@ -25,10 +25,12 @@ from ..image.volume import Volume
 from .batch import add_batch
 from .devices import add_devices
 from .evaluate import add_evaluate
+from .head import add_head
+from .methods import add_methods
 from .options import CANCELLED, DONE, UNUSABLE, add_input
 from .outlines import add_outlines
 from .reader_study import add_reader_study
-from .translate import add_head, add_translate
+from .translate import add_translate
 from .worker import add_worker
 
 
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     add_translate(commands)
     add_batch(commands)
     add_head(commands)
+    add_methods(commands)
     add_devices(commands)
     add_worker(commands)
     _add_cnr(commands)

@@ -15,16 +15,16 @@ from .options import DONE
 def add_devices(commands: Any) -> None:
     """Add the command ``devices``."""
     command = commands.add_parser("devices", help="devices and their free memory, JSON on stdout")
-    command.set_defaults(run=_run, answer=describe_devices)
+    command.set_defaults(run=_run)
 
 
 def describe_devices(
-    options: argparse.Namespace, progress: ProgressCallback | None, cancel: CancelToken
+    progress: ProgressCallback | None = None, cancel: CancelToken | None = None
 ) -> dict[str, Any]:
     """Return the "devices" of this machine, the fastest first, each as a dict of its fields."""
     return {"devices": [asdict(device) for device in list_devices()]}
 
 
 def _run(options: argparse.Namespace) -> int:
-    print(json.dumps(describe_devices(options, None, CancelToken())))
+    print(json.dumps(describe_devices()))
     return DONE

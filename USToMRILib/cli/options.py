@@ -6,20 +6,16 @@ import argparse
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable
 
-from ..bridge.imposed import MEDIAN_KERNEL
-from ..bridge.similarity import PEARSON, SIMILARITIES
-from ..bridge.solvers import SOLVERS
 from ..compute.device import DEVICES
-from ..fetal.diffusion import DEFAULT_SOLVER, STEPS
-from ..fetal.gain import EVEN, GAINS
-from ..fetal.stack import AXES
-from ..pix2pix.pix2pix3d import DEFAULT_MEMORY_GIB
+from ..methods import DEFAULT, METHODS
+from ..options import Option
 from ..progress import CancelToken, ProgressEvent
-from ..translate import METHODS
+from ..result import MAPS
 
 DONE, UNUSABLE, SOME_FAILED, CANCELLED = 0, 2, 3, 130
 
@@ -44,69 +40,59 @@ def add_device(command: argparse.ArgumentParser) -> None:
 
 
 def add_method(command: argparse.ArgumentParser) -> None:
-    """Add everything that decides how an image is translated; the same for one and for many."""
-    command.add_argument("--method", default="ddic", help=f"{', '.join(METHODS)}; default: ddic")
-    steps = ", ".join(f"{count} for {solver}" for solver, count in STEPS.items())
-    command.add_argument("--steps", type=int, help=f"of the diffusion each way; default: {steps}")
+    """Add the choice of the method and the options of all methods, as their entries say."""
     command.add_argument(
-        "--solver",
-        default=DEFAULT_SOLVER,
-        help=f"{', '.join(SOLVERS)}; default: {DEFAULT_SOLVER}; published: ddim",
+        "--method", default=DEFAULT, help=f"{', '.join(METHODS)}; default: {DEFAULT}"
     )
-    command.add_argument(
-        "--similarity",
-        default=PEARSON,
-        help=f"that ddic imposes: {', '.join(SIMILARITIES)}; default: {PEARSON}",
-    )
-    command.add_argument(
-        "--median-kernel",
-        type=int,
-        default=MEDIAN_KERNEL,
-        metavar="PIXELS",
-        help="of ddic's median filter; default: %(default)d, as published; 1: none, fewer dots",
-    )
-    command.add_argument(
-        "--gain",
-        default=EVEN,
-        help=f"of what ddic and ddib see: {', '.join(GAINS)} (as published); default: {EVEN}, "
-        "which raises dark parts of the head",
-    )
-    command.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="of random numbers, for the record: the methods that there are draw none",
-    )
-    command.add_argument(
-        "--axis",
-        default="auto",
-        help=f"across the slices of a volume: {', '.join(AXES)}; default: auto",
-    )
-    command.add_argument(
-        "--memory",
-        dest="memory_gib",
-        type=float,
-        default=DEFAULT_MEMORY_GIB,
-        metavar="GIB",
-        help="that pix2pix3d may take in all; default: %(default)g",
-    )
+    owners = _owners()
+    for name, (each, methods) in owners.items():
+        command.add_argument(
+            each.flag,
+            dest=name,
+            type=_true_or_false if each.type is bool else each.type,
+            default=argparse.SUPPRESS,  # what is not given is for the method to say
+            metavar=each.unit or None,
+            help=_help(each, methods).replace("%", "%%"),
+        )
     add_device(command)
 
 
-def method_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """What :func:`add_method` added, the device aside, as arguments of ``translate``."""
-    names = (
-        "method",
-        "steps",
-        "solver",
-        "similarity",
-        "median_kernel",
-        "gain",
-        "seed",
-        "axis",
-        "memory_gib",
-    )
-    return {name: getattr(options, name) for name in names}
+def _owners() -> dict[str, tuple[Option, list[str]]]:
+    """Every option by name, with the methods that have it."""
+    owners: dict[str, tuple[Option, list[str]]] = {}
+    for method in METHODS.values():
+        for each in method.option_list:
+            owners.setdefault(each.name, (each, []))[1].append(method.name)
+    return owners
+
+
+def _help(each: Option, methods: Sequence[str]) -> str:
+    about = [f"{', '.join(methods)}: {each.help}" if len(methods) < len(METHODS) else each.help]
+    if each.choices:
+        about.append(", ".join(each.choices))
+    if each.default is not None:
+        about.append(f"default: {each.default}")
+    return "; ".join(about)
+
+
+def _true_or_false(word: str) -> bool:
+    if word not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{word!r} is neither true nor false")
+    return word == "true"
+
+
+def method_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The values of the method's options that were given, by name."""
+    return {name: getattr(options, name) for name in _owners() if hasattr(options, name)}
+
+
+def add_maps(command: argparse.ArgumentParser) -> None:
+    """Add the files of what methods make besides the pseudo-MRI."""
+    for name, about in MAPS.items():
+        methods = [method.name for method in METHODS.values() if name in method.offers]
+        if methods:
+            text = f"{', '.join(methods)}: {about}"
+            command.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
 
 
 def add_head_mask(command: argparse.ArgumentParser) -> None:

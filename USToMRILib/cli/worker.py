@@ -1,28 +1,30 @@
-"""``ustomri worker``: a process that does command after command and stays warm.
+"""``ustomri worker``: a process that does task after task and stays warm.
 
 PyTorch and the networks are loaded once and kept, so that the second translation starts at once.
 The process reads one JSON object a line on its standard input::
 
-    {"id": 1, "run": ["translate", "us.nrrd", "mri.nrrd", "--steps", "50"]}
+    {"id": 1, "run": "translate", "with": {"input": "us.nrrd", "output": "mri.nrrd",
+                                           "options": {"steps": 50}}}
     {"cancel": 1}
     {"quit": true}
 
-``run`` is a command line of ``ustomri``: whatever ``ustomri translate``, ``head`` and ``devices``
-can do, the worker does with the same code. It answers with one JSON object a line on its standard
-output, any number of the first kind and then one of the others::
+``run`` is one of :data:`TASKS`: the functions behind the commands ``translate``, ``head``,
+``devices`` and ``methods``; ``with`` are its arguments by name. It answers with one JSON object a
+line on its standard output, any number of the first kind and then one of the others::
 
     {"id": 1, "progress": {"phase": "decode", "step": 3, "of": 50, "eta_s": 4.2}}
     {"id": 1, "done": {"provenance": {...}}}
     {"id": 1, "error": "No fetal head was found; ...", "kind": "input"}
 
 The kinds are "input" (the sentence is for the user), "cancelled", "memory" and "failure". The
-commands are done one after the other. When the standard input closes, as it does when the program
-that started the worker dies, the worker ends too, in the middle of a command if need be.
+tasks are done one after the other. When the standard input closes, as it does when the program
+that started the worker dies, the worker ends too, in the middle of a task if need be.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import queue
@@ -30,24 +32,37 @@ import sys
 import threading
 import traceback
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import Any, Callable, TextIO
 
 from ..errors import Cancelled, InputError
 from ..progress import CancelToken, ProgressEvent
+from .devices import describe_devices
+from .head import find_head_in_file
+from .methods import describe_methods
 from .options import CANCELLED, DONE
+from .translate import translate_file
 
-# How long a cancelled command may take to clean up before a worker that nobody listens to ends.
+# What the worker does: called with arguments by name, a progress callback and a cancel token; the
+# answer is ready for JSON.
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "translate": translate_file,
+    "head": find_head_in_file,
+    "devices": describe_devices,
+    "methods": describe_methods,
+}
+
+# How long a cancelled task may take to clean up before a worker that nobody listens to ends.
 _LAST_SECONDS = 1.0
 
 
 def add_worker(commands: Any) -> None:
     """Add the command ``worker``."""
-    command = commands.add_parser("worker", help="commands as JSON lines on stdin; stays warm")
+    command = commands.add_parser("worker", help="tasks as JSON lines on stdin; stays warm")
     command.set_defaults(run=_run)
 
 
 class Worker:
-    """Does the commands that arrive on ``requests`` and writes what becomes of them.
+    """Does the tasks that arrive on ``requests`` and writes what becomes of them.
 
     Args:
         requests: lines of JSON; their end is the end of the worker.
@@ -71,7 +86,7 @@ class Worker:
             self._answer(request)
 
     def _read(self) -> None:
-        """Queue the commands, and set the tokens of those that are to be cancelled."""
+        """Queue the tasks, and set the tokens of those that are to be cancelled."""
         for line in self._requests:
             try:
                 self._take(json.loads(line))
@@ -93,15 +108,16 @@ class Worker:
         elif "quit" in request:
             self._waiting.put(None)
         else:
+            arguments = dict(request.get("with", {}))
             self._tokens[request["id"]] = CancelToken()
-            self._waiting.put({"id": request["id"], "run": list(map(str, request["run"]))})
+            self._waiting.put({"id": request["id"], "run": request["run"], "with": arguments})
 
     def _answer(self, request: dict[str, Any]) -> None:
         number = request["id"]
         token = self._tokens[number]
         reply: dict[str, Any]
         try:
-            reply = {"done": self._do(number, request["run"], token)}
+            reply = {"done": self._do(request, token)}
         except InputError as error:
             reply = {"error": str(error), "kind": "input"}
         except Cancelled as error:
@@ -113,20 +129,21 @@ class Worker:
         del self._tokens[number]
         self._reply({"id": number, **reply})
 
-    def _do(self, number: int, arguments: list[str], token: CancelToken) -> Any:
-        from .command import parser
-
+    def _do(self, request: dict[str, Any], token: CancelToken) -> Any:
         def progress(event: ProgressEvent) -> None:
-            self._reply({"id": number, "progress": asdict(event)})
+            self._reply({"id": request["id"], "progress": asdict(event)})
 
         token.raise_if_cancelled()
+        task, given = TASKS.get(request["run"]), request["with"]
+        if task is None:
+            known = ", ".join(TASKS)
+            raise InputError(f"The worker does not do {request['run']!r}; ask for {known}.")
+        told = {"progress": progress, "cancel": token}
         try:
-            options = parser().parse_args(arguments)
-        except SystemExit:  # --help, --version
-            raise InputError(f"The worker does not do {arguments}; run it by itself.") from None
-        if not hasattr(options, "answer"):
-            raise InputError(f"The worker does not do {options.command!r}; run it by itself.")
-        return options.answer(options, progress, token)
+            call = inspect.signature(task).bind(**given, **told)
+        except TypeError as error:
+            raise InputError(f"The task {request['run']!r} cannot be run: {error}.") from None
+        return task(*call.args, **call.kwargs)
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._lock:

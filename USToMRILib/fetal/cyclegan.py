@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from ..compute.bundle import Bundle, load_bundle
-from ..progress import Progress
+from ..compute.bundle import load_bundle
+from .frame_spec import FrameSpec
+from .pipeline import Answer, FrameMethod, Frames
+from .stack import axis_option
 
-if TYPE_CHECKING:
-    import torch
-
-METHOD, BUNDLE = "cyclegan", "cyclegan_fetal"
+BUNDLE = "cyclegan_fetal"
 
 
-def load_generator(device: str) -> Bundle:
+@dataclass(frozen=True)
+class CycleGanOptions:
+    """How "cyclegan" translates."""
+
+    axis: str = axis_option()
+
+
+def load(options: CycleGanOptions, device: str) -> FrameMethod:
     """The generator from ultrasound to MRI, on ``device``.
 
     Raises:
         InputError: if the bundle cannot be used.
     """
-    return load_bundle(BUNDLE, device)
+    bundle = load_bundle(BUNDLE, device)
 
+    def translate(frames: Frames) -> Answer:
+        import torch
 
-def translate_frames(
-    x0: torch.Tensor, bundle: Bundle, device: str, progress: Progress
-) -> torch.Tensor:
-    """Carry ultrasound frames to MRI; each as if it were alone.
+        with frames.progress.phase("generate"), torch.no_grad():
+            return Answer(bundle.net(frames.images.to(device)).clamp(-1, 1).cpu())
 
-    Args:
-        x0: float32 [B, 1, H, W] in [-1, 1] of the bundle's frame, on any device.
-        bundle: as loaded by :func:`load_generator`, on ``device``.
-        progress: phase "generate".
-
-    Returns:
-        float32 of the shape of x0 on the CPU, in [-1, 1].
-
-    Raises:
-        Cancelled: when the progress' token is set.
-    """
-    import torch
-
-    with progress.phase("generate"), torch.no_grad():
-        return bundle.net(x0.to(device)).clamp(-1, 1).cpu()
+    return FrameMethod(
+        FrameSpec.from_metadata(bundle.metadata),
+        translate,
+        {bundle.name: bundle.sha256},
+        bundle.cautions,
+        axis=options.axis,
+    )

@@ -9,33 +9,41 @@ from ..bridge import diffusion_bridge as bridge
 from ..bridge.imposed import MEDIAN_KERNEL, Imposed
 from ..bridge.schedule import Schedule
 from ..bridge.shared_latents import reach, share
-from ..bridge.similarity import PEARSON
-from ..bridge.solvers import levels_of
+from ..bridge.similarity import PEARSON, SIMILARITIES
+from ..bridge.solvers import PUBLISHED, SOLVERS, levels_of
 from ..compute.bundle import Bundle, load_bundle
-from ..compute.frame_threads import frames_at_work, on_threads
+from ..compute.threads import at_work, on_threads
 from ..errors import InputError
+from ..options import option
 from ..progress import Progress
 from .frame_spec import FrameSpec, common_frame, takes_size
-from .gain import EVEN, check_gain
+from .gain import EVEN, GAINS, even_gain
+from .pipeline import LATENT_MM, Answer, FrameMethod, Frames
+from .stack import axis_option
 
 if TYPE_CHECKING:
     import torch
 
     from ..bridge.solvers import EpsNet
 
-US_BUNDLE, MRI_BUNDLE = "fetal_us_eps", "fetal_mri_eps"
+US_BUNDLE = "fetal_us_eps"
+MRI_BUNDLE = "fetal_mri_eps"
 
 # What `python -m benchmarks.bridge` measures.
 DEFAULT_SOLVER = "dpm++2m"
 # Steps each way where the user does not say; those of "ddim" are the published ones.
-STEPS = {"dpm++2m": 18, "heun": 16, "ddim": 1000}
+STEPS = {"dpm++2m": 18, "ddim": 1000}
 
 # Frames in one pass of a network. On a CPU a batch saves a tenth of the time and rounds otherwise
 # than an image alone; a median can then be another pixel's, and the pull goes there. Elsewhere it
 # bounds the memory and what a cancel waits for, and is not measured.
 CPU_FRAMES, DEVICE_FRAMES = 1, 8
 
-BRIDGES: dict[str, Callable[..., Any]] = {"ddic": bridge.ddic, "ddib": bridge.ddib}
+RESIDUAL = (
+    "absolute difference of the ultrasound, scaled to 0 .. 255 inside the head, and of the "
+    "pseudo-MRI carried back to ultrasound: where the translation is not consistent with itself, "
+    "not where it is wrong"
+)
 
 
 @dataclass(frozen=True)
@@ -69,56 +77,74 @@ def _told(bundle: Bundle, sizes: torch.Tensor) -> EpsNet:
 
 
 @dataclass(frozen=True)
-class BridgeSettings:
-    """How to cross the bridge.
+class DdibOptions:
+    """How "ddib" crosses the bridge."""
 
-    Attributes:
-        method: a key of :data:`BRIDGES`.
-        steps: of the diffusion each way, 2 .. T; of the solver's :data:`STEPS` where None.
-        solver: a key of :data:`USToMRILib.bridge.solvers.SOLVERS`.
-        similarity: that "ddic" imposes, a key of :data:`USToMRILib.bridge.similarity.SIMILARITIES`.
-        median_kernel: odd width in pixels of the median filter of "ddic"; 1 for none.
-        gain: of the frames that are translated, one of :data:`USToMRILib.fetal.gain.GAINS`.
-    """
-
-    method: str
-    steps: Optional[int] = None
-    solver: str = DEFAULT_SOLVER
-    similarity: str = PEARSON
-    median_kernel: int = MEDIAN_KERNEL
-    gain: str = EVEN
-
-    def check(self, schedule: Schedule) -> None:
-        """Raise InputError for what cannot be run."""
-        levels_of(self.solver, schedule, self.steps_each_way)
-        _ = self.imposed
-        check_gain(self.gain)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Everything that changes a voxel, for the provenance."""
-        return {**self.crossing, "gain": self.gain}
-
-    @property
-    def crossing(self) -> dict[str, Any]:
-        """The arguments of the bridge."""
-        walk = {"steps": self.steps_each_way, "solver": self.solver}
-        imposed = asdict(self.imposed) if self.method == "ddic" else {}
-        return {**walk, **imposed}
-
-    @property
-    def imposed(self) -> Imposed:
-        """What pulls the way down of "ddic"."""
-        return Imposed(self.similarity, median_kernel=self.median_kernel)
+    steps: Optional[int] = option(
+        None,
+        "of the diffusion each way; default: "
+        + ", ".join(f"{count} for {solver}" for solver, count in STEPS.items()),
+        least=2,
+        most=1000,
+    )
+    solver: str = option(
+        DEFAULT_SOLVER,
+        f"of the diffusion's ODE; {PUBLISHED} with 1000 steps: as published",
+        choices=tuple(SOLVERS),
+    )
+    gain: str = option(
+        EVEN,
+        f"of what the networks see; {EVEN} raises dark parts of the head, recorded: as published",
+        choices=GAINS,
+    )
+    axis: str = axis_option()
 
     @property
     def steps_each_way(self) -> int:
         """As given, or the solver's default."""
-        return STEPS.get(self.solver, 0) if self.steps is None else self.steps
+        return STEPS[self.solver] if self.steps is None else self.steps
+
+    @property
+    def crossing(self) -> dict[str, Any]:
+        """The arguments of the bridge."""
+        return {"steps": self.steps_each_way, "solver": self.solver}
+
+    @property
+    def imposed(self) -> Optional[Imposed]:
+        """What pulls the way down; nothing."""
+        return None
 
     def steps_of(self, frames: int, device: str) -> int:
         """Number of steps in all, both ways, that so many frames take."""
         return 2 * self.steps_each_way * -(-frames // frames_at_once(device))
+
+
+@dataclass(frozen=True)
+class DdicOptions(DdibOptions):
+    """How "ddic" crosses the bridge."""
+
+    similarity: str = option(PEARSON, "that is imposed", choices=tuple(SIMILARITIES))
+    median_kernel: int = option(
+        MEDIAN_KERNEL,
+        "odd width of the median filter, 5 as published; 1: none, fewer dots where it is dark",
+        least=1,
+        unit="PIXELS",
+    )
+
+    @property
+    def crossing(self) -> dict[str, Any]:
+        """The arguments of the bridge."""
+        return {**super().crossing, **asdict(self.imposed)}
+
+    @property
+    def imposed(self) -> Imposed:
+        """What pulls the way down."""
+        return Imposed(self.similarity, median_kernel=self.median_kernel)
+
+
+def bridge_of(options: DdibOptions) -> Callable[..., torch.Tensor]:
+    """The bridge that these options are of."""
+    return bridge.ddic if options.imposed else bridge.ddib
 
 
 def frames_at_once(device: str) -> int:
@@ -142,10 +168,41 @@ def load_pair(device: str) -> EpsPair:
     return EpsPair(*nets, Schedule.from_metadata(nets[0].metadata), frame, device)
 
 
+def load(options: DdibOptions, device: str) -> FrameMethod:
+    """Both eps-networks on ``device``, ready to cross the bridge as the options say.
+
+    Raises:
+        InputError: if a bundle cannot be used, the two do not fit each other, or the options
+            cannot be run.
+    """
+    pair = load_pair(device)
+    levels_of(options.solver, pair.schedule, options.steps_each_way)
+
+    def translate(frames: Frames) -> Answer:
+        how = options, frames.progress, frames.sigma, frames.sizes
+        return Answer(translate_frames(frames.images, pair, *how))
+
+    def residual(frames: Frames, made: torch.Tensor) -> torch.Tensor:
+        how = options, frames.progress, frames.sizes
+        return residual_frames(frames.images, made, pair, *how)
+
+    return FrameMethod(
+        pair.frame,
+        translate,
+        pair.bundles,
+        pair.cautions,
+        options.crossing,
+        options.axis,
+        prepare=even_gain if options.gain == EVEN else FrameMethod.prepare,
+        residual=residual,
+        latent_mm=LATENT_MM,
+    )
+
+
 def translate_frames(
     x0: torch.Tensor,
     pair: EpsPair,
-    settings: BridgeSettings,
+    settings: DdibOptions,
     progress: Progress,
     sigma: float = 0.0,
     sizes: Optional[torch.Tensor] = None,
@@ -172,11 +229,10 @@ def translate_frames(
     sizes = _sizes(sizes, len(x0))
     if len(x0) > 1 and reach(sigma):
         return _translate_stack(x0, sizes, pair, settings, progress, sigma)
-    translate = BRIDGES[settings.method]
 
     def cross(progress: Progress, part: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
         options = {**settings.crossing, "schedule": pair.schedule, "progress": progress}
-        return translate(part, *pair.nets(sizes), **options).clamp(-1, 1)
+        return bridge_of(settings)(part, *pair.nets(sizes), **options).clamp(-1, 1)
 
     return _in_parts((x0, sizes), cross, pair.device, settings, progress)
 
@@ -185,7 +241,7 @@ def _translate_stack(
     x0: torch.Tensor,
     sizes: torch.Tensor,
     pair: EpsPair,
-    settings: BridgeSettings,
+    settings: DdibOptions,
     progress: Progress,
     sigma: float,
 ) -> torch.Tensor:
@@ -199,61 +255,41 @@ def _translate_stack(
     at_once = frames_at_once(pair.device)
     parts = list(zip(x0.to(pair.device).split(at_once), sizes.to(pair.device).split(at_once)))
     ahead = -(-reach(sigma) // len(parts[0][0]))
-    steps, at_work = settings.steps_each_way, frames_at_work(pair.device)
+    steps, together = settings.steps_each_way, at_work(pair.device)
+    walk = pair.schedule, steps, settings.solver, settings.imposed
     ways: dict[int, list[torch.Tensor]] = {}
     latents: list[torch.Tensor] = []
     made: list[torch.Tensor] = []
 
     def up(progress: Progress, part: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
-        return _up(part[0], pair.nets(part[1])[0], pair, settings, progress)
+        us_net, _ = pair.nets(part[1])
+        return bridge.way_up(part[0], us_net, *walk, progress)
 
     def down(progress: Progress, number: int) -> torch.Tensor:
         first = max(number - ahead, 0)
         start = sum(map(len, latents[first:number]))
         near = torch.cat(latents[first : number + ahead + 1])
         shared = share(near, sigma, slice(start, start + len(parts[number][0])))
-        nets = pair.nets(parts[number][1])
-        y = _down(ways.pop(number), shared.to(pair.device), nets, pair, settings, progress)
+        us_net, mri_net = pair.nets(parts[number][1])
+        latent = shared.to(pair.device)
+        y = bridge.way_down(ways.pop(number), latent, us_net, mri_net, *walk, progress)
         return y.clamp(-1, 1).cpu()
 
     with progress.within("slices", settings.steps_of(len(x0), pair.device)) as inner:
-        for first in range(0, len(parts) + ahead, at_work):
-            begun = on_threads(up, parts[first : first + at_work], inner, steps, pair.device)
+        for first in range(0, len(parts) + ahead, together):
+            begun = on_threads(up, parts[first : first + together], inner, steps, pair.device)
             ways.update(enumerate(begun, start=first))
             latents.extend(way[-1].cpu() for way in begun)
-            ready = range(len(made), min(first + at_work - ahead, len(parts)))
+            ready = range(len(made), min(first + together - ahead, len(parts)))
             made += on_threads(down, ready, inner, steps, pair.device)
     return torch.cat(made)
-
-
-def _up(
-    x0: torch.Tensor, net: EpsNet, pair: EpsPair, settings: BridgeSettings, progress: Progress
-) -> list[torch.Tensor]:
-    """The ultrasound frames at the levels that the way down needs, the latents last."""
-    walk = net, pair.schedule, settings.steps_each_way, settings.solver, progress
-    return bridge.way_up(x0, *walk) if settings.method == "ddic" else [bridge.encode(x0, *walk)]
-
-
-def _down(
-    ultrasound: list[torch.Tensor],
-    latents: torch.Tensor,
-    nets: tuple[EpsNet, EpsNet],
-    pair: EpsPair,
-    settings: BridgeSettings,
-    progress: Progress,
-) -> torch.Tensor:
-    walk = pair.schedule, settings.steps_each_way, settings.solver, progress
-    if settings.method != "ddic":
-        return bridge.decode(latents, nets[1], *walk)
-    us_net, mri_net = nets
-    return bridge.way_down(ultrasound, latents, us_net, mri_net, settings.imposed, *walk)
 
 
 def residual_frames(
     x0: torch.Tensor,
     y: torch.Tensor,
     pair: EpsPair,
-    settings: BridgeSettings,
+    settings: DdibOptions,
     progress: Progress,
     sizes: Optional[torch.Tensor] = None,
 ) -> torch.Tensor:
@@ -290,7 +326,7 @@ def _in_parts(
     frames: tuple[torch.Tensor, ...],
     cross: Callable[..., torch.Tensor],
     device: str,
-    settings: BridgeSettings,
+    settings: DdibOptions,
     progress: Progress,
 ) -> torch.Tensor:
     """What ``cross`` makes of all frames, of :func:`frames_at_once` at a time."""

@@ -11,6 +11,11 @@ import SimpleITK as sitk
 from ..errors import InputError
 
 
+def axis_angle(angle: float) -> float:
+    """The angle of an axis, which has no sign, towards the right: in [-pi/2, pi/2)."""
+    return float((angle + np.pi / 2) % np.pi - np.pi / 2)
+
+
 @dataclass(frozen=True)
 class Ellipse:
     """An ellipse in plane coordinates: mm from the centre of pixel (0, 0), along columns and rows.
@@ -82,11 +87,9 @@ class Ellipse:
             raise InputError("The head mask is empty; give a mask whose head pixels are above 0.")
         short, long = (d / 2 for d in shape.GetEquivalentEllipsoidDiameter(1))
         long_x, long_y = shape.GetPrincipalAxes(1)[2:4]
-        angle = np.arctan2(long_y, long_x)
-        # An axis has no sign: keep the direction that points to the right.
-        angle = (angle + np.pi / 2) % np.pi - np.pi / 2
+        angle = axis_angle(np.arctan2(long_y, long_x))
         x, y = shape.GetCentroid(1)
-        return cls((float(x), float(y)), (float(long), float(short)), float(angle))
+        return cls((float(x), float(y)), (float(long), float(short)), angle)
 
     @classmethod
     def mean(cls, ellipses: Sequence[Ellipse]) -> Ellipse:
@@ -94,7 +97,6 @@ class Ellipse:
         centre = np.mean([ellipse.centre for ellipse in ellipses], axis=0)
         moments = np.mean([e.rotation * np.square(e.semi_axes) @ e.rotation.T for e in ellipses], 0)
         (short, long), axes = np.linalg.eigh(moments)
-        # An axis has no sign: keep the direction that points to the right.
-        angle = (np.arctan2(axes[1, 1], axes[0, 1]) + np.pi / 2) % np.pi - np.pi / 2
+        angle = axis_angle(np.arctan2(axes[1, 1], axes[0, 1]))
         axes_mm = float(np.sqrt(long)), float(np.sqrt(short))
-        return cls((float(centre[0]), float(centre[1])), axes_mm, float(angle))
+        return cls((float(centre[0]), float(centre[1])), axes_mm, angle)

@@ -85,22 +85,50 @@ class HeadFrame:
             image = sitk.SmoothingRecursiveGaussian(image, float(fwhm / _FWHM_PER_SIGMA))
         return _resample(image, self._frame_image(), sitk.sitkLinear)
 
-    def to_source(self, frame: np.ndarray, background: float = 0.0) -> np.ndarray:
+    def to_source(
+        self, frame: np.ndarray, background: float = 0.0, shown: np.ndarray | None = None
+    ) -> np.ndarray:
         """Resample a frame to the slice, float32 [rows, columns].
 
         Cubic B-spline, kept within the frame's range of values; ``background`` outside of what is
         shown.
+
+        Args:
+            frame: of the frame's shape.
+            background: value outside.
+            shown: probability of every pixel of the frame to be part of the picture; the picture
+                ends where it is a half. The ellipse of the head where None.
         """
         from scipy.ndimage import distance_transform_edt
 
+        inside = self.mask if shown is None else shown > 0.5
+        if not inside.any():
+            return np.full(self.shape, background, np.float32)
         # The edge is cut on the slice's fine pixels: beyond it the frame goes on with the
         # nearest value inside, or the edge would show the frame's coarse steps.
-        nearest = distance_transform_edt(~self.mask, return_distances=False, return_indices=True)
+        nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
         filled = frame[tuple(nearest)]
-        source = self._source_image(np.zeros(self.shape, np.float32))
-        pixels = _resample(self._frame_image(filled), source, sitk.sitkBSpline)
+        pixels = self._on_slice(self._frame_image(filled), sitk.sitkBSpline)
         clipped = pixels.clip(filled.min(), filled.max())
-        return np.where(self.source_mask, clipped, background).astype(np.float32)
+        if shown is None:
+            kept = self.source_mask
+        else:
+            kept = self._on_slice(self._frame_image(shown), sitk.sitkLinear) > 0.5
+        return np.where(kept, clipped, background).astype(np.float32)
+
+    def labels_to_source(self, probabilities: np.ndarray) -> np.ndarray:
+        """Resample the most probable labels to the slice, uint8 [rows, columns].
+
+        Args:
+            probabilities: of each label, float [labels, rows, columns] of the frame.
+
+        Returns:
+            The label that is most probable by linear interpolation; 0 outside of the frame.
+        """
+        each = np.ascontiguousarray(np.moveaxis(probabilities, 0, -1), np.float32)
+        image = sitk.GetImageFromArray(each, isVector=True)
+        image.CopyInformation(self._frame_image())
+        return self._on_slice(image, sitk.sitkLinear).argmax(axis=-1).astype(np.uint8)
 
     @property
     def mask(self) -> np.ndarray:
@@ -119,6 +147,27 @@ class HeadFrame:
         """(x, y) of the frame's centre in mm from its first pixel."""
         rows, columns = self.spec.shape
         return np.array([columns - 1, rows - 1]) / 2 * self.pixel_mm
+
+    def _on_slice(self, frame: sitk.Image, interpolator: int) -> np.ndarray:
+        """A frame on the slice, [rows, columns] or with components last; 0 beyond the frame.
+
+        Only the part of the slice on which the frame lies is computed.
+        """
+        half = self._middle + self.pixel_mm
+        corners = np.array([[x, y] for x in (-1, 1) for y in (-1, 1)]) * half
+        places = (corners @ self.ellipse.rotation.T + self.ellipse.centre) / self.spacing
+        first = np.floor(places.min(axis=0)).astype(int).clip(0)
+        last = np.minimum(np.ceil(places.max(axis=0)).astype(int), np.array(self.shape[::-1]) - 1)
+        depth = frame.GetNumberOfComponentsPerPixel()
+        pixels = np.zeros((*self.shape, depth) if depth > 1 else self.shape, np.float32)
+        if (last >= first).all():
+            window = sitk.Image([int(n) for n in last - first + 1], sitk.sitkUInt8)
+            window.SetSpacing(self.spacing)
+            window.SetOrigin((first * self.spacing).tolist())
+            part = sitk.Resample(frame, window, sitk.Transform(), interpolator, 0.0)
+            rows, columns = slice(first[1], last[1] + 1), slice(first[0], last[0] + 1)
+            pixels[rows, columns] = sitk.GetArrayFromImage(part)
+        return pixels
 
     def _source_image(self, pixels: np.ndarray) -> sitk.Image:
         image = sitk.GetImageFromArray(np.asarray(pixels, np.float32))

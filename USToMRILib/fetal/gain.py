@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import InputError
 from .frame import BACKGROUND
 
 # Chosen on heads of the validation part of HC18, by how much of the head the pseudo-MRI fills
@@ -28,17 +27,6 @@ GAINS = (EVEN, "recorded")
 
 # A head of which more than this is raised by more than a factor of two is dark.
 _MUCH, _LARGE_PART = 2.0, 0.25
-
-DARK_WARNING = (
-    "A large part of the head is dark in the ultrasound: what the pseudo-MRI shows there is a "
-    "guess."
-)
-
-
-def check_gain(gain: str) -> None:
-    """Raise InputError for a gain that is not one of :data:`GAINS`."""
-    if gain not in GAINS:
-        raise InputError(f"The gain {gain!r} is unknown; choose from {', '.join(GAINS)}.")
 
 
 def even_gain(pixels: np.ndarray, mask: np.ndarray, pixel_mm: float) -> np.ndarray:

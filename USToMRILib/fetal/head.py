@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..image.intensity import rescale
 from ..image.masks import head_inside, inside_of
 from ..image.volume import Volume
-from .ellipse import Ellipse
+from .ellipse import Ellipse, axis_angle
 
 if TYPE_CHECKING:
     import torch
@@ -238,9 +238,7 @@ def _on_slice(ellipse: Ellipse, grid: sitk.Image) -> Ellipse:
     index = (np.array(ellipse.centre) / grid.GetSpacing()).tolist()
     x, y = grid.TransformContinuousIndexToPhysicalPoint(index)
     turn = float(np.arctan2(grid.GetDirection()[2], grid.GetDirection()[0]))
-    # An axis has no sign: keep the direction that points to the right.
-    angle = (ellipse.angle + turn + np.pi / 2) % np.pi - np.pi / 2
-    return Ellipse((x, y), ellipse.semi_axes, float(angle))
+    return Ellipse((x, y), ellipse.semi_axes, axis_angle(ellipse.angle + turn))
 
 
 def _doubts(ellipse: Ellipse, inside: np.ndarray) -> tuple[str, ...]:

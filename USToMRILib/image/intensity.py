@@ -14,3 +14,8 @@ def rescale(array: np.ndarray, black: float, white: float) -> np.ndarray:
         return np.full(array.shape, -1, np.float32)
     scaled = (array.astype(np.float32) - np.float32(black)) * np.float32(2 / (white - black)) - 1
     return np.clip(scaled, -1, 1)
+
+
+def to_mri_values(pixels: np.ndarray) -> np.ndarray:
+    """Values of a pseudo-MRI, 0 .. 255, of what a network made in [-1, 1]."""
+    return (pixels + 1) * 127.5

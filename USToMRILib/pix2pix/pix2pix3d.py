@@ -18,7 +18,9 @@ from ..compute.precision import has_matrix_unit
 from ..image.grid import Grid
 from ..image.intensity import rescale
 from ..image.volume import Volume
+from ..options import option
 from ..progress import Progress
+from ..result import Made, Request
 from .cone import ultrasound_cone
 from .memory import WINDOW_BYTES, MemoryNeed
 from .windows import Padded, plan_windows, smallest_window
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     import torch
 
 BUNDLE = "pix2pix3d"
+
+UNCERTAINTY = (
+    "standard deviation of the pseudo-MRI over the volume as it is, mirrored along the sweep, "
+    "mirrored laterally, and both: the spread of the model under flips, not its error"
+)
 
 # Of the whole process: on a machine with 8 GiB, half is left to others.
 DEFAULT_MEMORY_GIB = 4.0
@@ -85,6 +92,19 @@ def precision_of(bundle: Bundle) -> str:
 
 
 @dataclass(frozen=True)
+class Pix2Pix3dOptions:
+    """How "pix2pix3d" translates."""
+
+    memory_gib: float = option(
+        DEFAULT_MEMORY_GIB,
+        "that the process may take in all",
+        unit="GIB",
+        flag="--memory",
+        of_machine=True,
+    )
+
+
+@dataclass(frozen=True)
 class VolumeTranslation:
     """What became of a volume.
 
@@ -97,6 +117,41 @@ class VolumeTranslation:
 
     array: np.ndarray
     spread: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class VolumeMethod:
+    """The generator with the options, ready to translate volumes."""
+
+    bundle: Bundle
+    options: Pix2Pix3dOptions
+
+    def translate(self, volume: Volume, request: Request) -> Made:
+        """Translate a volume window by window.
+
+        Raises:
+            InputError: the memory does not suffice.
+            Cancelled: when the progress' token is set.
+        """
+        wanted = "uncertainty" in request.maps
+        memory = self.options.memory_gib
+        done = translate_volume(volume, self.bundle, request.progress, memory, wanted)
+        return Made(
+            done.array,
+            {self.bundle.name: self.bundle.sha256},
+            {"precision": precision_of(self.bundle)},
+            self.bundle.cautions,
+            {} if done.spread is None else {"uncertainty": done.spread},
+        )
+
+
+def load(options: Pix2Pix3dOptions, device: str) -> VolumeMethod:
+    """The generator on ``device``.
+
+    Raises:
+        InputError: if the bundle cannot be used.
+    """
+    return VolumeMethod(load_generator(device), options)
 
 
 def translate_volume(

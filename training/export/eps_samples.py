@@ -25,7 +25,7 @@ from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.compute.bundle import METADATA_FILE, load_bundle, models_dir
 from USToMRILib.evaluation.distribution import kernel_from, offline_extractor
 from USToMRILib.fetal.diffusion import MRI_BUNDLE, US_BUNDLE
-from USToMRILib.fetal.slices import to_mri_values
+from USToMRILib.image.intensity import to_mri_values
 
 NAMES = {"us": US_BUNDLE, "mri": MRI_BUNDLE}
 PARTS = ("validation", "test")

@@ -47,7 +47,6 @@ class BrainEpsConfig:
     width: int = 32
     learning_rate: float = 4e-4
     warmup: int = 200
-    cooldown: int = 3000
     ema: float = 0.999
     seed: int = 0
 
@@ -58,9 +57,10 @@ class BrainEpsTrainer:
     Args:
         config: of the run.
         steps: its last one.
+        cooldown: over how many steps before it the learning rate goes down.
         draw: batches to train on.
         validation: images [N, 128, 128] and their sizes in mm [N].
-        start: weights to begin with, of a network that was not told sizes.
+        start: weights to begin with, of a network that was not told sizes; may be empty.
         device: where to train.
     """
 
@@ -68,13 +68,15 @@ class BrainEpsTrainer:
         self,
         config: BrainEpsConfig,
         steps: int,
+        cooldown: int,
         draw: Draw,
         validation: tuple[np.ndarray, np.ndarray],
         start: dict[str, torch.Tensor],
         device: torch.device,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.steps, self.draw, self.device = config, steps, draw, device
+        self.config, self.steps, self.cooldown = config, steps, cooldown
+        self.draw, self.device = draw, device
         self.schedule, self.validation = Schedule.cosine(), validation
         self.net = EpsNet(config.width, self.schedule, sized=True).to(device)
         self.ema = EpsNet(config.width, self.schedule, sized=True).to(device).requires_grad_(False)
@@ -87,6 +89,8 @@ class BrainEpsTrainer:
 
     def _begin_with(self, start: dict[str, torch.Tensor]) -> None:
         """Begin where a network was that knew no size: the new plane's weights are zero."""
+        if not start:
+            return
         weights = {**self.net.state_dict(), **start}
         missing = self.net.state_dict()[FIRST_WEIGHT].shape[1] - weights[FIRST_WEIGHT].shape[1]
         padding = (0, 0, 0, 0, 0, missing)
@@ -103,7 +107,7 @@ class BrainEpsTrainer:
         eps = torch.randn(x0.shape, generator=generator).to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * rate(
-                self.step, self.steps, config.warmup, config.cooldown
+                self.step, self.steps, config.warmup, self.cooldown
             )
         with mixed_precision(self.device):
             loss = self.net.multiscale_loss(x0, t, eps, size)
@@ -233,6 +237,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder of this run; default: runs/brain_DOMAIN")
     parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"), help="folder of the pool")
     parser.add_argument("--steps", type=int, default=40_000)
+    parser.add_argument("--cooldown", type=int, default=4000, help="the last steps, ever smaller")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--start-from",
@@ -261,8 +266,10 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = BrainEpsConfig(options.domain, seed=options.seed)
     validation = validation[0], validation[1].astype(np.float32)
-    trainer = BrainEpsTrainer(config, options.steps, draw, validation, start, device)
-    run(trainer, work, options.steps, config.cooldown, record)
+    trainer = BrainEpsTrainer(
+        config, options.steps, options.cooldown, draw, validation, start, device
+    )
+    run(trainer, work, options.steps, options.cooldown, record)
 
 
 def _heads(data: Path, part: str) -> tuple[np.ndarray, np.ndarray]:

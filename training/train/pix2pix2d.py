@@ -44,7 +44,6 @@ class SliceConfig:
     learning_rate: float = 8e-4
     weight_decay: float = 1e-3
     warmup: int = 200
-    cooldown: int = 3000
     ema: float = 0.999
     background: float = 0.3
     edges: float = 0.5
@@ -58,7 +57,8 @@ class SliceTrainer:
 
     Args:
         config: of the run.
-        steps: its last one, which decides when the learning rate goes down.
+        steps: its last one.
+        cooldown: over how many steps before it the learning rate goes down.
         pool: pairs to train on.
         validation: pairs of other volumes.
         real: ultrasound of real heads to look at, [N, 128, 128], and their sizes in mm [N].
@@ -69,13 +69,15 @@ class SliceTrainer:
         self,
         config: SliceConfig,
         steps: int,
+        cooldown: int,
         pool: PairPool,
         validation: Pairs,
         real: tuple[np.ndarray, np.ndarray],
         device: torch.device,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.steps, self.pool, self.device = config, steps, pool, device
+        self.config, self.steps, self.cooldown = config, steps, cooldown
+        self.pool, self.device = pool, device
         self.validation, self.real = validation, real
         self.net = SliceTranslator(config.width).to(device)
         self.ema = SliceTranslator(config.width).to(device).requires_grad_(False)
@@ -95,7 +97,7 @@ class SliceTrainer:
         us, mri, tissues, size = self._batch(generator)
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * rate(
-                self.step, self.steps, config.warmup, config.cooldown
+                self.step, self.steps, config.warmup, self.cooldown
             )
         with mixed_precision(self.device):
             made, logits = self.net(us, size)
@@ -230,6 +232,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/pix2pix2d"))
     parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"), help="folder of the pool")
     parser.add_argument("--steps", type=int, default=40_000)
+    parser.add_argument("--cooldown", type=int, default=4000, help="the last steps, ever smaller")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
@@ -244,8 +247,8 @@ def main() -> None:
     heads = list(hc18_brains(options.data / "hc18", "validation"))[: 4 * SHOWN]
     real = np.stack([h.pixels for h in heads]), np.array([h.size_mm for h in heads], np.float32)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = SliceTrainer(config, options.steps, pool, validation, real, device)
-    run(trainer, options.work, options.steps, config.cooldown, run_record(options.seed))
+    trainer = SliceTrainer(config, options.steps, options.cooldown, pool, validation, real, device)
+    run(trainer, options.work, options.steps, options.cooldown, run_record(options.seed))
 
 
 if __name__ == "__main__":

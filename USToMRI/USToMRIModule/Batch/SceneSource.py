@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from USToMRILib import CancelToken, Volume
     from USToMRILib.batch.cases import Case
     from USToMRILib.batch.job import Job
-    from USToMRILib.translate import Result
+    from USToMRILib.result import Result
 
     from ..Worker.WorkerJobs import Worker
 
@@ -97,9 +97,8 @@ class SceneSource:
         :raises USToMRILib.InputError: it cannot be translated.
         :raises USToMRILib.Cancelled: the token was set.
         """
-        return translateInWorker(
-            self._worker, volume, head, {**job.share, "device": job.device}, cancel
-        )
+        options = {**dataclasses.asdict(job.share), "device": job.device}
+        return translateInWorker(self._worker, volume, head, job.method, options, cancel)
 
     def keep(self, case: Case, result: Result, output: Path) -> None:
         """Save the scene with both images, if that was asked for."""

@@ -8,7 +8,7 @@ from ..Worker.WorkerJobs import TranslationJob, Worker
 
 if TYPE_CHECKING:
     from USToMRILib import CancelToken, Volume
-    from USToMRILib.translate import Result
+    from USToMRILib.result import Result
 
 
 class _Image(NamedTuple):
@@ -22,21 +22,25 @@ class _Image(NamedTuple):
 
 
 def translateInWorker(
-    worker: Worker, volume: Volume, head: Any, options: dict[str, Any], cancel: CancelToken
+    worker: Worker,
+    volume: Volume,
+    head: Any,
+    method: str,
+    options: dict[str, Any],
+    cancel: CancelToken,
 ) -> Result:
     """Return what ``USToMRILib.translate`` returns, made by the worker.
 
     :param head: mask on the volume's grid, "none", or None to look for the head.
-    :param options: "method", "device", and options of the method by name; None: not given.
+    :param options: "device", and options of the method by name; None: not given.
     :raises USToMRILib.InputError: the image cannot be translated.
     :raises USToMRILib.Cancelled: the token was set.
     """
     from USToMRILib import Volume
     from USToMRILib.provenance import header_fields
-    from USToMRILib.translate import Result
+    from USToMRILib.result import Result
 
     ended: list[Any] = []
-    method = options.pop("method")
     image = _Image(volume, head)
     job = TranslationJob(worker, [image], method, options, lambda *answer: ended.extend(answer))
     job.start()

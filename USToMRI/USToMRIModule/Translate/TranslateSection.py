@@ -130,17 +130,28 @@ class TranslateSection(VTKObservationMixin):
             pixelSize=chosen.pixelSize,
             allFrames=chosen.allFrames,
             device=chosen.device.value,
-            steps=chosen.steps or None,
-            solver=chosen.solver.value,
-            similarity=chosen.similarity.value,
-            **({} if chosen.medianFilter else {"median_kernel": 1}),
-            gain="even" if chosen.evenGain else "recorded",
-            axis=chosen.axis.value,
-            residual=chosen.residual and chosen.method in (Method.DDIC, Method.DDIB),
-            seed=chosen.seed,
+            **self._methodOptions(),
             onProgress=self.run.showProgress,
             onFinished=lambda node, error: self._onTranslated(inputNode, node, error),
         )
+
+    def _methodOptions(self) -> dict[str, Any]:
+        """Return what is chosen of the options that the method has."""
+        from USToMRILib.methods import method_named
+
+        chosen, method = self._parameterNode, method_named(self._parameterNode.method.value)
+        wished = {
+            "steps": chosen.steps or None,
+            "solver": chosen.solver.value,
+            "similarity": chosen.similarity.value,
+            "median_kernel": None if chosen.medianFilter else 1,
+            "gain": "even" if chosen.evenGain else "recorded",
+            "axis": chosen.axis.value,
+            "seed": chosen.seed,
+        }
+        known = {each.name for each in method.option_list}
+        options = {name: value for name, value in wished.items() if name in known}
+        return {**options, "residual": chosen.residual and "residual" in method.offers}
 
     def _startHeadSearch(self) -> Any:
         chosen = self._parameterNode

@@ -28,10 +28,6 @@ _PATIENCE_MS = 500
 _WAIT_MS = 100
 
 
-# Options that the command line calls otherwise than the library.
-_OPTION_NAMES = {"memory_gib": "memory"}
-
-
 class WorkerError(RuntimeError):
     """The worker could not do a command; the text says why, in words for the user."""
 
@@ -97,11 +93,11 @@ class WorkerClient:
     def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
         """Give the worker a task, after those that it has already; return its number.
 
-        :param task: a command of ``ustomri`` that the worker does.
+        :param task: one of ``USToMRILib.cli.worker.TASKS``.
         :param arguments: of the task, by name; JSON.
         """
         self._last += 1
-        self._commands[self._last] = {"id": self._last, "run": _commandLine(task, arguments)}
+        self._commands[self._last] = {"id": self._last, "run": task, "with": arguments}
         self._handlers[self._last] = handlers
         if self._process is None:
             self._start()
@@ -219,21 +215,6 @@ class WorkerClient:
             self._start()
         for request in commands.values():
             self._write(request)
-
-
-def _commandLine(task: str, arguments: dict[str, Any]) -> list[str]:
-    """Return a task as words of the command line."""
-    given = dict(arguments)
-    words = [task, *(given.pop(name) for name in ("input", "output") if name in given)]
-    if not given.pop("compress", True):
-        words.append("--no-compression")
-    head = {"head_mask": given.pop("head", None)}
-    named = {**head, **given.pop("maps", {}), **given.pop("options", {}), **given}
-    for name, value in named.items():
-        if value is not None:
-            option = f"--{_OPTION_NAMES.get(name, name).replace('_', '-')}"
-            words += [option, str(value)]
-    return words
 
 
 def _error(reply: dict[str, Any]) -> Exception:

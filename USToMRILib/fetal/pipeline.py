@@ -1,0 +1,319 @@
+"""The fetal methods: slices through head, frame, networks and back. One slice is a stack of one.
+
+Slices that are translated alone flicker: their ellipses, their grey levels and the noise that
+their speckle becomes differ by chance, and the networks carry that into the picture. Here the
+ellipses follow one smooth outline with one long axis, grey levels change slowly, neighbours share
+latents, and the pseudo-MRI's brightness is steadied. Neither image is blurred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+import numpy as np
+
+from ..compute.bundle import load_bundle
+from ..image.intensity import to_mri_values
+from ..image.volume import Volume
+from ..progress import Progress
+from ..result import Made, Request
+from .ellipse import Ellipse
+from .frame import HeadFrame, head_limits, normalise_head
+from .frame_spec import FrameSpec
+from .gain import is_dark
+from .head import BUNDLE as HEAD_BUNDLE
+from .head import Head
+from .heads import find_heads, stack_of
+from .outline import smooth_outline, steady_brightness
+from .stack import Stack
+from .tissues import Tissue, measure_tissues
+
+if TYPE_CHECKING:
+    import torch
+
+_LIMITS_MM = 4.0  # over which grey levels change
+
+# How far along the stack slices share latents, as a Gaussian's sigma: they are then about as alike
+# as the latents of MRI slices, and the pseudo-MRI changes from slice to slice about as much as MRI
+# does (`python -m benchmarks.flicker`).
+LATENT_MM = 0.7
+# Over which the brightness of the pseudo-MRI is then steadied, likewise.
+_BRIGHTNESS_MM = 1.0
+
+_DARK = "dark in the ultrasound: what the pseudo-MRI shows there is a guess."
+
+
+def normalise_heads(pixels: np.ndarray, masks: np.ndarray, distance: float) -> np.ndarray:
+    """Frames [n, rows, columns] in [-1, 1], their grey levels changing slowly over the slices."""
+    from scipy.ndimage import gaussian_filter1d
+
+    limits = np.array([head_limits(frame, mask) for frame, mask in zip(pixels, masks)])
+    if len(limits) > 1:
+        limits = gaussian_filter1d(limits, _LIMITS_MM / distance, axis=0, mode="nearest")
+    return np.stack([normalise_head(*of) for of in zip(pixels, masks, limits.tolist())])
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a method sees of the slices of a stack that show a head.
+
+    Attributes:
+        images: float32 [n, 1, rows, columns] in [-1, 1], -1 outside of what is shown.
+        masks: bool [n, rows, columns], inside of it.
+        sizes: of the heads in mm (:attr:`.frame.HeadFrame.size_mm`), float32 [n].
+        sigma: how many frames far neighbours share latents; 0 for a method without latents.
+        wanted: what is asked for besides the pseudo-MRI, keys of :data:`..result.MAPS`.
+        progress: reports and cancels.
+    """
+
+    images: torch.Tensor
+    masks: np.ndarray
+    sizes: torch.Tensor
+    sigma: float
+    wanted: frozenset[str]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method makes of frames, all on the CPU.
+
+    Attributes:
+        images: float32 [n, 1, rows, columns] in [-1, 1].
+        maps: of a key of :data:`..result.MAPS`, float32 [n, 1, rows, columns] in the units of
+            `images`, 0 .. 2.
+        tissues: probability of each label [n, labels, rows, columns]; label 0 is none.
+        samples: several answers of a method that draws, each as `images`.
+    """
+
+    images: torch.Tensor
+    maps: dict[str, torch.Tensor] = field(default_factory=dict)
+    tissues: Optional[torch.Tensor] = None
+    samples: tuple[torch.Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class FrameMethod:
+    """A method of frames with its networks loaded.
+
+    Attributes:
+        frame: of its networks.
+        translate_frames: what it does.
+        bundles: names of those used, with the SHA-256 of their weights.
+        cautions: what the user of a result should be told.
+        parameters: what its options came to, for the record.
+        axis: across the slices of a volume, one of :data:`.stack.AXES`.
+        normalise: frames [n, rows, columns] as resampled, masks and the slices' distance in mm to
+            the same in [-1, 1].
+        prepare: an ultrasound frame in [-1, 1], its mask and its pixels' edge in mm to the frame
+            that is translated.
+        residual: frames and what became of them to where they disagree, 0 .. 2; None for a method
+            that cannot go back.
+        latent_mm: how far neighbours share latents, as the sigma of a Gaussian in mm; 0 for a
+            method without latents, which does not flicker: then brightness is not steadied either.
+    """
+
+    frame: FrameSpec
+    translate_frames: Callable[[Frames], Answer]
+    bundles: dict[str, str]
+    cautions: tuple[str, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
+    axis: str = "auto"
+    normalise: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = normalise_heads
+    prepare: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = lambda seen, *_: seen
+    residual: Optional[Callable[[Frames, torch.Tensor], torch.Tensor]] = None
+    latent_mm: float = 0.0
+
+    def translate(self, volume: Volume, request: Request) -> Made:
+        """Translate a volume slice by slice.
+
+        Raises:
+            InputError: if no slice shows a head, or what is known about it cannot be used.
+            Cancelled: when the progress' token is set.
+        """
+        device, hint = request.device, request.head
+        used = {} if hint is not None else {HEAD_BUNDLE: load_bundle(HEAD_BUNDLE, device).sha256}
+        stack = stack_of(volume, self.axis, hint, device)
+        found = find_heads(stack, volume, hint, device, request.progress)
+        outline = smooth_outline(found, stack.distance)
+        laid = Laid.on(stack, outline, self.frame)
+        frames = laid.frames(self, request)
+        answer = self.translate_frames(frames)
+        if frames.sigma:
+            answer = replace(answer, images=laid.steadied(answer.images))
+        maps = dict(answer.maps)
+        if "residual" in request.maps and self.residual:
+            maps["residual"] = self.residual(frames, answer.images)
+        shown = None if answer.tissues is None else 1 - answer.tissues[:, 0].numpy()
+        carried = laid.maps_back(maps)
+        parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
+        if answer.tissues is not None:
+            labels = laid.labels_back(answer.tissues)
+            parameters["tissues_measured"] = _tissues(stack, labels, laid.by_slice)
+            if "tissues" in request.maps:
+                carried["tissues"] = stack.volume_array(labels)
+        return Made(
+            laid.back(to_mri_values(answer.images[:, 0].numpy()), shown),
+            {**self.bundles, **used},
+            parameters,
+            (*_warnings(stack, outline, laid.dark), *self.cautions),
+            carried,
+            tuple(laid.back(to_mri_values(each[:, 0].numpy()), shown) for each in answer.samples),
+        )
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Frames laid on the slices of a stack that show a head.
+
+    Attributes:
+        stack: of slices.
+        by_slice: the frame of each slice, by its number.
+        masks: bool [n, rows, columns], inside of what is shown.
+        pixels: float32 of the same shape, the ultrasound as resampled.
+    """
+
+    stack: Stack
+    by_slice: dict[int, HeadFrame]
+    masks: np.ndarray
+    pixels: np.ndarray
+
+    @classmethod
+    def on(cls, stack: Stack, outline: dict[int, Ellipse], spec: FrameSpec) -> Laid:
+        """Lay a frame on every slice that has an outline of a head."""
+        shape = stack.array.shape[1:]
+        by_slice = {
+            n: HeadFrame.around(ellipse, shape, stack.spacing, spec)
+            for n, ellipse in outline.items()
+        }
+        masks = np.stack([frame.mask for frame in by_slice.values()])
+        pixels = np.stack([frame.to_frame(stack.array[n]) for n, frame in by_slice.items()])
+        return cls(stack, by_slice, masks, pixels)
+
+    def frames(self, method: FrameMethod, request: Request) -> Frames:
+        """What a method sees."""
+        import torch
+
+        seen = method.normalise(self.pixels, self.masks, self.stack.distance)
+        prepared = [method.prepare(*of) for of in zip(seen, self.masks, self._pixels_mm)]
+        sizes = torch.tensor([frame.size_mm for frame in self.by_slice.values()])
+        images = torch.from_numpy(np.stack(prepared))[:, None]
+        sigma = method.latent_mm / self.stack.distance if len(images) > 1 else 0.0
+        return Frames(images, self.masks, sizes, sigma, request.maps, request.progress)
+
+    def steadied(self, images: torch.Tensor) -> torch.Tensor:
+        """Pseudo-MRI with a brightness that changes slowly from slice to slice."""
+        import torch
+
+        sigma = _BRIGHTNESS_MM / self.stack.distance
+        return torch.from_numpy(steady_brightness(images[:, 0].numpy(), self.masks, sigma))[:, None]
+
+    def back(self, made: np.ndarray, shown: Optional[np.ndarray] = None) -> np.ndarray:
+        """Frames [n, rows, columns] on the slices, float32 [k, j, i], 0 where nothing is shown.
+
+        Args:
+            made: the frames.
+            shown: probability of every pixel to be part of the picture; inside the masks where
+                None.
+        """
+        slices = np.zeros(self.stack.array.shape, np.float32)
+        for number, (n, frame) in enumerate(self.by_slice.items()):
+            part = None if shown is None else shown[number]
+            slices[n] = frame.to_source(made[number], shown=part)
+        return self.stack.volume_array(slices)
+
+    def maps_back(self, maps: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+        """What else was made, on the slices."""
+        return {
+            name: self.back(np.where(self.masks, made[:, 0].numpy() * 127.5, 0))
+            for name, made in maps.items()
+        }
+
+    def labels_back(self, tissues: torch.Tensor) -> np.ndarray:
+        """The most probable labels, uint8 [n, rows, columns] of the stack."""
+        slices = np.zeros(self.stack.array.shape, np.uint8)
+        for (n, frame), probability in zip(self.by_slice.items(), tissues.numpy()):
+            slices[n] = frame.labels_to_source(probability)
+        return slices
+
+    @property
+    def dark(self) -> list[int]:
+        """The slices whose heads are dark in large part."""
+        normalised = normalise_heads(self.pixels, self.masks, self.stack.distance)
+        seen = zip(self.by_slice, normalised, self.masks, self._pixels_mm)
+        return [n for n, *of in seen if is_dark(*of)]
+
+    @property
+    def _pixels_mm(self) -> list[float]:
+        return [frame.pixel_mm for frame in self.by_slice.values()]
+
+
+def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> dict[str, Any]:
+    """What the record says about the heads."""
+    if len(stack) == 1:
+        (ellipse,) = outline.values()
+        head = {
+            "centre_mm": ellipse.centre,
+            "semi_axes_mm": ellipse.semi_axes,
+            "angle_rad": ellipse.angle,
+            "circumference_mm": ellipse.circumference_mm,
+        }
+        return {"axis": stack.axis, "head": head}
+    return {
+        "axis": stack.axis,
+        "slices_with_head": _ranges(sorted(outline)),
+        **({"latent_sharing_mm": latent_mm} if latent_mm else {}),
+        "largest_circumference_mm": max(e.circumference_mm for e in outline.values()),
+    }
+
+
+def _tissues(stack: Stack, labels: np.ndarray, by_slice: dict[int, HeadFrame]) -> dict[str, Any]:
+    """What the record says of the tissues, labels uint8 [n, rows, columns]."""
+    if len(stack) > 1:
+        voxel_ml = float(np.prod([*stack.spacing, stack.distance])) / 1000
+        counts = np.bincount(labels.ravel(), minlength=len(Tissue) + 1)
+        return {"volumes_ml": {t.title: round(counts[t] * voxel_ml, 2) for t in Tissue}}
+    ((_, frame),) = by_slice.items()
+    measured = measure_tissues(labels[0], stack.spacing, frame.ellipse)
+    return {
+        "areas_mm2": {t.title: round(area, 1) for t, area in measured.areas_mm2.items()},
+        "lateral_ventricle_widths_mm": [round(w, 1) for w in measured.ventricle_widths_mm],
+    }
+
+
+def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> list[str]:
+    """What to say of slices without a head, and of doubtful ones."""
+    heads = {n: Head.from_ellipse(ellipse, stack.slice(n)) for n, ellipse in outline.items()}
+    if len(stack) == 1:
+        return [*heads[0].warnings, *([f"A large part of the head is {_DARK}"] if dark else [])]
+    warnings = []
+    without = sorted(set(range(len(stack))) - set(outline))
+    if without:
+        warnings.append(
+            f"No head was found in the slices {_ranges(without)} along {stack.axis}, counted from "
+            "0: they stay background."
+        )
+    doubtful = [n for n, head in heads.items() if head.warnings]
+    if doubtful:
+        warnings.append(
+            f"In the slices {_ranges(doubtful)} along {stack.axis} the head reaches the border or "
+            "is smaller or larger than the networks have seen: there the result is less certain."
+        )
+    if dark:
+        warnings.append(
+            f"In the slices {_ranges(dark)} along {stack.axis} a large part of the head is {_DARK}"
+        )
+    return warnings
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return ascending numbers as text such as "0-3, 7"."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], number]
+        else:
+            parts.append([number])
+    return ", ".join("-".join(map(str, part)) for part in parts)

@@ -1,0 +1,97 @@
+"""Pix2Pix for slices: one pass from ultrasound to MRI and tissues, learned from pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from ..compute.bundle import Bundle, load_bundle
+from .brain import normalise_brains
+from .frame_spec import FrameSpec
+from .pipeline import Answer, FrameMethod, Frames
+from .stack import axis_option
+
+if TYPE_CHECKING:
+    import torch
+
+BUNDLE = "pix2pix2d"
+
+UNCERTAINTY = (
+    "standard deviation of the pseudo-MRI over the image as it is, mirrored across the midline, "
+    "mirrored back to front, and both: the spread of the network, not its error"
+)
+TISSUES = (
+    "label map of the tissues that the network sees in the ultrasound, numbered as in the "
+    "parcellation of Fidon et al. 2021; a network's opinion, not a measurement"
+)
+
+# In one pass; bounds the memory.
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Pix2Pix2dOptions:
+    """How "pix2pix2d" translates."""
+
+    axis: str = axis_option()
+
+
+def load(options: Pix2Pix2dOptions, device: str) -> FrameMethod:
+    """The network on ``device``, ready to translate.
+
+    Raises:
+        InputError: if the bundle cannot be used.
+    """
+    bundle = load_bundle(BUNDLE, device)
+
+    def translate(frames: Frames) -> Answer:
+        with frames.progress.phase("generate"):
+            answer = one_pass(bundle, frames.images, frames.sizes, device)
+            if "uncertainty" in frames.wanted:
+                spread = spread_over_views(bundle, frames.images, frames.sizes, device)
+                answer.maps["uncertainty"] = spread
+        return answer
+
+    return FrameMethod(
+        FrameSpec.from_metadata(bundle.metadata),
+        translate,
+        {bundle.name: bundle.sha256},
+        bundle.cautions,
+        axis=options.axis,
+        normalise=normalise_brains,
+    )
+
+
+def one_pass(bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: str) -> Answer:
+    """Pseudo-MRI and tissues of frames.
+
+    Args:
+        bundle: the network.
+        images: float32 [n, 1, 128, 128] in [-1, 1].
+        sizes: of the brains in mm, float32 [n].
+        device: of the network.
+    """
+    import torch
+
+    made, tissues = [], []
+    for part in range(0, len(images), _AT_ONCE):
+        of = slice(part, part + _AT_ONCE)
+        with torch.no_grad():
+            mri, logits = bundle.net(images[of].to(device), sizes[of].to(device))
+        made.append(mri.clamp(-1, 1).cpu())
+        tissues.append(logits.softmax(dim=1).cpu())
+    return Answer(torch.cat(made), tissues=torch.cat(tissues))
+
+
+def spread_over_views(
+    bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: str
+) -> torch.Tensor:
+    """Standard deviation of the pseudo-MRI over the mirrored views, float32 [n, 1, 128, 128]."""
+    import torch
+
+    views = []
+    for down, across in product((False, True), repeat=2):
+        axes = [axis for axis, turned in ((2, down), (3, across)) if turned]
+        views.append(one_pass(bundle, images.flip(axes), sizes, device).images.flip(axes))
+    return torch.stack(views).std(dim=0)

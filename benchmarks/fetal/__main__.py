@@ -1,0 +1,111 @@
+"""The methods for fetal heads side by side.
+
+``python -m benchmarks.fetal`` writes ``benchmarks/fetal/README.md``, ``results.json`` and the
+pictures beside them. A method whose bundles are not here is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.image import imsave
+from skimage.util import montage
+from USToMRILib.methods import METHODS
+
+from benchmarks.fetal import page, real, truth
+from benchmarks.fetal.pictures import Head, Pictures
+from training.data.location import add_data_option
+from training.runinfo import run_record
+from training.simulation.brain_pairs import held_out_pairs
+from USToMRILib.compute.bundle import list_bundles, read_metadata
+
+ORDER = ("pix2pix2d", "ddic-guided", "ddic", "ddib", "cyclegan")
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Compare the methods for fetal heads on simulated truth and on real withheld heads."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    add_data_option(parser)
+    parser.add_argument("--pairs", type=int, default=96, help="simulated pairs of each kind")
+    parser.add_argument("--heads", type=int, default=40, help="real heads in the picture")
+    parser.add_argument("--output", type=Path, default=HERE)
+    options = parser.parse_args()
+    here = set(list_bundles())
+    methods = [name for name in ORDER if name in METHODS and set(METHODS[name].bundles) <= here]
+    options.output.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {
+        "run": run_record(seed=0),
+        "bundles": {
+            bundle: read_metadata(bundle)["sha256"]
+            for name in methods
+            for bundle in METHODS[name].bundles
+        },
+        "truth": {
+            kind: truth.measure(methods, pairs)
+            for kind, pairs in held_out_pairs(options.data, options.pairs).items()
+        },
+        "real": on_real_heads(methods, options.data, options.heads, options.output),
+    }
+    text = json.dumps(results, indent=1)
+    (options.output / "results.json").write_text(text + "\n", encoding="utf-8")
+    (options.output / "README.md").write_text(page.markdown(results), encoding="utf-8")
+
+
+def on_real_heads(methods: Sequence[str], data: Path, shown: int, output: Path) -> dict[str, Any]:
+    """Everything that real heads say of the methods; draws the sheet of heads."""
+    heads, marks = real.withheld_heads(data), real.read_marks()
+    pictures = real.all_pictures(methods, heads)
+    marked = [n for n, head in enumerate(heads) if head.name in marks]
+    of_marked = {name: _only(made, marked) for name, made in pictures.items()}
+    marked_heads = [heads[n] for n in marked]
+    results: dict[str, Any] = {
+        "heads": len(heads),
+        "marked": len(marked),
+        "repeatability": {m: real.repeatability(p, heads) for m, p in pictures.items()},
+        "kernel_distance": real.kernel_distances(pictures, data),
+        "steadiness": {},
+    }
+    few = [heads[n] for n in np.linspace(0, len(heads) - 1, 20).round().astype(int)]
+    for name in methods:
+        plain = _only(pictures[name], [heads.index(head) for head in few])
+        results["steadiness"][name] = real.steadiness(name, few, plain)
+    known = {name: made for name, made in of_marked.items() if made.tissues is not None}
+    results["plexus"] = {n: real.landmarks(p, marked_heads, marks) for n, p in known.items()}
+    if known:
+        tissues = next(iter(known.values())).tissues
+        assert tissues is not None
+        results["contrast"] = real.contrasts(of_marked, marked_heads, marks, tissues)
+    draw_sheet(heads, pictures, shown, output / "heads.png")
+    return results
+
+
+def _only(pictures: Pictures, numbers: Sequence[int]) -> Pictures:
+    tissues = None if pictures.tissues is None else pictures.tissues[list(numbers)]
+    return Pictures(pictures.images[list(numbers)], tissues)
+
+
+def draw_sheet(
+    heads: Sequence[Head], pictures: dict[str, Pictures], shown: int, path: Path, across: int = 10
+) -> None:
+    """Draw heads from the smallest to the largest, ten a row: a row of each set of pictures."""
+    by_size = sorted(range(len(heads)), key=lambda n: heads[n].frame.size_mm)
+    chosen = [by_size[i] for i in np.linspace(0, len(heads) - 1, shown).round().astype(int)]
+    rows = [
+        made.images[n]
+        for start in range(0, len(chosen), across)
+        for made in pictures.values()
+        for n in chosen[start : start + across]
+    ]
+    cut = [row[12:-12] for row in rows]
+    sheet = montage(cut, grid_shape=(len(rows) // across, across), padding_width=2)
+    imsave(path, sheet.clip(0, 255).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
+
+
+if __name__ == "__main__":
+    main()

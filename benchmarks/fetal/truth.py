@@ -1,0 +1,56 @@
+"""The methods on simulated heads whose MRI is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fetal.pictures import Head, Pictures, made_by, ultrasound
+from training.data.brain_slices import FRAME
+from training.export.brain_measures import image_measures, tissue_measures
+from training.simulation.brain_pairs import Pairs
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.skull import brain_inside
+
+ULTRASOUND = "ultrasound itself"
+
+
+def simulated_heads(pairs: Pairs) -> list[Head]:
+    """Simulated ultrasound as images whose outline is that of a skull around the brain."""
+    heads = []
+    for number, (us, size) in enumerate(zip(pairs.us.astype(np.float32), pairs.size_mm)):
+        assert FRAME.long_axis_pixels is not None
+        pixel = float(size) / FRAME.long_axis_pixels
+        brain = Ellipse.from_mask(us > -1, (pixel, pixel))
+        heads.append(Head(f"simulated {number}", (us + 1) * 127.5, (pixel, pixel), _skull(brain)))
+    return heads
+
+
+def measure(methods: Sequence[str], pairs: Pairs) -> dict[str, dict[str, Any]]:
+    """What each method, and the ultrasound itself, reach on pairs."""
+    heads = simulated_heads(pairs)
+    made = {ULTRASOUND: ultrasound(heads), **{m: made_by(m, heads) for m in methods}}
+    return {name: _measures(pictures, pairs) for name, pictures in made.items()}
+
+
+def _measures(pictures: Pictures, pairs: Pairs) -> dict[str, Any]:
+    found = image_measures(pictures.images / 127.5 - 1, pairs)
+    if pictures.tissues is None:
+        return found
+    return {**found, **tissue_measures(pictures.tissues, pairs)}
+
+
+def _skull(brain: Ellipse) -> Ellipse:
+    """The outline whose brain this is: the way back of :func:`brain_inside`, by iteration."""
+    long, short = brain.semi_axes
+    outline = brain
+    for _ in range(8):
+        inside = brain_inside(outline)
+        grown = (
+            outline.semi_axes[0] + long - inside.semi_axes[0],
+            outline.semi_axes[1] + short - inside.semi_axes[1],
+        )
+        outline = Ellipse(brain.centre, grown, brain.angle)
+    return outline
