@@ -200,7 +200,7 @@ class InputTest(SceneCase):
             empty.SetAndObserveImageData(without_voxels)
         self.assertIn("no image", logic.reasonNotReady(empty, None, "ddic"))
         self.assertIn("other than", logic.reasonNotReady(one_slice, one_slice, "ddic"))
-        self.assertIn("choose DDIC", logic.reasonNotReady(one_slice, None, "pix2pix3d"))
+        self.assertIn("needs a volume", logic.reasonNotReady(one_slice, None, "pix2pix3d"))
         for method in METHODS:
             self.assertEqual(logic.reasonNotReady(volume, None, method), "")
         self.assertEqual(logic.reasonNotReady(one_slice, None, "ddic"), "")

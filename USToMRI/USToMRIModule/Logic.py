@@ -15,6 +15,7 @@ from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
 from .Scene.VolumeNodes import isSlice, reasonNotAnInput, volumeFromNode
 from .Synthetic.SequenceNodes import reasonNotAnOutput, sequenceOf
 from .Translate.HeadCurve import FoundHead, showEllipse
+from .Translate.MethodChoice import takesSlices
 from .Translate.Task import Task
 
 if TYPE_CHECKING:
@@ -238,8 +239,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             return reason
         if outputNode is inputNode:
             return _("Choose an output other than the ultrasound itself.")
-        if isSlice(inputNode) and method == "pix2pix3d":
-            return _("Pix2Pix needs a volume; choose DDIC for a single image.")
+        if isSlice(inputNode) and not takesSlices(method):
+            return _("This method needs a volume; choose another method for a single image.")
         if lacksPixelSize(inputNode) and not pixelSize:
             return _("The picture does not say how large its pixels are; give the size above.")
         reasons = [reasonNotUsable(each) or reasonBeside(each, inputNode) for each in regions]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from typing import Annotated, Any, Union
 
 import slicer
@@ -18,24 +19,6 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 # The values of these enums are the library's words. Scenes store the members' names: never rename
 # one.
-
-
-class Method(enum.Enum):
-    """A translation method."""
-
-    DDIC = "ddic"
-    DDIB = "ddib"
-    PIX2PIX3D = "pix2pix3d"
-    CYCLEGAN = "cyclegan"
-
-    def label(self) -> str:
-        """Return the text in the panel."""
-        return {
-            Method.DDIC: _("DDIC: imposed correlation, 2D"),
-            Method.DDIB: _("DDIB: diffusion bridge, 2D"),
-            Method.PIX2PIX3D: _("Pix2Pix: adversarial, 3D"),
-            Method.CYCLEGAN: _("CycleGAN: one pass, 2D"),
-        }[self]
 
 
 class Quality(enum.Enum):
@@ -88,55 +71,6 @@ class Device(enum.Enum):
         }[self]
 
 
-class Solver(enum.Enum):
-    """Of the diffusion's ODE."""
-
-    DPMPP_2M = "dpm++2m"
-    HEUN = "dpm++2m"  # of earlier versions, whose scenes name it: the other of second order
-    DDIM = "ddim"
-
-    def label(self) -> str:
-        """Return the text in the panel."""
-        return {
-            Solver.DPMPP_2M: _("DPM-Solver++ (2M)"),
-            Solver.DDIM: _("DDIM (as published)"),
-        }[self]
-
-
-class Similarity(enum.Enum):
-    """What DDIC imposes."""
-
-    PEARSON = "pearson"
-    LOCAL_CORRELATION = "local-correlation"
-    MUTUAL_INFORMATION = "mutual-information"
-
-    def label(self) -> str:
-        """Return the text in the panel."""
-        return {
-            Similarity.PEARSON: _("Correlation (as published)"),
-            Similarity.LOCAL_CORRELATION: _("Local correlation"),
-            Similarity.MUTUAL_INFORMATION: _("Mutual information"),
-        }[self]
-
-
-class Axis(enum.Enum):
-    """Of a volume, along which its slices lie."""
-
-    AUTO = "auto"
-    K = "k"
-    J = "j"
-    I = "i"  # noqa: E741
-
-    def label(self) -> str:
-        """Return the text in the panel."""
-        return {
-            Axis.AUTO: _("Automatic"),
-            Axis.K: _("K, the third index"),
-            Axis.J: _("J, the second index"),
-            Axis.I: _("I, the first index"),
-        }[self]
-
-
 def readable(wrapper: Any, node: Any) -> Any:
     """Return a parameter node as the class of its parameters.
 
@@ -158,10 +92,55 @@ def readable(wrapper: Any, node: Any) -> Any:
     return chosen
 
 
+# What version 0.1 called the methods and solvers in scenes.
+_OLD_METHODS = {
+    "DDIC": "ddic",
+    "DDIB": "ddib",
+    "PIX2PIX3D": "pix2pix3d",
+    "CYCLEGAN": "cyclegan",
+}
+_OLD_SOLVERS = {"DPMPP_2M": "dpm++2m", "DDIM": "ddim"}
+_OLD_SIMILARITIES = {
+    "PEARSON": "pearson",
+    "LOCAL_CORRELATION": "local-correlation",
+    "MUTUAL_INFORMATION": "mutual-information",
+}
+
+
 def keepOldChoices(node: Any) -> None:
-    """Let a scene of a version without qualities open with the method that was chosen in it."""
-    if node.HasParameter("method") and not node.HasParameter("quality"):
-        node.SetParameter("quality", Quality.CHOSEN.name)
+    """Let a scene of version 0.1 open with the choices that were made in it.
+
+    Each of them was a parameter; now the method is one, and the options of all methods another.
+    """
+    if not node.HasParameter("method") or node.HasParameter("quality"):
+        return
+    method = _OLD_METHODS.get(node.GetParameter("method"), "")
+    with slicer.util.NodeModify(node):
+        node.SetParameter("quality", (Quality.CHOSEN if method else Quality.BEST).name)
+        node.SetParameter("method", method)
+        crossing = _oldOptions(node)
+        imposed: dict[str, Any] = {
+            "similarity": _OLD_SIMILARITIES.get(node.GetParameter("similarity"))
+        }
+        if node.GetParameter("medianFilter") == "False":
+            imposed["median_kernel"] = 1
+        options = {"ddib": crossing, "ddic": {**crossing, **imposed}}
+        if node.GetParameter("residual") == "True":
+            for each in options.values():
+                each["residual"] = True
+        kept = {name: {k: v for k, v in each.items() if v} for name, each in options.items()}
+        node.SetParameter("options", json.dumps(kept))
+
+
+def _oldOptions(node: Any) -> dict[str, Any]:
+    """Return what a scene of version 0.1 says of both diffusion bridges."""
+    steps = node.GetParameter("steps")
+    return {
+        "steps": int(steps) if steps.isdigit() and int(steps) else None,
+        "solver": _OLD_SOLVERS.get(node.GetParameter("solver")),
+        "gain": "recorded" if node.GetParameter("evenGain") == "False" else None,
+        "axis": node.GetParameter("axis").lower() or None,
+    }
 
 
 @parameterNodeWrapper
@@ -175,14 +154,9 @@ class USToMRIParameterNode:
     outputVolume - the volume to overwrite; None makes a new one
     keepOutput - a pseudo-MRI that was made is the volume to overwrite from then on
     quality - fast or best, which chooses the method, or as the method is chosen
-    method - how it is translated
+    method - the name of a method of the library
+    options - JSON: by the name of a method, its options that are not the default
     device - where the networks run
-    steps - levels of the diffusion schedule that are visited; 0 leaves it to the method
-    solver - of the diffusion's ODE
-    similarity - that DDIC imposes
-    medianFilter - DDIC compares median filtered images
-    evenGain - DDIC and DDIB raise dark parts of the head first
-    axis - of a volume, along which its slices are translated one by one
     headCurve - outline of the head; None looks for the head
     pixelSize - in mm, of a single image that does not know its own; 0: the image's
     pixelSizeWay - what the size of the pixels is given by
@@ -190,8 +164,6 @@ class USToMRIParameterNode:
     rulerLength - of that line, in mm
     knownCircumference - of the head, in mm, which gives the size of the pixels
     biparietalLine, occipitofrontalLine - diameters of the head
-    residual - make the residual map too, of DDIC and DDIB
-    seed - of the random numbers
     studyBlinded - a reader study without labels, the pseudo-MRI on either side
     studySeed - of the order and the sides in a reader study
     """
@@ -206,14 +178,9 @@ class USToMRIParameterNode:
     outputVolume: vtkMRMLScalarVolumeNode
     keepOutput: bool = False
     quality: Quality = Quality.BEST
-    method: Method = Method.DDIC
+    method: str = ""
+    options: str = "{}"
     device: Device = Device.AUTO
-    steps: Annotated[int, WithinRange(0, 1000)] = 0
-    solver: Solver = Solver.DPMPP_2M
-    similarity: Similarity = Similarity.PEARSON
-    medianFilter: bool = True
-    evenGain: bool = True
-    axis: Axis = Axis.AUTO
     headCurve: vtkMRMLMarkupsClosedCurveNode
     pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
     pixelSizeWay: PixelSizeWay = PixelSizeWay.PIXEL
@@ -222,7 +189,5 @@ class USToMRIParameterNode:
     knownCircumference: Annotated[float, WithinRange(0, 500)] = 0.0
     biparietalLine: vtkMRMLMarkupsLineNode
     occipitofrontalLine: vtkMRMLMarkupsLineNode
-    residual: bool = False
-    seed: Annotated[int, WithinRange(0, 999999)] = 0
     studyBlinded: bool = False
     studySeed: Annotated[int, WithinRange(0, 999999)] = 0

@@ -9,18 +9,20 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..ParameterNode import Method
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.RegionVoxels import Region
 from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Synthetic.OutputNodes import warningsOf
 from ..Synthetic.SequenceNodes import sequenceOf
+from ..Worker.Turns import Turns
 from .Cautions import Cautions
 from .DeviceChoice import DeviceChoice
 from .HeadBiometry import HeadBiometry
 from .HeadCurve import isEdited, isOf
-from .MethodChoice import MethodChoice
+from .LibraryLoading import loadLibrary
+from .MethodChoice import MethodChoice, knownMethods
 from .NewestUltrasound import NewestUltrasound
+from .OptionFields import OptionFields
 from .PixelSizeChoice import PixelSizeChoice
 from .SegmentChoice import SegmentChoice
 from .WorkerRun import WorkerRun
@@ -51,7 +53,10 @@ class TranslateSection(VTKObservationMixin):
         self._segments = SegmentChoice(self.ui.segmentSelector)
         self._devices = DeviceChoice(self.ui.deviceSelector, self.ui.memoryLabel)
         self._newest = NewestUltrasound()
-        self._methods = MethodChoice(self.ui.qualitySelector)
+        # Of the library, which knows the methods: when the panel is open, and piece by piece.
+        self._loading = Turns(loadLibrary(), lambda _done, error: None)
+        self._methods = MethodChoice(self.ui.qualitySelector, self.ui.methodSelector)
+        self._options = OptionFields(self.ui.optionsWidget)
         self._pixelSize = PixelSizeChoice(self.ui, self._onFindPixelSize)
         self._biometry = HeadBiometry(self.ui.biometryLabel)
         self._cautions = Cautions(self.ui.cautionButton, self.run.showMessage)
@@ -66,7 +71,7 @@ class TranslateSection(VTKObservationMixin):
 
     @property
     def _parts(self) -> tuple[Any, ...]:
-        return (self._segments, self._methods, self._pixelSize, self._biometry)
+        return (self._segments, self._methods, self._options, self._pixelSize, self._biometry)
 
     def cleanup(self) -> None:
         """End what runs; called when the application closes or the module is reloaded."""
@@ -90,6 +95,10 @@ class TranslateSection(VTKObservationMixin):
             self._devices.update()
         self._newest.setParameterNode(parameterNode)
         self._update()
+        self._loading.cancel()
+        if parameterNode and not knownMethods():
+            self._loading = Turns(loadLibrary(), lambda _done, error: self._update())
+            self._loading.start()
 
     def onTranslate(self) -> None:
         """Start the translation with the chosen parameters."""
@@ -119,39 +128,22 @@ class TranslateSection(VTKObservationMixin):
         self.run.start(begin, lambda: self._parameterNode is not None)
 
     def _startTranslation(self) -> Any:
+        self._methods.update()  # only now the library may have been loaded
         chosen = self._parameterNode
         inputNode, curve = chosen.inputVolume, chosen.headCurve
         return self.logic.startTranslation(
             inputNode,
             chosen.outputVolume,
-            method=chosen.method.value,
+            method=chosen.method,
             region=self._segments.region(),
             head=curve if curve and isEdited(curve) else None,
             pixelSize=chosen.pixelSize,
             allFrames=chosen.allFrames,
             device=chosen.device.value,
-            **self._methodOptions(),
+            **self._options.values(),
             onProgress=self.run.showProgress,
             onFinished=lambda node, error: self._onTranslated(inputNode, node, error),
         )
-
-    def _methodOptions(self) -> dict[str, Any]:
-        """Return what is chosen of the options that the method has."""
-        from USToMRILib.methods import method_named
-
-        chosen, method = self._parameterNode, method_named(self._parameterNode.method.value)
-        wished = {
-            "steps": chosen.steps or None,
-            "solver": chosen.solver.value,
-            "similarity": chosen.similarity.value,
-            "median_kernel": None if chosen.medianFilter else 1,
-            "gain": "even" if chosen.evenGain else "recorded",
-            "axis": chosen.axis.value,
-            "seed": chosen.seed,
-        }
-        known = {each.name for each in method.option_list}
-        options = {name: value for name, value in wished.items() if name in known}
-        return {**options, "residual": chosen.residual and "residual" in method.offers}
 
     def _startHeadSearch(self) -> Any:
         chosen = self._parameterNode
@@ -206,6 +198,7 @@ class TranslateSection(VTKObservationMixin):
             self._follow()
             self._segments.update()
             self._methods.update()
+            self._options.update()
             self._pixelSize.update(idle)
             self._biometry.update()
             self._showApplicable()
@@ -238,15 +231,9 @@ class TranslateSection(VTKObservationMixin):
 
     def _showApplicable(self) -> None:
         """Enable what the chosen method and image make use of."""
-        inputNode, method = self._parameterNode.inputVolume, self._parameterNode.method
-        isVolume = bool(inputNode and holdsImage(inputNode) and not isSlice(inputNode))
-        crossesBridge = method in (Method.DDIC, Method.DDIB)
-        for name in ("stepsSpinBox", "solverSelector", "residualCheckBox", "evenGainCheckBox"):
-            getattr(self.ui, name).enabled = crossesBridge
-        for name in ("similaritySelector", "medianCheckBox"):
-            getattr(self.ui, name).enabled = method is Method.DDIC
-        self.ui.headSelector.enabled = method is not Method.PIX2PIX3D
-        self.ui.axisSelector.enabled = isVolume and method is not Method.PIX2PIX3D
+        inputNode = self._parameterNode.inputVolume
+        method = knownMethods().get(self._parameterNode.method)
+        self.ui.headSelector.enabled = method is None or "slice" in method.takes
         self.ui.allFramesCheckBox.visible = bool(inputNode and sequenceOf(inputNode))
 
     def _showsOneHead(self) -> bool:
@@ -255,7 +242,7 @@ class TranslateSection(VTKObservationMixin):
         node = chosen.inputVolume
         if not (self.ui.headSelector.enabled and node and holdsImage(node) and isSlice(node)):
             return False
-        return not self.logic.reasonNotReady(node, None, chosen.method.value, chosen.pixelSize)
+        return not self.logic.reasonNotReady(node, None, chosen.method, chosen.pixelSize)
 
     def _reasonNotReady(self) -> str:
         chosen, regions = self._parameterNode, []
@@ -268,7 +255,7 @@ class TranslateSection(VTKObservationMixin):
         reason: str = self.logic.reasonNotReady(
             chosen.inputVolume,
             chosen.outputVolume,
-            chosen.method.value,
+            chosen.method,
             chosen.pixelSize,
             regions,
             chosen.allFrames,

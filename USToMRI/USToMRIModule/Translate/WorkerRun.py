@@ -144,6 +144,7 @@ def _phase(event: dict[str, Any]) -> str:
         "encode": _("Ultrasound to noise"),
         "decode": _("Noise to MRI"),
         "refine": _("Refining the MRI"),
+        "samples": _("Drawing samples"),
         "generate": _("Ultrasound to MRI"),
         "windows": _("Ultrasound to MRI"),
         "slices": _("Translating the slices"),
