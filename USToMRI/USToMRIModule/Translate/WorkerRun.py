@@ -148,6 +148,7 @@ def _phase(event: dict[str, Any]) -> str:
         "generate": _("Ultrasound to MRI"),
         "windows": _("Ultrasound to MRI"),
         "slices": _("Translating the slices"),
+        "volumes": _("Translating the volumes"),
         "residual": _("Residual map"),
     }
     name = names.get(event["phase"], event["phase"])
