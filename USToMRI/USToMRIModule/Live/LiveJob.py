@@ -15,8 +15,9 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..Scene.NodeEvents import eventsOf
+from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.Throttle import Throttle
-from ..Scene.VolumeNodes import HeldImage, Result, isSlice, lacksPixelSize, reasonNotAnInput
+from ..Scene.VolumeNodes import HeldImage, Result, isSlice, reasonNotAnInput
 from ..Synthetic.OutputNodes import Place, fillNode, publish
 from ..Worker.Turns import Pieces
 from ..Worker.VolumeReading import readVolume
