@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -82,6 +83,7 @@ def header_fields(provenance: dict[str, Any]) -> dict[str, str]:
     }
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -220,8 +220,8 @@ The sample image, 800 x 540 pixels, as if the probe moved and turned; `pix2pix2d
 {table(("command", "wall clock, s", "processors, s", "ratio of wall clock"), rows)}
 
 - **Cine**: {each["cine"]:.3f} s of a processor a frame, the start included. Neighbouring frames
-  differ by {flicker["pseudo_mri"]:.1f} grey levels in the pseudo-MRI and {flicker["ultrasound"]:.1f}
-  in the ultrasound.
+  differ by {flicker["pseudo_mri"]:.1f} grey levels in the pseudo-MRI, and by
+  {flicker["ultrasound"]:.1f} in the ultrasound.
 - **Live**, played to `ustomri live` at {FRAMES_A_SECOND} frames a second for
   {live.seconds:.0f} s: {live.answered} of {live.played} frames answered,
   {live.answered / live.seconds:.1f} a second, {each["live"]:.3f} s of a processor each.

@@ -65,9 +65,8 @@ class Head:
         inside = ellipse.mask(volume.array.shape[1:], volume.grid.spacing[:2])
         if not inside.any():
             raise InputError("The head ellipse lies beside the image; give one that lies on it.")
-        return cls(
-            volume.with_array(inside[None].astype(np.uint8)), ellipse, _doubts(ellipse, inside)
-        )
+        mask = volume.with_array(inside[None].astype(np.uint8))
+        return cls(mask, ellipse, doubts_of(ellipse, inside.shape, volume.grid.spacing[:2]))
 
     @classmethod
     def from_mask(cls, mask: Volume, volume: Volume) -> Head:
@@ -265,7 +264,16 @@ def _on_slice(ellipse: Ellipse, grid: sitk.Image) -> Ellipse:
     return Ellipse((x, y), ellipse.semi_axes, axis_angle(ellipse.angle + turn))
 
 
-def _doubts(ellipse: Ellipse, inside: np.ndarray) -> tuple[str, ...]:
+def doubts_of(
+    ellipse: Ellipse, shape: tuple[int, ...], spacing: tuple[float, float]
+) -> tuple[str, ...]:
+    """Sentences on what makes a head less certain.
+
+    Args:
+        ellipse: outline of the head.
+        shape: (rows, columns) of the slice.
+        spacing: (x, y) of it in mm.
+    """
     doubts = []
     low, high = TRAINED_RANGE_MM
     if not low <= ellipse.circumference_mm <= high:
@@ -273,8 +281,11 @@ def _doubts(ellipse: Ellipse, inside: np.ndarray) -> tuple[str, ...]:
             f"The head circumference of {ellipse.circumference_mm:.0f} mm is outside the "
             f"{low:.0f}-{high:.0f} mm that the networks were trained on."
         )
-    edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
-    if any(edge.any() for edge in edges):
+    x, y = (np.arange(n) * mm for n, mm in zip(shape[::-1], spacing))
+    # The slice's outermost pixels only.
+    rows, columns = np.full_like(x, y[-1]), np.full_like(y, x[-1])
+    edges = ((x, 0 * x), (x, rows), (0 * y, y), (columns, y))
+    if any((ellipse.radius(*edge) <= 1).any() for edge in edges):
         doubts.append(
             "The head reaches the border of the image: its ellipse, circumference and alignment "
             "are less certain."

@@ -24,7 +24,7 @@ from .frame import HeadFrame, head_limits, normalise_head
 from .frame_spec import FrameSpec
 from .gain import is_dark
 from .head import BUNDLE as HEAD_BUNDLE
-from .head import Head
+from .head import doubts_of
 from .heads import find_heads, stack_of
 from .outline import smooth_outline, steady_brightness
 from .stack import Stack
@@ -290,9 +290,10 @@ def _tissues(stack: Stack, labels: np.ndarray, by_slice: dict[int, HeadFrame]) -
 
 def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> list[str]:
     """What to say of slices without a head, and of doubtful ones."""
-    heads = {n: Head.from_ellipse(ellipse, stack.slice(n)) for n, ellipse in outline.items()}
+    shape = stack.array.shape[1:]
+    doubts = {n: doubts_of(ellipse, shape, stack.spacing) for n, ellipse in outline.items()}
     if len(stack) == 1:
-        return [*heads[0].warnings, *([f"A large part of the head is {_DARK}"] if dark else [])]
+        return [*doubts[0], *([f"A large part of the head is {_DARK}"] if dark else [])]
     warnings = []
     without = sorted(set(range(len(stack))) - set(outline))
     if without:
@@ -300,7 +301,7 @@ def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> lis
             f"No head was found in the {stack.named(_ranges(without))}, counted from 0: they stay "
             "background."
         )
-    doubtful = [n for n, head in heads.items() if head.warnings]
+    doubtful = [n for n, sentences in doubts.items() if sentences]
     if doubtful:
         warnings.append(
             f"In the {stack.named(_ranges(doubtful))} the head reaches the border or is smaller or "
