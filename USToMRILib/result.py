@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .files import atomic, expanded
+from .files import atomic, expanded, sample_path
 from .image.volume import PathLike, Volume
 from .progress import Progress
 from .provenance import sidecar_path
@@ -111,6 +111,8 @@ class Result:
     ) -> None:
         """Write the volume, and its provenance beside it as ``OUTPUT.json``; all or nothing.
 
+        Samples, of a method that drew several, go beside it as ``OUTPUT_SAMPLE_1`` and so on.
+
         Args:
             output: file of the pseudo-MRI.
             provenance_path: where the record goes instead.
@@ -140,4 +142,7 @@ class Result:
             files.enter_context(atomic(record)).write_text(text, encoding="utf-8")
             for name, path in maps.items():
                 self.maps[name].write(files.enter_context(atomic(path)), compress=compress)
+            for number, sample in enumerate(self.samples, start=1):
+                path = files.enter_context(atomic(sample_path(output, number)))
+                sample.write(path, compress=compress)
             self.volume.write(output, compress=compress)

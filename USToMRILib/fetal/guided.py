@@ -38,7 +38,7 @@ class GuidedOptions:
 
     samples: int = option(
         1,
-        "to draw; of several the picture is their mean",
+        "to draw; of several the picture is their mean, and each is written beside it",
         least=1,
         most=64,
     )
