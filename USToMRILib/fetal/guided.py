@@ -65,7 +65,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         import torch
 
         with frames.progress.phase("generate"):
-            guess = pix2pix2d.one_pass(first, frames.images, frames.sizes, device)
+            guess, _ = pix2pix2d.all_views(first, frames.images, frames.sizes, device)
         assert guess.tissues is not None
         outside = guess.tissues[:, :1] > 0.5
         wanted = "uncertainty" in frames.wanted
