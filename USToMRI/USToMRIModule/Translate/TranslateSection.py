@@ -336,6 +336,7 @@ def _phase(event: dict[str, Any]) -> str:
         "refine": _("Refining the MRI"),
         "windows": _("Ultrasound to MRI"),
         "slices": _("Translating the slices"),
+        "volumes": _("Translating the volumes"),
         "residual": _("Residual map"),
     }
     name = names.get(event["phase"], event["phase"])
