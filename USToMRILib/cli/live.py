@@ -116,19 +116,22 @@ class LiveLink:
         from pyigtl import OpenIGTLinkClient
 
         now = time.monotonic()
-        if self._client is None or now - self._looked > _RETRY_S:
-            self._looked = now
-            if self._client is not None and self._was_connected and _is_closed(self._client):
-                self._say(f"{self._host}:{self._port} has closed the link; trying again.")
-                self._close()
-            if self._client is None:
-                self._client = OpenIGTLinkClient(self._host, self._port)
-            elif not self._client.is_connected():
-                self._say(f"{self._host}:{self._port} does not answer yet; waiting for it.")
-            elif not self._was_connected:
-                self._tell(f"Connected to {self._host}:{self._port}.")
-                self._told.clear()
-            self._was_connected = self._client.is_connected()
+        if self._client is not None and now - self._looked < _RETRY_S:
+            return self._client
+        self._looked = now
+        if self._client is not None and self._was_connected and _is_closed(self._client):
+            self._say(f"{self._host}:{self._port} has closed the link; trying again.")
+            self._close()
+        if self._client is None:
+            self._client = OpenIGTLinkClient(self._host, self._port)
+            return self._client  # which has just begun to look for its peer
+        is_connected = self._client.is_connected()
+        if not is_connected:
+            self._say(f"{self._host}:{self._port} does not answer yet; waiting for it.")
+        elif not self._was_connected:
+            self._tell(f"Connected to {self._host}:{self._port}.")
+            self._told.clear()
+        self._was_connected = is_connected
         return self._client
 
     def _close(self) -> None:

@@ -189,7 +189,7 @@ class LiveJob(VTKObservationMixin):
             return
         try:
             made = _finish(readVolume(self._path("output.mha")))
-            result = Result(made.volume, answer["provenance"], None, made.image)
+            result = Result(made.volume, answer["provenance"], image=made.image)
             self._show(result, sent)
         except Exception as error:
             self._showNothing(sent, str(error))

@@ -42,7 +42,7 @@ class LiveRecording:
         made.SetName(syntheticName(self._name, ""))
         if result is None:
             nothing: Any = None
-            result = Result(nothing, self._record, None, emptyLike(image))
+            result = Result(nothing, self._record, image=emptyLike(image))
         self._record = result.provenance
         fillNode(made, result, Place(placeNode))
 
