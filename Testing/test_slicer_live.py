@@ -122,7 +122,7 @@ def test_without_a_head_the_ultrasound_is_shown(section: Any, ultrasound: Any) -
 
 def test_both_are_recorded(section: Any, ultrasound: Any) -> None:
     """With the frames without a head; the frames are those that were translated."""
-    section.ui.recordCheckBox.checked = True
+    section.ui.recordButton.checked = True
     output = start(section)
     for value in (2.0, 0.0, 3.0):
         before = section.ui.liveStatusLabel.text

@@ -20,7 +20,7 @@ from .Worker.WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
 # a file in Resources to its path) and has setParameterNode(parameterNode or None) and cleanup().
-SECTIONS = (TranslateSection, CompareSection, LiveSection, CNRSection, ReaderStudySection)
+SECTIONS = (TranslateSection, CompareSection, CNRSection, ReaderStudySection, LiveSection)
 
 
 class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -38,7 +38,7 @@ class LiveSection(VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.ui.liveButton.connect("clicked(bool)", self.onLive)
-        self.ui.recordCheckBox.connect("toggled(bool)", self.onRecord)
+        self.ui.recordButton.connect("toggled(bool)", self.onRecord)
         self._update()
 
     def cleanup(self) -> None:
@@ -111,7 +111,7 @@ class LiveSection(VTKObservationMixin):
         self._job, self._isFollowed = job, False
         self._inputNode = chosen.inputVolume
         job.start()
-        job.record(self.ui.recordCheckBox.checked)
+        job.record(self.ui.recordButton.checked)
         self._update()
 
     def _onFrame(self, measure: Measure) -> None:
