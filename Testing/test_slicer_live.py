@@ -24,6 +24,7 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 from USToMRIModule.Live.LiveSection import LiveSection  # noqa: E402
+from USToMRIModule.Worker.WorkerClient import stopWorkers  # noqa: E402
 
 
 @pytest.fixture(name="sections")
@@ -33,6 +34,7 @@ def fixture_sections(module: Any) -> Any:
     sections.all[0].logic = worker(module, "good")
     yield sections
     sections.close()
+    stopWorkers()
 
 
 @pytest.fixture(name="section")
