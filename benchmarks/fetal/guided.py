@@ -24,7 +24,7 @@ from USToMRILib.evaluation.distribution import kernel_from, offline_extractor
 from USToMRILib.fetal import guided, pix2pix2d
 from USToMRILib.progress import Progress
 
-STARTS, PULLS = (150, 300, 450), (0.0, 0.3, 0.6)
+STARTS, PULLS = (150, 300, 450), (0.0, 0.1, 0.3)
 NOTE = """
 {pairs} simulated pairs of atlas volumes of the validation part; the ultrasound is simulated.
 Correlation and SSIM (after the best linear tone) with the true MRI, inside the brain; kernel
