@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .files import atomic, expanded
+from .files import atomic, expanded, sample_path
+from .image.dicom_segmentation import Label, write_segmentation
+from .image.dicom_writing import is_dicom_name
 from .image.volume import PathLike, Volume
 from .progress import Progress
 from .provenance import sidecar_path
@@ -55,6 +57,7 @@ class Made:
         maps: what else was asked for, by key of :data:`MAPS`: float32 in the units of `array`,
             tissues uint8.
         samples: several answers of a method that draws, each as `array`.
+        labels: what the numbers of the tissues mean.
     """
 
     array: np.ndarray
@@ -63,6 +66,7 @@ class Made:
     warnings: tuple[str, ...] = ()
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     samples: tuple[np.ndarray, ...] = ()
+    labels: dict[int, Label] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Result:
         maps: what else was asked for, on the same grid, by key of :data:`MAPS`; the record says
             what each shows.
         samples: several answers of a method that draws.
+        labels: what the numbers of the tissues mean.
     """
 
     volume: Volume
@@ -86,6 +91,7 @@ class Result:
     timings: dict[str, float]
     maps: dict[str, Volume] = field(default_factory=dict)
     samples: tuple[Volume, ...] = ()
+    labels: dict[int, Label] = field(default_factory=dict)
 
     @property
     def uncertainty(self) -> Volume | None:
@@ -110,6 +116,8 @@ class Result:
         map_paths: Mapping[str, PathLike] | None = None,
     ) -> None:
         """Write the volume, and its provenance beside it as ``OUTPUT.json``; all or nothing.
+
+        Samples, of a method that drew several, go beside it as ``OUTPUT_SAMPLE_1`` and so on.
 
         Args:
             output: file of the pseudo-MRI.
@@ -138,6 +146,14 @@ class Result:
         with ExitStack() as files:
             text = json.dumps(self.provenance, indent=2) + "\n"
             files.enter_context(atomic(record)).write_text(text, encoding="utf-8")
+            image = files.enter_context(atomic(output))
+            self.volume.write(image, compress=compress)
             for name, path in maps.items():
-                self.maps[name].write(files.enter_context(atomic(path)), compress=compress)
-            self.volume.write(output, compress=compress)
+                temporary = files.enter_context(atomic(path))
+                if name == "tissues" and is_dicom_name(path):
+                    write_segmentation(temporary, self.maps[name], self.labels, image)
+                else:
+                    self.maps[name].write(temporary, compress=compress)
+            for number, sample in enumerate(self.samples, start=1):
+                path = files.enter_context(atomic(sample_path(output, number)))
+                sample.write(path, compress=compress)
