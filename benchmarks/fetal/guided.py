@@ -30,8 +30,8 @@ NOTE = """
 Correlation and SSIM (after the best linear tone) with the true MRI, inside the brain; kernel
 distance, offline texture features, of the pictures from MRI slices of the same part: how much they
 look like MRI. The higher the start, the more is drawn anew; the stronger the pull, the more is kept
-of the mean of four mirrored passes. The default is the crispest whose correlation stays within
-0.02 of that mean's.
+of the mean of four mirrored passes. The default is the one nearest to MRI in texture whose
+correlation is within 0.005 of one pass.
 """
 
 
