@@ -127,6 +127,7 @@ def _translated(
         earlier = KeptOutcomes(job).complete(case, request, describe_input(image))
     if earlier:
         earlier.resumed, earlier.input = True, printable(case.input)
+        earlier.cnr = {}
         if regions:
             made = ImageSequence.read(output) if job.is_cine(case) else Volume.read(output)
             earlier.cnr = _cnr(volume, _shown(made), regions)
