@@ -38,11 +38,11 @@ SHAPE = (80, 112, 112)
 OBLIQUE = 20
 AS_IT_LIES = Orientation((0, 1, 2), (), CONE)
 AXIS_ALIGNED = [
-    Orientation(axes, flipped, CONE)
-    for axes in itertools.permutations(range(3))
+    Orientation((k, j, i), flipped, CONE)
+    for k, j, i in itertools.permutations(range(3))
     for number in range(4)
     for flipped in itertools.combinations(range(3), number)
-    if np.linalg.det(np.eye(3)[list(axes)]) * (-1) ** number > 0
+    if np.linalg.det(np.eye(3)[[k, j, i]]) * (-1) ** number > 0
 ]
 # Voxels at the cone's edge, which interpolation there and back blurs, are left out.
 _EDGE = 3

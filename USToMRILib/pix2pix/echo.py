@@ -60,4 +60,4 @@ def _coarse(volume: Volume) -> sitk.Image:
     # What is left over at the far faces is the mean of fewer voxels, not lost.
     more = [-n % step for n, step in zip(image.GetSize(), by)]
     coarse = sitk.BinShrink(sitk.ZeroFluxNeumannPad(image, [0, 0, 0], more), by)
-    return sitk.DiscreteGaussian(coarse, (_AVERAGED_MM / 2) ** 2)
+    return sitk.DiscreteGaussian(coarse, [(_AVERAGED_MM / 2) ** 2] * 3)

@@ -142,7 +142,7 @@ def _rise(array: np.ndarray, echoes: np.ndarray, axis: int) -> float:
     if not inside.size:
         return 0.0
     part = slice(inside[0], inside[-1] + 1)
-    sums = np.sum(array, axis=_others(axis), where=echoes, dtype=np.float64)
+    sums = np.asarray(np.sum(array, axis=_others(axis), where=echoes, dtype=np.float64))
     above = sums[part] - float(array.min()) * counts[part]
     third = -(-len(above) // 3)
     means = [
@@ -163,7 +163,7 @@ def _sweep_and_lateral(echoes: np.ndarray, depth: int, spacing: Sequence[float])
 
 def _side(mask: np.ndarray, depth: int, across: int) -> np.ndarray:
     """Return the shadow of a mask [across, depth], seen along the third axis."""
-    shadow = mask.any(axis=3 - depth - across)
+    shadow = np.asarray(mask.any(axis=3 - depth - across))
     return shadow if across < depth else shadow.T
 
 
