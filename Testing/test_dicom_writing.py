@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from test_dicom import CINE, GREY, MR_IMAGE, OBLIQUE, _dicom, _folder, _save, _slices
 
+from USToMRILib.errors import InputError
 from USToMRILib.image.dicom_segmentation import Label, write_segmentation
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.volume import Volume
@@ -169,7 +170,10 @@ def test_tissues_are_a_segmentation_of_the_image(tmp_path: Path, several: bool) 
     image = written(pseudo_mri(volume), tmp_path / "mri.dcm")
     labels, meanings = _labels(volume)
     path = tmp_path / "tissues.dcm"
-    write_segmentation(path, labels, meanings, tmp_path / "mri.dcm", f"TISSUES of a {DESCRIPTION}")
+    write_segmentation(path, labels, meanings, tmp_path / "mri.dcm")
+    volume.write(tmp_path / "mri.nrrd")
+    with pytest.raises(InputError, match="no DICOM file"):
+        write_segmentation(path, labels, meanings, tmp_path / "mri.nrrd")
     dataset: Any = pydicom.dcmread(path)
     assert dataset.Modality == "SEG"
     assert [segment.SegmentLabel for segment in dataset.SegmentSequence] == ["ventricles", "cortex"]

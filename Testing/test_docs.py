@@ -14,6 +14,7 @@ import pytest
 
 from USToMRILib import InputError
 from USToMRILib.cli.command import parser
+from USToMRILib.methods import METHODS, VOLUME
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -75,6 +76,21 @@ def test_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "pseudo_mri.nrrd.json").is_file()
+
+
+def test_methods_are_those_of_the_registry() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (.*?) \| .*? \| (.*?) \|", _table_of_methods(), re.MULTILINE
+    )
+    assert [name for name, _, _ in rows] == list(METHODS)
+    for name, takes, makes in rows:
+        assert ("volumes" in takes) == (METHODS[name].takes == (VOLUME,))
+        assert set(METHODS[name].offers) <= set(makes.split(", "))
+
+
+def _table_of_methods() -> str:
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    return text.partition("| method |")[2].partition("\n\n")[0]
 
 
 def test_versions_agree() -> None:

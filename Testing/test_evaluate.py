@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ import SimpleITK as sitk
 from USToMRILib import Grid, InputError, Volume
 from USToMRILib.cli.command import main
 from USToMRILib.evaluation.evaluate import evaluate
-from USToMRILib.evaluation.pairing import Folders, find_cases
+from USToMRILib.evaluation.pairing import Folders, match_files
 from USToMRILib.evaluation.report import Paragraph, Section, Table, write_report
 from USToMRILib.image.folders import Reader
 
@@ -115,7 +116,7 @@ def test_folders_without_a_pair_or_missing_are_refused(folders, tmp_path):
 def test_what_batch_wrote_is_paired_with_its_ultrasound(tmp_path):
     write(tmp_path / "us", "scan.nrrd", np.arange(480) / 2)
     write(tmp_path / "mri", "scan_SYNTHETIC_MRI_ddic.nrrd", np.arange(480) / 2)
-    (case,), problems = find_cases(Folders(tmp_path / "us", {"ddic": tmp_path / "mri"}))
+    (case,), problems = match_files(Folders(tmp_path / "us", {"ddic": tmp_path / "mri"}))
     assert (case.name, problems) == ("scan", [])
 
 
@@ -134,6 +135,68 @@ def test_other_scales_are_rescaled_on_request(folders, tmp_path):
     assert evaluate(raw, ["mae"]).metrics["mae"].values == {}
     rescaled = evaluate(raw, ["mae"], reader=Reader(rescale=True))
     assert rescaled.metrics["mae"].values["raw"] == pytest.approx({"c1": 0, "c2": 0}, abs=1e-3)
+
+
+@pytest.mark.parametrize("small", ["reference", "near", "both"])
+def test_fractions_of_one_are_taken_for_grey_levels(folders, tmp_path, small):
+    """The same images in 0..1, on either side, measure the same."""
+    metrics = ["ssim", "psnr", "mae", "nmi", "mi_histogram", "lncc"]
+    whole = evaluate(replace(folders, images={"near": folders.images["near"]}), metrics)
+    names = ("reference", "near") if small == "both" else (small,)
+    places = {"reference": folders.reference, "near": folders.images["near"]}
+    for name in names:
+        for path in list(places[name].iterdir()):
+            array = Volume.read(path).array / 255
+            write(tmp_path / f"{name}_small", f"{path.name.split('.')[0]}.nrrd", array)
+        places[name] = tmp_path / f"{name}_small"
+    scaled = evaluate(
+        replace(folders, reference=places["reference"], images={"near": places["near"]}), metrics
+    )
+    assert scaled.problems == []
+    for metric in metrics:
+        expected = whole.metrics[metric].values["near"]
+        assert scaled.metrics[metric].values["near"] == pytest.approx(expected, rel=1e-3), metric
+
+
+@pytest.mark.parametrize("brightest", [1, 10, 40])
+def test_sets_in_a_small_part_of_the_grey_levels_are_refused(folders, tmp_path, brightest):
+    for i in (1, 2):
+        array = Volume.read(folders.reference / f"c{i}.nrrd").array
+        write(tmp_path / "small", f"c{i}.nrrd", np.rint(array / array.max() * brightest))
+    if brightest == 1:  # as whole numbers, which fractions of one are not
+        for path in (tmp_path / "small").iterdir():
+            volume = Volume.read(path)
+            volume.with_array(volume.array.astype(np.uint8)).write(path)
+    found = evaluate(replace(folders, images={"small": tmp_path / "small"}), FAST)
+    assert found.metrics["mae"].values == {}
+    assert f"have values up to {brightest} only" in problems_of(found)[("c1", "small", "")]
+
+
+def test_one_dark_image_among_others_is_measured_as_it_is(folders):
+    write(folders.images["near"], "c1.mha", np.linspace(0, 1, 480))
+    found = evaluate(folders, ["mae"])
+    assert found.metrics["mae"].values["near"]["c1"] > 50
+
+
+def test_names_that_mac_and_windows_write_differently_are_one(tmp_path):
+    random = np.random.default_rng(0)
+    for form, folder in (("NFC", "reference"), ("NFD", "images")):
+        array = random.uniform(0, 255, GRID.shape)
+        write(tmp_path / folder, unicodedata.normalize(form, "Müller_é.nrrd"), array)
+    found = evaluate(Folders(tmp_path / "reference", {"m": tmp_path / "images"}), FAST)
+    assert list(found.metrics["mae"].values["m"]) == [unicodedata.normalize("NFC", "Müller_é")]
+
+
+def test_an_outline_as_foreground_is_filled(folders, tmp_path):
+    filled, outline = np.zeros(GRID.shape), np.zeros(GRID.shape)
+    filled[0, 3:17, 5:20] = outline[0, 3:17, 5:20] = 1
+    outline[0, 5:15, 7:18] = 0
+    values = {}
+    for name, mask in (("filled", filled), ("outline", outline)):
+        write(tmp_path / name, "c1.nrrd", mask)
+        found = evaluate(replace(folders, masks=tmp_path / name), ["mae_foreground"])
+        values[name] = found.metrics["mae_foreground"].values["far"]
+    assert values["filled"] == values["outline"]
 
 
 def test_cnr_is_measured_in_the_references_too(folders, tmp_path):

@@ -117,6 +117,8 @@ def test_what_it_does_not_have_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         translate(head_slice, "toy", **arguments)
+    with pytest.raises(InputError, match="odd width"):
+        METHODS["ddic"].make_options(values={"median_kernel": 4})
 
 
 def test_the_command_line_knows_it(image: Path, tmp_path: Path, capsys) -> None:

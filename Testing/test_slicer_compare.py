@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,15 @@ slicer_host.add_module_folder(Path(__file__).parent.parent / "USToMRI")
 
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Compare.CompareSection import CompareSection  # noqa: E402
+from USToMRIModule.Compare.HeadPoints import headPoints  # noqa: E402
+from USToMRIModule.Scene.VolumeNodes import Result  # noqa: E402
+from USToMRIModule.Synthetic import OutputNodes  # noqa: E402
 from USToMRIModule.Synthetic.SyntheticMark import markOf  # noqa: E402
 
 FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 SHAPE = (1, 40, 60)
-OVERLAY = CompareLayout.OVERLAY_VIEW
+OVERLAY = CompareLayout.PSEUDO_MRI_VIEW
+VIEWS = (CompareLayout.ULTRASOUND_VIEW, CompareLayout.PSEUDO_MRI_VIEW)
 
 
 @pytest.fixture(name="section")
@@ -61,7 +66,7 @@ def shown_in_overlay() -> np.ndarray:
     return array
 
 
-def test_three_linked_views_and_back(section: Any) -> None:
+def test_two_linked_views_and_back(section: Any) -> None:
     """One button shows them; the same button brings the layout back that was there."""
     red = slicer.util.getNode("vtkMRMLSliceCompositeNodeRed")
     red.SetBackgroundVolumeID(slicer.util.getNode("US").GetID())
@@ -70,15 +75,12 @@ def test_three_linked_views_and_back(section: Any) -> None:
     assert CompareLayout.isShown()
     assert section.ui.compareButton.text == "Back to the views before"
     assert names_in(CompareLayout.ULTRASOUND_VIEW) == ("US", "", 0)
-    assert names_in(CompareLayout.PSEUDO_MRI_VIEW) == ("US SYNTHETIC MRI (DDIC)", "", 0)
-    assert names_in(OVERLAY) == ("US", "US SYNTHETIC MRI (DDIC)", 0.5)
-    for view in CompareLayout.VIEWS:
+    assert names_in(OVERLAY) == ("US", "US SYNTHETIC MRI (DDIC)", 1)
+    for view in VIEWS:
         composite = CompareLayout.compositeOf(view)
         assert composite.GetLinkedControl()
         assert composite.GetHotLinkedControl()
-    groups = {
-        CompareLayout._sliceLogicOf(v).GetSliceNode().GetViewGroup() for v in CompareLayout.VIEWS
-    }
+    groups = {CompareLayout._sliceLogicOf(v).GetSliceNode().GetViewGroup() for v in VIEWS}
     assert len(groups) == 1
     assert groups != {slicer.util.getNode("vtkMRMLSliceNodeRed").GetViewGroup()}
     section.ui.compareButton.click()
@@ -152,7 +154,7 @@ def test_other_grids_are_blended_and_said(section: Any) -> None:
     section.ui.pseudoMriSelector.setCurrentNode(other)
     section.ui.overlaySelector.currentIndex = 1
     wait_until(lambda: "blended instead" in section.ui.compareStatusLabel.text)
-    assert names_in(OVERLAY) == ("US", "MRI", 0.5)
+    assert names_in(OVERLAY) == ("US", "MRI", 1)
 
 
 def test_button_says_what_is_missing(section: Any) -> None:
@@ -189,7 +191,7 @@ def test_new_pseudo_mri_is_compared(section: Any) -> None:
         for name in ("US 2", "MRI 2")
     ]
     section.onTranslated(*nodes)
-    assert names_in(OVERLAY) == ("US 2", "MRI 2", 0.5)
+    assert names_in(OVERLAY) == ("US 2", "MRI 2", 1)
 
 
 def test_an_image_that_is_gone_is_shown_no_longer(section: Any) -> None:
@@ -212,7 +214,7 @@ def test_a_scene_that_was_saved_with_the_layout_shows_it(section: Any, tmp_path:
     CompareLayout.registerLayouts()
     assert slicer.mrmlScene.ReadFromMRB(path)
     assert CompareLayout.isShown()
-    assert CompareLayout.OVERLAY_VIEW in CompareLayout.layoutNode().GetCurrentLayoutDescription()
+    assert OVERLAY in CompareLayout.layoutNode().GetCurrentLayoutDescription()
 
 
 def test_new_pseudo_mri_is_shown_in_its_own_view(section: Any) -> None:
@@ -226,7 +228,7 @@ def test_new_pseudo_mri_is_shown_in_its_own_view(section: Any) -> None:
     slicer.util.setSliceViewerLayers(background=nodes[0], foreground=nodes[1])
     section.onTranslated(*nodes)
     assert names_in(CompareLayout.ULTRASOUND_VIEW)[:2] == ("US 2", "")
-    assert names_in(CompareLayout.PSEUDO_MRI_VIEW)[:2] == ("MRI 2", "")
+    assert names_in(OVERLAY)[:2] == ("US 2", "MRI 2")
 
 
 def test_new_pseudo_mri_waits_for_the_user(section: Any) -> None:
@@ -240,7 +242,77 @@ def test_new_pseudo_mri_waits_for_the_user(section: Any) -> None:
     section.onTranslated(*nodes)
     section.setParameterNode(parameter_node)
     section.ui.compareButton.click()
-    assert names_in(OVERLAY) == ("US 2", "MRI 2", 0.5)
+    assert names_in(OVERLAY) == ("US 2", "MRI 2", 1)
+
+
+def test_the_answer_is_shown_by_itself(section: Any) -> None:
+    """After a translation; not again once the user went back, until they compare again."""
+    images = slicer.util.getNode("US"), slicer.util.getNode("*(DDIC)")
+    assert section.ui.compareCollapsibleButton.collapsed
+    section.onTranslated(*images)
+    assert CompareLayout.isShown()
+    assert not section.ui.compareCollapsibleButton.collapsed
+    section.ui.compareButton.click()
+    assert CompareLayout.currentArrangement() == FOUR_UP
+    section.onTranslated(*images)
+    assert CompareLayout.currentArrangement() == FOUR_UP
+    section.ui.compareButton.click()
+    section.ui.compareButton.click()
+    section.ui.compareButton.click()
+    section.onTranslated(*images)
+    assert CompareLayout.isShown()
+
+
+def test_a_volume_is_shown_in_three_planes(section: Any) -> None:
+    """Each with its pair of views; a slice after it in one."""
+    nodes = [
+        volumes.add_volume(name, np.full((8, 9, 10), 50, np.float32), "aligned")
+        for name in ("Volume", "Volume MRI")
+    ]
+    section.onTranslated(*nodes)
+    pairs = CompareLayout.shownPlanes()
+    assert [pair.orientation for pair in pairs] == ["Axial", "Coronal", "Sagittal"]
+    normals = []
+    for pair in pairs:
+        assert names_in(pair.ultrasound)[0] == "Volume"
+        assert names_in(pair.pseudoMri) == ("Volume", "Volume MRI", 1)
+        matrices = [
+            slicer.util.arrayFromVTKMatrix(
+                CompareLayout._sliceLogicOf(view).GetSliceNode().GetSliceToRAS()
+            )
+            for view in (pair.ultrasound, pair.pseudoMri)
+        ]
+        np.testing.assert_allclose(*matrices)
+        normals.append(np.abs(matrices[0][:3, 2]).argmax())
+    assert normals == [2, 1, 0]
+    section.onTranslated(slicer.util.getNode("US"), slicer.util.getNode("*(DDIC)"))
+    assert len(CompareLayout.shownPlanes()) == 1
+
+
+@pytest.mark.parametrize("geometry", volumes.GEOMETRIES)
+def test_views_are_fitted_to_the_head(section: Any, geometry: str) -> None:
+    """Where the record says that it is: all of it is seen, and it fills one side of the view."""
+    ultrasound = volumes.add_volume("Head US", np.ones((1, 120, 160), np.float32), geometry)
+    ellipse = {"centre_mm": [24.0, 50.0], "semi_axes_mm": [15.0, 12.0], "angle_rad": 0.5}
+    record = {
+        "warnings": [],
+        "parameters": {"head": ellipse},
+        "input": {"grid": {"spacing": ultrasound.GetSpacing()}},
+    }
+    result = Result(SimpleNamespace(array=np.ones((1, 120, 160), np.float32)), record)
+    output = OutputNodes.publish(result, OutputNodes.Place(ultrasound))
+    section.onTranslated(ultrasound, output)
+    outline = headPoints(output)
+    assert outline is not None
+    for view in VIEWS:
+        slice_node = CompareLayout._sliceLogicOf(view).GetSliceNode()
+        to_view = np.linalg.inv(slicer.util.arrayFromVTKMatrix(slice_node.GetXYToRAS()))
+        places = np.c_[outline, np.ones(len(outline))] @ to_view.T
+        size = np.array(slice_node.GetDimensions()[:2])
+        extent = np.ptp(places[:, :2], axis=0) / size
+        assert 0.8 < extent.max() < 0.9
+        middle = (places[:, :2].max(0) + places[:, :2].min(0)) / 2
+        np.testing.assert_allclose(middle, (size - 1) / 2, atol=1)
 
 
 @pytest.mark.parametrize("geometry", volumes.GEOMETRIES)

@@ -60,8 +60,13 @@ def test_library_needs_nothing_that_is_not_installed() -> None:
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     listed = {line.partition(">")[0].removeprefix("py") for line in lines}  # pynrrd is "nrrd"
     files = [*(ROOT / "USToMRILib").glob("*.py"), *(ROOT / "USToMRILib" / "image").glob("*.py")]
-    # The picture of the demo and DICOM files are not made in Slicer.
-    elsewhere = {"picture.py": {"matplotlib"}, "dicom_writing.py": {"highdicom"}}
+    # The picture of the demo, DICOM files and videos are not made in Slicer.
+    elsewhere = {
+        "picture.py": {"matplotlib"},
+        "dicom_writing.py": {"highdicom"},
+        "dicom_segmentation.py": {"highdicom"},
+        "video_files.py": {"av"},
+    }
     for path in sorted(files):
         needed = imports(path) - set(sys.stdlib_module_names) - BROUGHT - listed
         assert needed <= elsewhere.get(path.name, set()), path.name

@@ -96,6 +96,7 @@ def test_every_control_has_a_tooltip(panel: Any) -> None:
 def test_every_setting_is_saved_with_the_scene(panel: Any) -> None:
     """What a user can set is bound to a parameter, or is itself a list of what the scene holds."""
     of_the_scene = {
+        "methodSelector",  # follows the parameter "method"
         "segmentSelector",  # follows the parameter "segment"
         "newPairSelector",  # names a pair
         "pairSelector",  # the pairs are nodes, and so is what each of them refers to

@@ -30,7 +30,7 @@ def test_declined_packages_are_a_clear_state(
 ) -> None:
     """No exception, no process; the panel says what happened and can be asked again."""
     (tmp_path / "requirements.txt").write_text("a-package-that-nobody-has>=1\n")
-    section._resourcePath = lambda name: str(tmp_path / name)
+    section.run._requirementsPath = str(tmp_path / "requirements.txt")
     section.ui.inputSelector.setCurrentNode(add_ultrasound())
     monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *args, **options: False)
@@ -147,7 +147,7 @@ def test_a_library_that_cannot_be_imported_is_a_message(
 
 def test_installing_is_begun_once(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slicer's pip works off events: the buttons are disabled, and the panel says what it does."""
-    from USToMRIModule.Translate import TranslateSection
+    from USToMRIModule.Translate import WorkerRun
 
     seen: list[Any] = []
     ui = section.ui
@@ -156,7 +156,7 @@ def test_installing_is_begun_once(section: Any, monkeypatch: pytest.MonkeyPatch)
         seen.append((ui.translateButton.enabled, ui.memoryButton.enabled, ui.statusLabel.text))
         raise RuntimeError("No network.")
 
-    monkeypatch.setattr(TranslateSection, "ensureDependencies", install)
+    monkeypatch.setattr(WorkerRun, "ensureDependencies", install)
     ui.inputSelector.setCurrentNode(add_ultrasound())
     ui.translateButton.click()
     assert seen == [(False, False, "Looking for PyTorch")]

@@ -77,7 +77,15 @@ def test_nothing_to_run_makes_it_fail(module: Any, monkeypatch: pytest.MonkeyPat
 
 def test_cases_need_nothing_that_slicer_lacks() -> None:
     """Neither pytest nor torch, nor the stand-ins of this folder."""
-    known = {*sys.stdlib_module_names, "numpy", "slicer", "vtk", "USToMRIModule", "USToMRILib"}
+    known = {
+        *sys.stdlib_module_names,
+        "PIL",
+        "numpy",
+        "slicer",
+        "vtk",
+        "USToMRIModule",
+        "USToMRILib",
+    }
     for path in (ROOT / "Testing" / "USToMRITests").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):

@@ -109,7 +109,7 @@ def test_views_show_what_they_should(sections: Sections, view: SliceView) -> Non
     compare.ui.overlaySelector.currentIndex = 2
     compare.ui.overlaySlider.value = 10
     compare._update()
-    overlay = SliceView(CompareLayout.OVERLAY_VIEW)
+    overlay = SliceView(CompareLayout.PSEUDO_MRI_VIEW)
     overlay.fit()
     drawn = overlay.pixels()
     assert brightness(drawn, left) == pytest.approx(200, abs=8)  # behind the edge: pseudo-MRI

@@ -365,6 +365,18 @@ def test_nan_and_infinity_are_refused(tmp_path: Path, value: float) -> None:
     assert "NaN or infinite" in _refusal(tmp_path / "a.mha")
 
 
+@pytest.mark.parametrize("value", [1.797e308, -1.797e308, 1e39])
+def test_a_mark_for_missing_data_beyond_float32_is_refused(tmp_path: Path, value: float) -> None:
+    volume = _volume(dtype=np.float64)
+    volume.array[0, 0, 0] = value
+    volume.write(tmp_path / "a.nrrd")
+    assert "missing data" in _refusal(tmp_path / "a.nrrd")
+    with pytest.raises(InputError, match="missing data"):
+        check_usable(volume)
+    volume.array[0, 0, 0] = np.copysign(np.finfo(np.float32).max, value)
+    check_usable(volume)
+
+
 def _nrrd(path: Path, sizes: str, directions: str = "(1,0,0) (0,1,0) (0,0,1)") -> Path:
     path.write_text(
         "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\n"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 __version__ = "0.2.0"
 
+from .cine import CineResult, translate_cine
 from .errors import Cancelled, InputError
 from .image.grid import Grid
+from .image.sequence import ImageSequence
 from .image.volume import Volume
 from .methods import METHODS
 from .progress import CancelToken, ProgressEvent
@@ -19,11 +21,14 @@ __all__ = [
     "METHODS",
     "CancelToken",
     "Cancelled",
+    "CineResult",
     "Grid",
+    "ImageSequence",
     "InputError",
     "ProgressEvent",
     "Result",
     "Volume",
     "__version__",
     "translate",
+    "translate_cine",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import threading
 import uuid
@@ -20,12 +21,16 @@ _TAIL_BYTES = 200
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+_TEMPORARY = re.compile(r"^\.[0-9a-f]{32}\.")
+
+
 class FullDiskError(InputError, OSError):
     """A file that there is no room for; an OSError too, for those who see to their own files."""
 
     def __init__(self, path: Path, error: OSError) -> None:
+        meant = path.with_name(_TEMPORARY.sub("", path.name))  # a file within a file's writing
         super().__init__(
-            f"{path} could not be written ({error.strerror}); free some space there or choose "
+            f"{meant} could not be written ({error.strerror}); free some space there or choose "
             "another folder."
         )
         self.errno, self.strerror = error.errno, error.strerror

@@ -112,9 +112,14 @@ def make_options(cls: type, values: Mapping[str, Any], method: str) -> Any:
 
 
 def check_options(options: Any) -> None:
-    """Raise InputError for a value that cannot be used."""
+    """Raise InputError for a value that cannot be used.
+
+    What no field can say of itself, the dataclass says in a method ``check``.
+    """
     for each in options_of(type(options)):
         each.check(getattr(options, each.name))
+    if hasattr(options, "check"):
+        options.check()
 
 
 def deciding(options: Any) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import numpy as np
 
 from .errors import InputError
 from .files import atomic, expanded
+from .image.dicom_segmentation import Label, write_segmentation
+from .image.dicom_writing import is_dicom_name
 from .image.volume import PathLike, Volume
 from .progress import Progress
 from .provenance import sidecar_path
@@ -55,6 +57,7 @@ class Made:
         maps: what else was asked for, by key of :data:`MAPS`: float32 in the units of `array`,
             tissues uint8.
         samples: several answers of a method that draws, each as `array`.
+        labels: what the numbers of the tissues mean.
     """
 
     array: np.ndarray
@@ -63,6 +66,7 @@ class Made:
     warnings: tuple[str, ...] = ()
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     samples: tuple[np.ndarray, ...] = ()
+    labels: dict[int, Label] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Result:
         maps: what else was asked for, on the same grid, by key of :data:`MAPS`; the record says
             what each shows.
         samples: several answers of a method that draws.
+        labels: what the numbers of the tissues mean.
     """
 
     volume: Volume
@@ -86,6 +91,7 @@ class Result:
     timings: dict[str, float]
     maps: dict[str, Volume] = field(default_factory=dict)
     samples: tuple[Volume, ...] = ()
+    labels: dict[int, Label] = field(default_factory=dict)
 
     @property
     def uncertainty(self) -> Volume | None:
@@ -138,6 +144,11 @@ class Result:
         with ExitStack() as files:
             text = json.dumps(self.provenance, indent=2) + "\n"
             files.enter_context(atomic(record)).write_text(text, encoding="utf-8")
+            image = files.enter_context(atomic(output))
+            self.volume.write(image, compress=compress)
             for name, path in maps.items():
-                self.maps[name].write(files.enter_context(atomic(path)), compress=compress)
-            self.volume.write(output, compress=compress)
+                temporary = files.enter_context(atomic(path))
+                if name == "tissues" and is_dicom_name(path):
+                    write_segmentation(temporary, self.maps[name], self.labels, image)
+                else:
+                    self.maps[name].write(temporary, compress=compress)

@@ -10,6 +10,7 @@ import numpy as np
 from .compute.device import choose_device
 from .compute.peak_memory import peak_memory_mib
 from .fetal.heads import HeadHint
+from .image.synthetic import check_measured
 from .image.volume import Volume, check_usable
 from .methods import DEFAULT, Method, method_named
 from .options import deciding
@@ -28,6 +29,7 @@ def translate(
     uncertainty: bool = False,
     residual: bool = False,
     tissues: bool = False,
+    allow_synthetic: bool = False,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
     **values: Any,
@@ -48,6 +50,7 @@ def translate(
         uncertainty: whether to make a map of it too, where the method offers it.
         residual: the same.
         tissues: the same.
+        allow_synthetic: whether to take a volume that is itself a pseudo-MRI or a map of one.
         progress: called with a :class:`~USToMRILib.progress.ProgressEvent` after every step.
         cancel: a token; at most one step passes after it is set.
         **values: options of the method by name, in place of ``options``.
@@ -62,6 +65,8 @@ def translate(
     maps = frozenset(name for name, wish in wished.items() if wish)
     entry.check_offers(maps)
     check_usable(volume)
+    if not allow_synthetic:
+        check_measured(volume)
     chosen = choose_device(device)
     tracker = Progress(progress, cancel)
 
@@ -98,13 +103,14 @@ def _result(
     fields = header_fields(provenance)
 
     def beside(name: str, array: np.ndarray) -> Volume:
-        return Volume(array, volume.grid, {**fields, "description": f"{name} of a {about}"})
+        described = {**fields, "description": f"{name} of a {about}"}
+        return Volume(array, volume.grid, described, volume.source)
 
     about = fields["description"]
     maps = {name: beside(name.upper(), array) for name, array in made.maps.items()}
     samples = tuple(beside(f"SAMPLE {n}", s) for n, s in enumerate(made.samples, start=1))
-    output = Volume(made.array, volume.grid, fields)
-    return Result(output, provenance, list(made.warnings), timings, maps, samples)
+    output = Volume(made.array, volume.grid, fields, volume.source)
+    return Result(output, provenance, list(made.warnings), timings, maps, samples, made.labels)
 
 
 def _with_fallback(

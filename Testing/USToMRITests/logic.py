@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from USToMRIModule.Scene import VolumeNodes
+from PIL import Image
+from USToMRIModule.Scene import PixelSize, VolumeNodes, WorldSpace
 from USToMRIModule.Synthetic import OutputNodes
 
 from USToMRILib import METHODS, Cancelled, InputError, Volume
@@ -119,18 +120,58 @@ class InputTest(SceneCase):
         np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
 
     def test_a_picture_without_pixel_size_is_known(self) -> None:
-        """Slicer takes 1 mm for it; the module asks."""
+        """Slicer takes 1 mm for it; the module asks, and believes who gives the size."""
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "us")
         slicer.util.updateVolumeFromArray(node, random(1, 4, 5))
-        self.assertFalse(VolumeNodes.lacksPixelSize(node))
-        node.AddDefaultStorageNode()
-        node.GetStorageNode().SetFileName("/somewhere/us.PNG")
-        self.assertTrue(VolumeNodes.lacksPixelSize(node))
+        self.assertFalse(PixelSize.lacksPixelSize(node))
+        set_file(node, "/somewhere/us.PNG")
+        self.assertTrue(PixelSize.lacksPixelSize(node))
         logic = logic_with(halved)
         self.assertIn("pixels", logic.reasonNotReady(node, None, "ddic"))
         self.assertEqual(logic.reasonNotReady(node, None, "ddic", pixelSize=0.14), "")
+        with self.assertRaisesRegex(InputError, "pixelSize"):
+            logic.translate(node)
         node.SetSpacing(0.14, 0.14, 1)
         self.assertEqual(logic.reasonNotReady(node, None, "ddic"), "")
+        node.SetSpacing(1, 1, 1)
+        PixelSize.writePixelSize(node, 1.0)
+        self.assertEqual(logic.reasonNotReady(node, None, "ddic"), "")
+
+    def test_the_resolution_of_a_print_is_no_pixel_size(self) -> None:
+        """JPEG and TIFF state one, and Slicer takes it for the spacing."""
+        for suffix, dots in (("jpg", 96), ("tif", 300), ("jpg", 72)):
+            with self.subTest(suffix, dots=dots):
+                path = self.folder() / f"us{dots}.{suffix}"
+                image = Image.fromarray(np.zeros((4, 5), np.uint8))
+                image.save(path, dpi=(dots, dots))
+                node = volumes.add_volume("us", random(1, 4, 5), "aligned")
+                set_file(node, str(path))
+                node.SetSpacing(25.4 / dots, 25.4 / dots, 1)
+                self.assertTrue(PixelSize.lacksPixelSize(node))
+                node.SetSpacing(0.13, 0.13, 1)
+                self.assertFalse(PixelSize.lacksPixelSize(node))
+
+    def test_a_transform_that_scales_counts(self) -> None:
+        """SlicerIGT keeps the pixel size there: the library is told it, the output follows."""
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "live")
+        slicer.util.updateVolumeFromArray(node, random(1, 4, 5))
+        set_file(node, "/somewhere/live.png")
+        scale = TABLE @ np.diag([0.2, 0.2, 0.2, 1])
+        node.SetAndObserveTransformNodeID(volumes.add_transform(scale).GetID())
+        seen = []
+
+        def look(volume: Volume, method: str) -> VolumeNodes.Result:
+            seen.append(volume.grid.spacing)
+            return halved(volume, method)
+
+        self.assertFalse(PixelSize.lacksPixelSize(node))
+        output = logic_with(look).translate(node)
+        np.testing.assert_allclose(seen[0], 0.2)
+        np.testing.assert_allclose(
+            volumes.world_position(output, (3, 2, 0)), volumes.world_position(node, (3, 2, 0))
+        )
+        PixelSize.writePixelSize(node, 0.13)
+        np.testing.assert_allclose(WorldSpace.worldSpacing(node), (0.13, 0.13, 0.2))
 
     def test_unusable_nodes_are_refused_in_one_sentence(self) -> None:
         """The sentence says what to choose instead; the scene stays as it was."""
@@ -159,18 +200,21 @@ class InputTest(SceneCase):
             empty.SetAndObserveImageData(without_voxels)
         self.assertIn("no image", logic.reasonNotReady(empty, None, "ddic"))
         self.assertIn("other than", logic.reasonNotReady(one_slice, one_slice, "ddic"))
-        self.assertIn("choose DDIC", logic.reasonNotReady(one_slice, None, "pix2pix3d"))
+        self.assertIn("needs a volume", logic.reasonNotReady(one_slice, None, "pix2pix3d"))
         for method in METHODS:
             self.assertEqual(logic.reasonNotReady(volume, None, method), "")
         self.assertEqual(logic.reasonNotReady(one_slice, None, "ddic"), "")
 
-    def test_first_ultrasound_is_no_label_map_and_not_synthetic(self) -> None:
-        """The panel's first choice is never a mask or an output of ours."""
-        self.assertIsNone(VolumeNodes.firstUltrasound())
+    def test_newest_ultrasound_is_no_label_map_and_not_synthetic(self) -> None:
+        """The panel's choice is never a mask, an empty volume or an output of ours."""
+        self.assertIsNone(VolumeNodes.newestUltrasound())
         slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
         node = volumes.add_volume("US", ONES)
         logic_with(halved).translate(node)
-        self.assertIs(VolumeNodes.firstUltrasound(), node)
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+        self.assertIs(VolumeNodes.newestUltrasound(), node)
+        newer = volumes.add_volume("Newer", ONES)
+        self.assertIs(VolumeNodes.newestUltrasound(), newer)
 
 
 class OutputTest(SceneCase):
@@ -267,6 +311,12 @@ class OutputTest(SceneCase):
         with self.assertRaises(TypeError):
             logic_with(unwritable).translate(node)
         self.assertEqual(volumes.scene_contents(), before)
+
+
+def set_file(node: Any, path: str) -> None:
+    """Let a volume come from a file."""
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetFileName(path)
 
 
 def random(*shape: int) -> np.ndarray:

@@ -28,6 +28,23 @@ DEVICES = [
     {"name": "cuda", "label": "Big GPU", "free_bytes": 78_000_000_000},
     {"name": "cpu", "label": "small", "free_bytes": None},
 ]
+BIOMETRY = {
+    "head_circumference_mm": 170.0,
+    "biparietal_diameter_mm": 47.0,
+    "occipitofrontal_diameter_mm": 61.0,
+    "cephalic_index": 77.0,
+    "diameters": "outer to outer edge of the skull",
+    "gestational_age": [
+        {
+            "chart": "Hadlock 1984",
+            "weeks": 19.6,
+            "low_weeks": 18.1,
+            "high_weeks": 21.1,
+            "interval": "2 standard deviations",
+            "source": "Radiology",
+        }
+    ],
+}
 ELLIPSE = {"centre": [1.0, 1.2], "semi_axes": [0.9, 0.6], "angle": 0.3}
 
 
@@ -46,7 +63,8 @@ def answer(manner: str, number: int, task: str, arguments: dict[str, Any]) -> di
     if task == "devices":
         return {"done": {"devices": DEVICES}}
     if task == "head":
-        return {"done": {"circumference_mm": 4.7, "ellipse": ELLIPSE, "warnings": []}}
+        found = {"circumference_mm": 4.7, "ellipse": ELLIPSE, "biometry": BIOMETRY}
+        return {"done": {**found, "warnings": []}}
     report(number, 1, 2.6)
     if manner == "slow":
         sleep_with_child(number, Path(arguments["input"]).parent)

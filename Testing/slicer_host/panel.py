@@ -63,6 +63,12 @@ def outputs() -> list[Any]:
     ]
 
 
+def choose_method(section: Any, name: str) -> None:
+    """Choose a method of the library under Advanced."""
+    box = section.ui.methodSelector
+    box.currentIndex = box.findData(name)
+
+
 def press_translate(section: Any) -> None:
     """Press the button and wait for the output."""
     before = len(outputs())

@@ -93,7 +93,7 @@ def _place_pairs(panel: Any) -> None:
     """Add the pairs, with the boxes that Place makes."""
     from USToMRIModule.CNR.CNRPairs import ROLES, addPair
     from USToMRIModule.CNR.CNRPlacement import addBox
-    from USToMRIModule.Scene.RegionVoxels import worldFromIjk
+    from USToMRIModule.Scene.WorldSpace import worldFromIjk
 
     ultrasound = slicer.util.getNode("US")
     size = np.array(ultrasound.GetImageData().GetDimensions()[:2])
@@ -106,20 +106,21 @@ def _place_pairs(panel: Any) -> None:
 
 
 def _draw_views(panel: Any, folder: Path) -> None:
-    """Draw the three views of the comparison, side by side, for each kind of overlay."""
+    """Draw the two views of the comparison, side by side, for each kind of overlay."""
     from PIL import Image
     from USToMRIModule.Compare import CompareLayout
 
     before = CompareLayout.currentArrangement()
     CompareLayout.show()  # Slicer, too, has its views before they are given images
-    drawn = [views.SliceView(name, 480, 480) for name in CompareLayout.VIEWS]
+    names = (CompareLayout.ULTRASOUND_VIEW, CompareLayout.PSEUDO_MRI_VIEW)
+    drawn = [views.SliceView(name, 480, 480) for name in names]
     CompareLayout.restore(before)
     section = panel.sections[1]
     section.ui.compareButton.click()
-    for view in drawn:
-        view.fit()
-    for index, name in enumerate(("blend", "checkerboard", "swipe")):
+    section._alignAgain()
+    for index, name in enumerate(("side_by_side", "checkerboard", "swipe")):
         section.ui.overlaySelector.currentIndex = index
+        section.ui.overlaySlider.value = 100 if index == 0 else 50
         section._update()
         slicer.app.processEvents()  # the mark of the pseudo-MRI is drawn then
         row = np.hstack([view.pixels() for view in drawn])

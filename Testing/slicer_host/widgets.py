@@ -20,6 +20,8 @@ class CollapsibleButton(QtWidgets.QAbstractButton):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._host_collapsed = False
+        self._host_forcing = False
+        self._host_hidden: set[int] = set()  # by whoever set them up, as CTK keeps it
         self.setContentsMargins(0, _HEADER_HEIGHT, 0, 0)
 
     def nextCheckState(self) -> None:
@@ -33,16 +35,35 @@ class CollapsibleButton(QtWidgets.QAbstractButton):
         self._host_collapsed = collapsed
         for child in self.children():
             if isinstance(child, QtWidgets.QWidget):
-                QtWidgets.QWidget.setVisible(child, not collapsed)
+                self._host_force(child, not collapsed and id(child) not in self._host_hidden)
         self.contentsCollapsed.emit(collapsed)
+
+    def _host_force(self, child: QtWidgets.QWidget, visible: bool) -> None:
+        self._host_forcing = True
+        QtWidgets.QWidget.setVisible(child, visible)
+        self._host_forcing = False
+
+    def eventFilter(self, child: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        """Remember which children are hidden by others, and keep all hidden while collapsed."""
+        kinds = QtCore.QEvent.Type
+        if not self._host_forcing and isinstance(child, QtWidgets.QWidget):
+            if event.type() == kinds.HideToParent:
+                self._host_hidden.add(id(child))
+            elif event.type() == kinds.ShowToParent:
+                self._host_hidden.discard(id(child))
+                if self._host_collapsed:
+                    self._host_force(child, False)
+        return False
 
     collapsed = QtCore.Property(bool, _host_get_collapsed, _host_set_collapsed)
 
     def childEvent(self, event: QtCore.QChildEvent) -> None:
         """Hide what is added to a collapsed button."""
         child = event.child()
-        if event.added() and self._host_collapsed and isinstance(child, QtWidgets.QWidget):
-            QtWidgets.QWidget.setVisible(child, False)
+        if event.added() and isinstance(child, QtWidgets.QWidget):
+            QtCore.QObject.installEventFilter(child, self)
+            if self._host_collapsed:
+                self._host_force(child, False)
         super().childEvent(event)
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:

@@ -10,15 +10,20 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .Dependencies import ensureDependencies
+from .Scene.PixelSize import lacksPixelSize
 from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
-from .Scene.VolumeNodes import isSlice, lacksPixelSize, reasonNotAnInput, volumeFromNode
+from .Scene.VolumeNodes import isSlice, reasonNotAnInput, volumeFromNode
 from .Synthetic.SequenceNodes import reasonNotAnOutput, sequenceOf
-from .Translate.HeadCurve import showEllipse
+from .Translate.HeadCurve import FoundHead, showEllipse
+from .Translate.MethodChoice import takesSlices
 from .Translate.Task import Task
 
 if TYPE_CHECKING:
     from .ParameterNode import USToMRIParameterNode
     from .Worker.WorkerJobs import HeadJob, TranslationJob, Worker, WorkerJob
+
+# Of the longer side of an image of unknown scale, while a head is looked for in it.
+_TRIAL_WIDTH_MM = 130.0
 
 FinishedCallback = Callable[[Optional[Any], Optional[Exception]], None]
 
@@ -48,9 +53,11 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> USToMRIParameterNode:
         """Return the user's choices, as they are saved with the scene."""
-        from .ParameterNode import USToMRIParameterNode, readable
+        from .ParameterNode import USToMRIParameterNode, keepOldChoices, readable
 
-        node: USToMRIParameterNode = readable(USToMRIParameterNode, super().getParameterNode())
+        stored = super().getParameterNode()
+        keepOldChoices(stored)
+        node: USToMRIParameterNode = readable(USToMRIParameterNode, stored)
         return node
 
     def translate(
@@ -152,20 +159,51 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """Find the head in a slice, in the worker process, and return at once.
 
         :param curveNode: closed curve to move to the head's outline; a new one where it is None.
-        :param onFinished: called once with the curve and None, or with None and the error.
+        :param onFinished: called once with a :class:`.Translate.HeadCurve.FoundHead` and None, or
+            with None and the error.
         """
         from .Worker.WorkerJobs import HeadJob
 
         def finished(found: Any, error: Optional[Exception]) -> None:
-            curve, isPresent = None, slicer.mrmlScene.IsNodePresent
+            head, isPresent = None, slicer.mrmlScene.IsNodePresent
             if error is None and not isPresent(inputNode):
                 error = RuntimeError(_("The ultrasound was removed while its head was looked for."))
             if error is None:
                 old = curveNode if curveNode is not None and isPresent(curveNode) else None
                 curve = showEllipse(found["ellipse"], inputNode, pixelSize, old)
-            onFinished(curve, error)
+                head = FoundHead(curve, found["ellipse"], found["biometry"])
+            onFinished(head, error)
 
         job = HeadJob(self._worker(), volumeFromNode(inputNode, pixelSize), device, finished)
+        job.start()
+        return job
+
+    def startPixelSizeSearch(
+        self,
+        inputNode: Any,
+        circumference: float,
+        *,
+        device: str = "auto",
+        onFinished: FinishedCallback,
+    ) -> HeadJob:
+        """Find the head in a picture of unknown scale, in the worker, and return at once.
+
+        :param circumference: of the head, in mm.
+        :param onFinished: called once with the pixel size in mm and None, or with None and the
+            error.
+        """
+        from .Worker.WorkerJobs import HeadJob
+
+        # At which a head is looked for: nearly every head in the image then has a possible size.
+        trial = _TRIAL_WIDTH_MM / max(inputNode.GetImageData().GetDimensions())
+
+        def finished(found: Any, error: Optional[Exception]) -> None:
+            size = None
+            if error is None:
+                size = trial * circumference / found["circumference_mm"]
+            onFinished(size, error)
+
+        job = HeadJob(self._worker(), volumeFromNode(inputNode, trial), device, finished)
         job.start()
         return job
 
@@ -201,10 +239,10 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             return reason
         if outputNode is inputNode:
             return _("Choose an output other than the ultrasound itself.")
-        if isSlice(inputNode) and method == "pix2pix3d":
-            return _("Pix2Pix needs a volume; choose DDIC for a single image.")
+        if isSlice(inputNode) and not takesSlices(method):
+            return _("This method needs a volume; choose another method for a single image.")
         if lacksPixelSize(inputNode) and not pixelSize:
-            return _("The picture does not say how large its pixels are; set it under Advanced.")
+            return _("The picture does not say how large its pixels are; give the size above.")
         reasons = [reasonNotUsable(each) or reasonBeside(each, inputNode) for each in regions]
         if outputNode is not None:
             sequence = sequenceOf(inputNode) if allFrames else None

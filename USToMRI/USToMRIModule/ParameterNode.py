@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import json
 from typing import Annotated, Any, Union
 
 import slicer
 from slicer import (
     vtkMRMLMarkupsClosedCurveNode,
+    vtkMRMLMarkupsLineNode,
     vtkMRMLMarkupsROINode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
@@ -19,21 +21,35 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 # one.
 
 
-class Method(enum.Enum):
-    """A translation method."""
+class Quality(enum.Enum):
+    """How much time a translation may take; chooses the method."""
 
-    DDIC = "ddic"
-    DDIB = "ddib"
-    PIX2PIX3D = "pix2pix3d"
-    CYCLEGAN = "cyclegan"
+    FAST = "fast"
+    BEST = "best"
+    CHOSEN = "chosen"
 
     def label(self) -> str:
         """Return the text in the panel."""
         return {
-            Method.DDIC: _("DDIC: imposed correlation, 2D"),
-            Method.DDIB: _("DDIB: diffusion bridge, 2D"),
-            Method.PIX2PIX3D: _("Pix2Pix: adversarial, 3D"),
-            Method.CYCLEGAN: _("CycleGAN: one pass, 2D"),
+            Quality.FAST: _("Fast"),
+            Quality.BEST: _("Best"),
+            Quality.CHOSEN: _("As chosen under Advanced"),
+        }[self]
+
+
+class PixelSizeWay(enum.Enum):
+    """What the size of a picture's pixels is given by."""
+
+    PIXEL = "pixel"
+    RULER = "ruler"
+    CIRCUMFERENCE = "circumference"
+
+    def label(self) -> str:
+        """Return the text in the panel."""
+        return {
+            PixelSizeWay.PIXEL: _("Width of a pixel"),
+            PixelSizeWay.RULER: _("Depth scale on the image"),
+            PixelSizeWay.CIRCUMFERENCE: _("Head circumference"),
         }[self]
 
 
@@ -52,55 +68,6 @@ class Device(enum.Enum):
             Device.CPU: _("CPU"),
             Device.CUDA: _("GPU (CUDA)"),
             Device.MPS: _("GPU (Apple)"),
-        }[self]
-
-
-class Solver(enum.Enum):
-    """Of the diffusion's ODE."""
-
-    DPMPP_2M = "dpm++2m"
-    HEUN = "dpm++2m"  # of earlier versions, whose scenes name it: the other of second order
-    DDIM = "ddim"
-
-    def label(self) -> str:
-        """Return the text in the panel."""
-        return {
-            Solver.DPMPP_2M: _("DPM-Solver++ (2M)"),
-            Solver.DDIM: _("DDIM (as published)"),
-        }[self]
-
-
-class Similarity(enum.Enum):
-    """What DDIC imposes."""
-
-    PEARSON = "pearson"
-    LOCAL_CORRELATION = "local-correlation"
-    MUTUAL_INFORMATION = "mutual-information"
-
-    def label(self) -> str:
-        """Return the text in the panel."""
-        return {
-            Similarity.PEARSON: _("Correlation (as published)"),
-            Similarity.LOCAL_CORRELATION: _("Local correlation"),
-            Similarity.MUTUAL_INFORMATION: _("Mutual information"),
-        }[self]
-
-
-class Axis(enum.Enum):
-    """Of a volume, along which its slices lie."""
-
-    AUTO = "auto"
-    K = "k"
-    J = "j"
-    I = "i"  # noqa: E741
-
-    def label(self) -> str:
-        """Return the text in the panel."""
-        return {
-            Axis.AUTO: _("Automatic"),
-            Axis.K: _("K, the third index"),
-            Axis.J: _("J, the second index"),
-            Axis.I: _("I, the first index"),
         }[self]
 
 
@@ -125,6 +92,57 @@ def readable(wrapper: Any, node: Any) -> Any:
     return chosen
 
 
+# What version 0.1 called the methods and solvers in scenes.
+_OLD_METHODS = {
+    "DDIC": "ddic",
+    "DDIB": "ddib",
+    "PIX2PIX3D": "pix2pix3d",
+    "CYCLEGAN": "cyclegan",
+}
+_OLD_SOLVERS = {"DPMPP_2M": "dpm++2m", "DDIM": "ddim"}
+_OLD_SIMILARITIES = {
+    "PEARSON": "pearson",
+    "LOCAL_CORRELATION": "local-correlation",
+    "MUTUAL_INFORMATION": "mutual-information",
+}
+
+
+def keepOldChoices(node: Any) -> None:
+    """Let a scene of version 0.1 open with the choices that were made in it.
+
+    Each of them was a parameter; now the method is one, and the options of all methods another.
+    """
+    if not node.HasParameter("method") or node.HasParameter("quality"):
+        return
+    method = _OLD_METHODS.get(node.GetParameter("method"), "")
+    with slicer.util.NodeModify(node):
+        node.SetParameter("quality", (Quality.CHOSEN if method else Quality.BEST).name)
+        node.SetParameter("method", method)
+        crossing = _oldOptions(node)
+        imposed: dict[str, Any] = {
+            "similarity": _OLD_SIMILARITIES.get(node.GetParameter("similarity"))
+        }
+        if node.GetParameter("medianFilter") == "False":
+            imposed["median_kernel"] = 1
+        options = {"ddib": crossing, "ddic": {**crossing, **imposed}}
+        if node.GetParameter("residual") == "True":
+            for each in options.values():
+                each["residual"] = True
+        kept = {name: {k: v for k, v in each.items() if v} for name, each in options.items()}
+        node.SetParameter("options", json.dumps(kept))
+
+
+def _oldOptions(node: Any) -> dict[str, Any]:
+    """Return what a scene of version 0.1 says of both diffusion bridges."""
+    steps = node.GetParameter("steps")
+    return {
+        "steps": int(steps) if steps.isdigit() and int(steps) else None,
+        "solver": _OLD_SOLVERS.get(node.GetParameter("solver")),
+        "gain": "recorded" if node.GetParameter("evenGain") == "False" else None,
+        "axis": node.GetParameter("axis").lower() or None,
+    }
+
+
 @parameterNodeWrapper
 class USToMRIParameterNode:
     """The parameters of the module.
@@ -134,18 +152,18 @@ class USToMRIParameterNode:
     segment - the id of the segment that is the region, where that is a segmentation
     allFrames - translate every time point of the sequence that the ultrasound shows
     outputVolume - the volume to overwrite; None makes a new one
-    method - how it is translated
+    keepOutput - a pseudo-MRI that was made is the volume to overwrite from then on
+    quality - fast or best, which chooses the method, or as the method is chosen
+    method - the name of a method of the library
+    options - JSON: by the name of a method, its options that are not the default
     device - where the networks run
-    steps - levels of the diffusion schedule that are visited; 0 leaves it to the method
-    solver - of the diffusion's ODE
-    similarity - that DDIC imposes
-    medianFilter - DDIC compares median filtered images
-    evenGain - DDIC and DDIB raise dark parts of the head first
-    axis - of a volume, along which its slices are translated one by one
     headCurve - outline of the head; None looks for the head
     pixelSize - in mm, of a single image that does not know its own; 0: the image's
-    residual - make the residual map too, of DDIC and DDIB
-    seed - of the random numbers
+    pixelSizeWay - what the size of the pixels is given by
+    rulerLine - between two marks of the scale on the image
+    rulerLength - of that line, in mm
+    knownCircumference - of the head, in mm, which gives the size of the pixels
+    biparietalLine, occipitofrontalLine - diameters of the head
     studyBlinded - a reader study without labels, the pseudo-MRI on either side
     studySeed - of the order and the sides in a reader study
     """
@@ -158,17 +176,18 @@ class USToMRIParameterNode:
     segment: str = ""
     allFrames: bool = False
     outputVolume: vtkMRMLScalarVolumeNode
-    method: Method = Method.DDIC
+    keepOutput: bool = False
+    quality: Quality = Quality.BEST
+    method: str = ""
+    options: str = "{}"
     device: Device = Device.AUTO
-    steps: Annotated[int, WithinRange(0, 1000)] = 0
-    solver: Solver = Solver.DPMPP_2M
-    similarity: Similarity = Similarity.PEARSON
-    medianFilter: bool = True
-    evenGain: bool = True
-    axis: Axis = Axis.AUTO
     headCurve: vtkMRMLMarkupsClosedCurveNode
     pixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
-    residual: bool = False
-    seed: Annotated[int, WithinRange(0, 999999)] = 0
+    pixelSizeWay: PixelSizeWay = PixelSizeWay.PIXEL
+    rulerLine: vtkMRMLMarkupsLineNode
+    rulerLength: Annotated[float, WithinRange(0, 500)] = 50.0
+    knownCircumference: Annotated[float, WithinRange(0, 500)] = 0.0
+    biparietalLine: vtkMRMLMarkupsLineNode
+    occipitofrontalLine: vtkMRMLMarkupsLineNode
     studyBlinded: bool = False
     studySeed: Annotated[int, WithinRange(0, 999999)] = 0

@@ -13,7 +13,6 @@ from .Compare.CompareSection import CompareSection
 from .Logic import USToMRILogic
 from .ReaderStudy.ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
-from .Scene.VolumeNodes import firstUltrasound
 from .Synthetic.MarkKeeper import forgetMarks, keepMarks
 from .Translate.TranslateSection import TranslateSection
 from .Worker.WorkerClient import stopWorkers
@@ -73,10 +72,8 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def initializeParameterNode(self) -> None:
-        """Follow the scene's parameter node; offer its first volume where none is chosen."""
+        """Follow the scene's parameter node."""
         self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputVolume:
-            self._parameterNode.inputVolume = firstUltrasound()
 
     def setParameterNode(self, parameterNode: Optional[Any]) -> None:
         """Let every section follow a parameter node from now on; none where it is None."""

@@ -24,7 +24,7 @@ DICOM_PREFIX = "dicom:"
 # Bytes of an input's name that go into the output's; names of files may have 255.
 _LONGEST_NAME = 190
 
-COLUMNS = ("input", "pixel_size", "frame", "head_mask", "roi", "background")
+COLUMNS = ("input", "pixel_size", "frame", "region", "head_mask", "roi", "background")
 
 Value = TypeVar("Value")
 
@@ -39,6 +39,7 @@ class Case:
             elsewhere; a Slicer source knows more.
         pixel_size: mm, for an image that does not state it; None: the run's.
         frame: of a cine or 4D image; None: the run's.
+        region: of a DICOM picture of several B-mode images; None: the run's.
         head_mask: path of a mask, or "none"; None: the run's.
         roi, background: paths of the regions whose contrast is measured, both or neither.
     """
@@ -47,6 +48,7 @@ class Case:
     input: str
     pixel_size: Optional[float] = None
     frame: Optional[int] = None
+    region: Optional[int] = None
     head_mask: Optional[str] = None
     roi: Optional[str] = None
     background: Optional[str] = None
@@ -190,14 +192,17 @@ def _case_of_row(table: Path, row: dict[str, str], line: str) -> Case:
         raise InputError(f"{line}: too many values or no input; give one value a column.")
     if bool(cells["roi"]) != bool(cells["background"]):
         raise InputError(f"{line}: roi and background go together; give both or neither.")
-    frame = _parsed(cells["frame"], int, "frame", line)
     image, name = _image(cells["input"], table)
+    parts = {part: _parsed(cells[part], int, part, line) for part in ("frame", "region")}
+    for part, number in parts.items():
+        name = name if number is None else f"{name}_{part}{number}"
     mask = cells["head_mask"]
     return Case(
-        name if frame is None else f"{name}_frame{frame}",
+        name,
         image,
         _parsed(cells["pixel_size"], _length, "pixel_size", line),
-        frame,
+        parts["frame"],
+        parts["region"],
         mask if mask == "none" else _path(mask, table) or None,
         _path(cells["roi"], table) or None,
         _path(cells["background"], table) or None,

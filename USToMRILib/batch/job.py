@@ -28,9 +28,10 @@ class Job:
         method: of translation.
         options: of the method, its dataclass; those by default where None.
         device: as for ``translate``.
-        pixel_size, frame, head_mask: for the cases that do not say; the pixel size only where
-            the image does not state it.
+        pixel_size, frame, region, head_mask: for the cases that do not say; the pixel size only
+            where the image does not state it.
         resume: whether a case that is complete from an earlier run is left as it is.
+        allow_synthetic: whether to take what is itself a pseudo-MRI.
         processes: that share this machine's memory.
         since: nanoseconds on the output disk's clock; what was done later is of this run.
         run: id of the run.
@@ -44,6 +45,8 @@ class Job:
     frame: Optional[int] = None
     head_mask: Optional[str] = None
     resume: bool = False
+    region: Optional[int] = None
+    allow_synthetic: bool = False
     processes: int = 1
     since: int = 0
     run: str = ""
@@ -95,7 +98,8 @@ class Job:
     @property
     def digest(self) -> str:
         """What two runs on one folder must agree on."""
-        asked = [__version__, self.asked, self.pixel_size, self.frame, self.head_mask]
+        how = [self.pixel_size, self.frame, self.region, self.head_mask]
+        asked = [__version__, self.asked, *how]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def check(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Callable
 from ..pages import environment, write_page
 from ..provenance import SYNTHETIC
 from .job import Job
-from .records import DONE, FAILED, NOT_RUN, Outcome
+from .outcomes import DONE, FAILED, NOT_RUN, Outcome
 
 _PAGE = Path(__file__).with_name("summary_page")
 

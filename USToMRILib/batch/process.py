@@ -26,7 +26,7 @@ from ..provenance import describe_input, sidecar_path
 from .cases import Case
 from .claims import Claim, Claims, state_error
 from .job import Job
-from .records import DONE, FAILED, Outcome, Records, file_sha256
+from .outcomes import DONE, FAILED, KeptOutcomes, Outcome, file_sha256
 from .source import Source
 from .thumbnails import thumbnail
 
@@ -60,21 +60,21 @@ def process_case(
 def _process_case(
     case: Case, job: Job, claims: Claims, source: Source, cancel: CancelToken
 ) -> Outcome | None:
-    records = Records(job)
+    kept = KeptOutcomes(job)
     try:
         request = job.request(case)
     except InputError as error:
         request = str(error)  # it will fail with this
-    if outcome := records.of_this_run(case, request):
+    if outcome := kept.of_this_run(case, request):
         return outcome
     claim = claims.take(case.key)
     if claim is None:
         return None
     try:
-        outcome = records.of_this_run(case, request)  # another may have ended it just before
+        outcome = kept.of_this_run(case, request)  # another may have ended it just before
         if outcome is None:
             outcome = _attempt(case, job, request, claim, source, cancel)
-            records.write(case, outcome)
+            kept.write(case, outcome)
         return outcome
     except _TakenOver:
         return None
@@ -122,7 +122,7 @@ def _translated(
     _prepare(output, volume)
     earlier = None
     if job.resume and source.kept(output):
-        earlier = Records(job).complete(case, request, describe_input(volume))
+        earlier = KeptOutcomes(job).complete(case, request, describe_input(volume))
     if earlier:
         earlier.resumed, earlier.input = True, printable(case.input)
         earlier.cnr = _cnr(volume, Volume.read(output), regions) if regions else {}

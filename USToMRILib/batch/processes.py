@@ -23,7 +23,7 @@ from ..progress import CancelToken
 from .cases import Case
 from .claims import Claims
 from .job import Job
-from .records import Outcome
+from .outcomes import Outcome
 from .run import POLL_S, Runner, here
 from .stopping import StopFileToken, stop
 

@@ -12,8 +12,8 @@ from ..progress import CancelToken
 from .cases import Case
 from .claims import Claims
 from .job import Job
+from .outcomes import FAILED, NOT_RUN, Outcome
 from .process import process_case
-from .records import FAILED, NOT_RUN, Outcome
 from .source import FileSource, Source
 from .summary import write_summary
 

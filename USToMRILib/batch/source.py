@@ -8,6 +8,7 @@ from typing import Protocol
 from ..fetal.heads import HeadHint
 from ..files import expanded
 from ..image.reading import NeedlessPixelSizeError
+from ..image.synthetic import check_measured
 from ..image.volume import Volume
 from ..progress import CancelToken
 from ..result import Result
@@ -65,17 +66,29 @@ class FileSource:
     def read(self, case: Case, job: Job) -> Volume:
         """Read the file; the run's pixel size is for the files that do not state one."""
         frame = job.frame if case.frame is None else case.frame
-        if case.pixel_size is not None or job.pixel_size is None:
-            return Volume.read(case.input, case.pixel_size, frame)
+        region = job.region if case.region is None else case.region
+        pixel_size = job.pixel_size if case.pixel_size is None else case.pixel_size
         try:
-            return Volume.read(case.input, job.pixel_size, frame)
+            volume = Volume.read(case.input, pixel_size, frame, region)
         except NeedlessPixelSizeError:
-            return Volume.read(case.input, None, frame)
+            if case.pixel_size is not None:
+                raise
+            volume = Volume.read(case.input, None, frame, region)
+        if not job.allow_synthetic:
+            check_measured(volume)
+        return volume
 
     def translate(self, volume: Volume, job: Job, head: HeadHint, cancel: CancelToken) -> Result:
         """Translate it in this process."""
-        how = {"options": job.share, "device": job.device, "head": head, "cancel": cancel}
-        return translate(volume, job.method, **how)
+        return translate(
+            volume,
+            job.method,
+            options=job.share,
+            device=job.device,
+            head=head,
+            allow_synthetic=job.allow_synthetic,
+            cancel=cancel,
+        )
 
     def keep(self, case: Case, result: Result, output: Path) -> None:
         """Nothing more."""

@@ -10,8 +10,8 @@ from ..fetal.biometry import HADLOCK, INTERGROWTH
 from ..files import atomic
 from .cases import Case
 from .job import Job
+from .outcomes import KeptOutcomes, Outcome
 from .page import write_summary_page
-from .records import Outcome, Records
 
 CSV_NAME, PAGE_NAME = "summary.csv", "summary.html"
 
@@ -52,7 +52,7 @@ def write_summary(
 
     Args:
         cases: of the run.
-        outcomes: of the same cases in the same order; their thumbnails are read off the records,
+        outcomes: of the same cases in the same order; their thumbnails are read off what is kept,
             one at a time.
         job: of the run.
         seconds: that the run took.
@@ -60,11 +60,11 @@ def write_summary(
     table = job.output / CSV_NAME
     with atomic(table) as part, open(part, "w", newline="", encoding="utf-8") as file:
         _write_csv(file, outcomes)
-    records = Records(job)
+    kept = KeptOutcomes(job)
 
     def thumbnail(number: int) -> str:
-        kept = records.read(cases[number]) if outcomes[number].output else None
-        return kept.thumbnail if kept else ""
+        outcome = kept.read(cases[number]) if outcomes[number].output else None
+        return outcome.thumbnail if outcome else ""
 
     write_summary_page(job.output / PAGE_NAME, outcomes, thumbnail, job, seconds)
 

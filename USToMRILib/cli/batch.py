@@ -21,6 +21,7 @@ from .options import (
     CANCELLED,
     DONE,
     SOME_FAILED,
+    add_allow_synthetic,
     add_head_mask,
     add_method,
     add_progress,
@@ -31,7 +32,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..batch.records import Outcome
+    from ..batch.outcomes import Outcome
     from ..batch.run import Report, Runner
     from ..batch.source import Source
 
@@ -48,6 +49,7 @@ def add_batch_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("input", help="folder, CSV file with a column 'input', or one image")
     command.add_argument("output", type=Path, help="folder of the results and of the summary")
     add_reading(command)
+    add_allow_synthetic(command)
     add_method(command)
     add_head_mask(command)
     command.add_argument(
@@ -84,6 +86,8 @@ def run_options(options: argparse.Namespace, source: Source, runner: Runner) -> 
         options.frame,
         _head_mask(options),
         options.resume,
+        options.region,
+        options.allow_synthetic,
     )
     source.check(job)
     cases = source.find(options.input, output)

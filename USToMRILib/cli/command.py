@@ -100,7 +100,7 @@ def _add_models(commands: Any) -> None:
 
 
 def _cnr(options: argparse.Namespace) -> int:
-    volume = Volume.read(options.input, options.pixel_size, options.frame)
+    volume = Volume.read(options.input, options.pixel_size, options.frame, options.region)
     regions = (read_region(path, volume.grid) for path in (options.roi, options.background))
     print(json.dumps(asdict(contrast_to_noise(volume.array, *regions))))
     return DONE

@@ -20,18 +20,46 @@ from ..result import MAPS
 DONE, UNUSABLE, SOME_FAILED, CANCELLED = 0, 2, 3, 130
 
 
-def add_input(command: argparse.ArgumentParser) -> None:
-    """Add the input image and how to read it."""
+# Instead of the number of a frame.
+ALL = "all"
+
+
+def add_input(command: argparse.ArgumentParser, cines: bool = False) -> None:
+    """Add the input image and how to read it; of ``cines`` all frames can be asked for."""
     command.add_argument("input", type=Path, help="image file, or folder of one DICOM series")
-    add_reading(command)
+    add_reading(command, cines)
 
 
-def add_reading(command: argparse.ArgumentParser) -> None:
+def add_reading(command: argparse.ArgumentParser, cines: bool = False) -> None:
     """Add what an image file may not say about itself."""
     command.add_argument(
         "--pixel-size", type=float, metavar="MM", help="for 2D images that do not state it"
     )
-    command.add_argument("--frame", type=int, metavar="N", help="of a cine or 4D image, from 0")
+    command.add_argument(
+        "--frame",
+        type=_frame_or_all if cines else int,
+        metavar=f"N|{ALL}" if cines else "N",
+        help="of a cine or 4D image, from 0" + ("; all: a cine of the same length" * cines),
+    )
+    command.add_argument(
+        "--region",
+        type=int,
+        metavar="N",
+        help="of a DICOM picture of several B-mode images, from 0, from left to right",
+    )
+
+
+def _frame_or_all(text: str) -> int | str:
+    return ALL if text == ALL else int(text)
+
+
+def add_allow_synthetic(command: argparse.ArgumentParser) -> None:
+    """Add the consent to what is refused by mistake only."""
+    command.add_argument(
+        "--allow-synthetic",
+        action="store_true",
+        help="take what is itself a pseudo-MRI, or a map of one, for ultrasound",
+    )
 
 
 def add_device(command: argparse.ArgumentParser) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..cine import translate_cine
 from ..errors import InputError
 from ..fetal.heads import read_head_hint
 from ..files import check_creatable, expanded
+from ..image.sequence import ImageSequence, check_sequence_writable
 from ..image.volume import PathLike, Volume, check_writable
 from ..methods import DEFAULT
 from ..progress import CancelToken, ProgressCallback
@@ -18,7 +20,9 @@ from ..provenance import sidecar_path
 from ..result import MAPS
 from ..translate import translate
 from .options import (
+    ALL,
     DONE,
+    add_allow_synthetic,
     add_head_mask,
     add_input,
     add_maps,
@@ -33,9 +37,11 @@ from .options import (
 def add_translate(commands: Any) -> None:
     """Add the command ``translate``."""
     command = commands.add_parser("translate", help="one image to a pseudo-MRI")
-    add_input(command)
-    command.add_argument("output", type=Path, help=".nrrd, .nii.gz, .mha; 8-bit .png, .tif ...")
+    add_input(command, cines=True)
+    outputs = ".nrrd, .nii.gz, .mha; 8-bit .dcm, .png, .tif ...; of cines .seq.nrrd, .mp4 ..."
+    command.add_argument("output", type=Path, help=outputs)
     add_method(command)
+    add_allow_synthetic(command)
     add_head_mask(command)
     add_maps(command)
     command.add_argument(
@@ -58,7 +64,9 @@ def translate_file(
     device: str = "auto",
     head: str | None = None,
     pixel_size: float | None = None,
-    frame: int | None = None,
+    frame: int | str | None = None,
+    region: int | None = None,
+    allow_synthetic: bool = False,
     provenance: PathLike | None = None,
     picture: PathLike | None = None,
     maps: Mapping[str, PathLike] | None = None,
@@ -69,9 +77,10 @@ def translate_file(
     """Translate a file to a file, with its record beside it and a picture where one is wanted.
 
     Args:
-        input, pixel_size, frame: as of :meth:`USToMRILib.Volume.read`.
+        input, pixel_size, frame, region: as of :meth:`USToMRILib.Volume.read`; the frame "all"
+            translates all frames to a sequence.
         output: file of the pseudo-MRI.
-        method, device, progress, cancel: as of :func:`USToMRILib.translate`.
+        method, device, allow_synthetic, progress, cancel: as of :func:`USToMRILib.translate`.
         options: of the method: its dataclass, or values by name.
         head: the path of a mask, "none", or None to look for it.
         provenance: where the record goes instead of ``OUTPUT.json``.
@@ -90,29 +99,45 @@ def translate_file(
     record = expanded(provenance) if provenance else sidecar_path(target)
     beside = {name: expanded(path) for name, path in (maps or {}).items()}
     drawn = expanded(picture) if picture else None
-    volume = Volume.read(source, pixel_size, frame)
-    for path in (target, *beside.values()):
+    images, others = [target, *beside.values()], [record, *([drawn] if drawn else [])]
+    how: dict[str, Any] = {
+        "method": method,
+        "options": options,
+        "device": device,
+        "allow_synthetic": allow_synthetic,
+        "progress": progress,
+        "cancel": cancel,
+    }
+    if frame == ALL:
+        if drawn:
+            raise InputError("A picture shows one image; leave --picture out, or choose a frame.")
+        sequence = ImageSequence.read(source, pixel_size, region)
+        for path in images:
+            check_sequence_writable(path, sequence.grid)
+        _check_others(source, images, others)
+        hint = read_head_hint(head, next(iter(sequence)))
+        cine = translate_cine(sequence, head=hint, maps=frozenset(beside), **how)
+        cine.write(target, record, compress, beside)
+        return {"provenance": cine.provenance}
+    volume = Volume.read(source, pixel_size, None if frame is None else int(frame), region)
+    for path in images:
         check_writable(path, volume.grid)
-    others = [record, *([drawn] if drawn else [])]
-    for path in others:
-        check_creatable(path)
-    check_distinct(source, [target, *beside.values(), *others])
-    result = translate(
-        volume,
-        method,
-        options=options,
-        device=device,
-        head=read_head_hint(head, volume),
-        progress=progress,
-        cancel=cancel,
-        **dict.fromkeys(beside, True),
-    )
+    _check_others(source, images, others)
+    hint = read_head_hint(head, volume)
+    result = translate(volume, head=hint, **{**how, **dict.fromkeys(beside, True)})
     result.write(target, record, compress, beside)
     if drawn:
         from ..picture import write_comparison
 
         write_comparison(drawn, volume, result)
     return {"provenance": result.provenance}
+
+
+def _check_others(source: Path, images: list[Path], others: list[Path]) -> None:
+    """Raise InputError unless what is no image can be written too, and nothing meets."""
+    for path in others:
+        check_creatable(path)
+    check_distinct(source, [*images, *others])
 
 
 def check_distinct(source: Path, outputs: Sequence[Path]) -> None:
@@ -135,6 +160,8 @@ def _run(options: argparse.Namespace) -> int:
         head=options.head_mask,
         pixel_size=options.pixel_size,
         frame=options.frame,
+        region=options.region,
+        allow_synthetic=options.allow_synthetic,
         provenance=options.provenance,
         picture=options.picture,
         maps={name: path for name, path in named.items() if path is not None},

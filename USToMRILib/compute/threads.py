@@ -151,6 +151,14 @@ class SideBySide:
             self._pool = ThreadPoolExecutor(2, initializer=_take, initargs=(threads // 2,))
 
     def __enter__(self) -> SideBySide:
+        if self._pool:  # both threads begin here, and have their share when this returns
+            meeting = threading.Barrier(2)
+            try:
+                wait([self._pool.submit(meeting.wait) for _ in range(2)])
+            except BaseException:
+                meeting.abort()
+                self._pool.shutdown()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -21,17 +21,17 @@ from .distribution import (
     offline_extractor,
     slices_of,
 )
+from .made_by import read_made_by
 from .metrics import DISTANCES, OFFLINE_LABELS, Metric, choose_metrics
 from .pairing import (
     REFERENCE,
-    Case,
+    CaseFiles,
     Folders,
     Pair,
-    find_cases,
+    match_files,
     read_foreground,
     read_regions,
 )
-from .records import read_records
 from .results import Evaluation, MetricResult
 from .set_statistics import bootstrap_distances, compare_distances, summarise_distance
 from .statistics import compare_methods, summarise
@@ -77,7 +77,7 @@ def evaluate(
         raise InputError(f"No method can have the name {REFERENCE!r}; choose another.")
     metrics = choose_metrics(names, lpips_weights, folders.rois is not None)
     reader = reader or Reader()
-    cases, problems = find_cases(folders)
+    cases, problems = match_files(folders)
     extractor = None
     if any(name in DISTANCES for name in metrics):
         extractor = (
@@ -95,13 +95,13 @@ def evaluate(
     }
     results.update(_distances(folders, reader, collected))
     records = {
-        method: read_records(case.images[method] for case in cases if method in case.images)
+        method: read_made_by(case.images[method] for case in cases if method in case.images)
         for method in folders.images
     }
     return Evaluation(folders, cases, results, problems, records, reader)
 
 
-def _measure_case(case: Case, folders: Folders, reader: Reader, into: _Collected) -> None:
+def _measure_case(case: CaseFiles, folders: Folders, reader: Reader, into: _Collected) -> None:
     """Measure one case; what fails becomes a problem."""
 
     def problem(error: InputError, method: str = "", metric: str = "") -> None:

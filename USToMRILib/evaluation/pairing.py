@@ -48,7 +48,7 @@ class Folders:
 
 
 @dataclass(frozen=True)
-class Case:
+class CaseFiles:
     """The files of one case, which share their name up to the suffix."""
 
     name: str
@@ -84,7 +84,7 @@ class Pair:
         return self.foreground
 
 
-def find_cases(folders: Folders) -> tuple[list[Case], list[Problem]]:
+def match_files(folders: Folders) -> tuple[list[CaseFiles], list[Problem]]:
     """Pair the files by their names up to the suffix.
 
     Returns:
@@ -110,7 +110,7 @@ def find_cases(folders: Folders) -> tuple[list[Case], list[Problem]]:
     for name, reference in sorted(references.items()):
         images = {method: found[method][name] for method in found if name in found[method]}
         if images:
-            cases.append(Case(name, reference, images, masks.get(name), regions.get(name)))
+            cases.append(CaseFiles(name, reference, images, masks.get(name), regions.get(name)))
     if not cases:
         raise InputError(
             f"No image has the name of a reference in {folders.reference}; give files of a pair "
@@ -119,7 +119,7 @@ def find_cases(folders: Folders) -> tuple[list[Case], list[Problem]]:
     return cases, problems
 
 
-def read_foreground(case: Case, reference: Volume, masked: bool) -> np.ndarray:
+def read_foreground(case: CaseFiles, reference: Volume, masked: bool) -> np.ndarray:
     """The voxels that metrics of the foreground look at, boolean [k, j, i].
 
     Args:
@@ -142,7 +142,7 @@ def read_foreground(case: Case, reference: Volume, masked: bool) -> np.ndarray:
     return foreground
 
 
-def read_regions(case: Case, reference: Volume) -> tuple[np.ndarray, np.ndarray] | None:
+def read_regions(case: CaseFiles, reference: Volume) -> tuple[np.ndarray, np.ndarray] | None:
     """The region of interest and the background of a case, boolean [k, j, i]; None without files.
 
     Raises:

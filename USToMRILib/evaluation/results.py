@@ -7,7 +7,7 @@ from typing import Any
 
 from ..image.folders import Problem, Reader
 from .metrics import Metric
-from .pairing import Case, Folders
+from .pairing import CaseFiles, Folders
 from .statistics import Comparison, Summary
 
 
@@ -50,7 +50,7 @@ class Evaluation:
     """
 
     folders: Folders
-    cases: list[Case]
+    cases: list[CaseFiles]
     metrics: dict[str, MetricResult]
     problems: list[Problem]
     records: dict[str, list[dict[str, Any]]]

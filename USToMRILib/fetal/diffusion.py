@@ -141,6 +141,10 @@ class DdicOptions(DdibOptions):
         """What pulls the way down."""
         return Imposed(self.similarity, median_kernel=self.median_kernel)
 
+    def check(self) -> None:
+        """Raise InputError for a filter that has no centre."""
+        _ = self.imposed
+
 
 def bridge_of(options: DdibOptions) -> Callable[..., torch.Tensor]:
     """The bridge that these options are of."""

@@ -109,7 +109,8 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
         if isinstance(known, Ellipse):
             return Head.from_ellipse(known, image)
         if known is not None:
-            return Head.from_mask(known, image)
+            inside = Ellipse.from_mask(known.array[0], known.grid.spacing[:2])
+            return Head.from_ellipse(inside, image)
         if image.array.min() == image.array.max():
             return InputError("No fetal head was found: the slice is empty; choose another one.")
         return find_head(image, device)
@@ -123,7 +124,8 @@ def _mask_stack(volume: Volume, hint: HeadHint, axis: str) -> Stack | None:
         inside = head_inside(inside_of(hint.array))
         return Stack(hint.with_array(inside.astype(np.uint8)), axis)
     if hint == "none":
-        return Stack(volume.with_array(volume.array > volume.array.min()), axis)
+        shown = volume.array > volume.array.min()
+        return Stack(volume.with_array(head_inside(shown) if volume.is_slice else shown), axis)
     if isinstance(hint, str):
         raise InputError(f"The head {hint!r} is unknown; give a mask, an ellipse or 'none'.")
     return None

@@ -28,6 +28,7 @@ from .head import Head
 from .heads import find_heads, stack_of
 from .outline import smooth_outline, steady_brightness
 from .stack import Stack
+from .tissue_codes import TISSUE_LABELS
 from .tissues import Tissue, measure_tissues
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class FrameMethod:
             (*_warnings(stack, outline, laid.dark), *self.cautions),
             carried,
             tuple(laid.back(to_mri_values(each[:, 0].numpy()), shown) for each in answer.samples),
+            TISSUE_LABELS,
         )
 
 

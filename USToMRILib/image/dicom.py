@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from .dicom_header import frame_count, items, numbers, read_header
 from .dicom_pixels import decode
+from .dicom_regions import Region, choose_region, cut, region_spacing
 from .grid import Grid
 from .reading import RawImage, check_bytes, choose_frame, missing_pixel_size, needless_pixel_size
 
@@ -22,30 +22,12 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 
-# DICOM PS3.3 C.8.5.5: Region Spatial Format 1 is 2D (B-mode), Physical Units 3 is cm.
-_SPATIAL_2D = 1
-_CENTIMETRE = 3
-_CORNERS = ("MinX0", "MinY0", "MaxX1", "MaxY1")
-
-# From this part on, a region that lies in another is of the same image.
-_SAME_IMAGE = 0.5
-
 # Nothing that identifies a patient, a study or a person.
 _KEPT = ("Modality", "Manufacturer", "ManufacturerModelName")
 
 # How far, as a part of the slice distance, a slice may lie off the regular grid: room for
 # positions rounded in decimal text, none for a missing slice or a tilted gantry.
 _POSITION_TOLERANCE = 0.05
-
-
-class Region(NamedTuple):
-    """A B-mode image within a picture, in pixels: its corner, its size, and its pixels' mm."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-    spacing: tuple[float, float]
 
 
 class _Plane(NamedTuple):
@@ -80,81 +62,49 @@ def read_file(
             undecodable or too large pixels.
     """
     header = read_header(path)
-    chosen = _choose_region(path, header, region)
+    chosen = choose_region(path, header, region)
     array, grid, fields = _read_picture(path, header, pixel_size, frame, chosen)
     if chosen is None:
         return array, grid, fields
-    rows = slice(chosen.top, chosen.top + chosen.height)
-    columns = slice(chosen.left, chosen.left + chosen.width)
-    origin = grid.index_to_physical(np.array([chosen.left, chosen.top, 0]))
-    part = np.ascontiguousarray(array[:, rows, columns])
-    return part, replace(grid, size=part.shape[::-1], origin=tuple(origin)), fields
+    return (*cut(array, grid, chosen), fields)
 
 
-def _choose_region(path: Path, header: Dataset, region: int | None) -> Region | None:
-    """Return the B-mode image to read where a picture shows several side by side, else None.
+def read_cine(
+    path: Path, pixel_size: float | None, region: int | None = None
+) -> tuple[np.ndarray, Grid, tuple[float, ...], dict[str, str]]:
+    """Read all frames of a DICOM file that is no volume.
+
+    Returns:
+        Grey values [n, 1, j, i], where each frame lies, the seconds of each from the first if the
+        file states them, and header fields.
 
     Raises:
-        InputError: there are several and none was chosen, or there is no such image.
+        InputError: as :func:`read_file`; or its frames have positions and are a volume.
     """
-    regions = side_by_side(header)
-    if not regions and region is None:
-        return None
-    if not regions or (region is not None and not 0 <= region < len(regions)):
-        raise InputError(
-            f"{path} has no region {region}; "
-            + (f"choose from 0 to {len(regions) - 1}." if regions else "leave --region out.")
-        )
-    if region is None:
-        told = "; ".join(
-            f"{n}: {r.width} x {r.height} pixels from column {r.left}, row {r.top}"
-            for n, r in enumerate(regions)
-        )
-        raise InputError(
-            f"{path} shows {len(regions)} B-mode images side by side ({told}); pick one with "
-            f"--region N (region=N)."
-        )
-    return regions[region]
+    header = read_header(path)
+    count = frame_count(header)
+    if count > 1 and any(_placement(header, n)[0] for n in range(count)):
+        raise InputError(f"The frames of {path} are a volume, not a sequence; leave --frame out.")
+    chosen = choose_region(path, header, region)
+    plane = _plane(path, header, 0, pixel_size, chosen)
+    grid = _grid(plane, (header.Columns, header.Rows, 1), _slice_distance(header))
+    check_bytes(path, (*grid.size, count), int(header.get("BitsAllocated") or 8) // 8)
+    frames = decode(path, header)
+    if chosen is not None:
+        frames, grid = cut(frames, grid, chosen)
+    return frames[:, np.newaxis], grid, _seconds(header, count), _kept_fields(header)
 
 
-def side_by_side(header: Dataset) -> list[Region]:
-    """Return the B-mode images of a picture from left to right if it shows several.
-
-    Regions that lie in each other, as a colour box does in its image, are one image.
-    """
-    apart: list[Region] = []
-    for region in sorted(_bmode_regions(header), key=lambda r: -r.width * r.height):
-        if region.width > 0 and all(_share(region, other) < _SAME_IMAGE for other in apart):
-            apart.append(region)
-    return sorted(apart, key=lambda r: (r.left, r.top)) if len(apart) > 1 else []
-
-
-def _share(region: Region, other: Region) -> float:
-    """Return which part of a region lies in another, larger one."""
-    across = min(region.left + region.width, other.left + other.width)
-    down = min(region.top + region.height, other.top + other.height)
-    common = max(0, across - max(region.left, other.left)) * max(
-        0, down - max(region.top, other.top)
-    )
-    return common / (region.width * region.height)
-
-
-def _bmode_regions(header: Dataset) -> list[Region]:
-    """Return the calibrated B-mode regions; of size 0 where a file does not say where they lie."""
-    found = []
-    for item in _items(header, "SequenceOfUltrasoundRegions"):
-        kind = [item.get(f"PhysicalUnits{axis}Direction") for axis in "XY"]
-        deltas = [abs((_numbers(item, f"PhysicalDelta{axis}", 1) or (0.0,))[0]) for axis in "XY"]
-        is_bmode = item.get("RegionSpatialFormat") == _SPATIAL_2D
-        if not (is_bmode and kind == [_CENTIMETRE, _CENTIMETRE] and min(deltas) > 0):
-            continue
-        corners = [_numbers(item, f"RegionLocation{corner}", 1) for corner in _CORNERS]
-        left, top, right, bottom = (int(c[0]) if c else 0 for c in corners)
-        right, bottom = min(right, header.Columns - 1), min(bottom, header.Rows - 1)
-        known = all(corners) and 0 <= left < right and 0 <= top < bottom
-        width, height = (right + 1 - left, bottom + 1 - top) if known else (0, 0)
-        found.append(Region(left, top, width, height, (10 * deltas[0], 10 * deltas[1])))
-    return found
+def _seconds(header: Dataset, count: int) -> tuple[float, ...]:
+    """Return when the frames of a cine were taken, from the first; empty where it is not stated."""
+    steps = numbers(header, "FrameTimeVector", count)
+    if steps:
+        return tuple(np.cumsum(np.array(steps) / 1000) - steps[0] / 1000)
+    (step,) = numbers(header, "FrameTime", 1) or (0.0,)
+    for keyword in ("CineRate", "RecommendedDisplayFrameRate"):
+        (rate,) = numbers(header, keyword, 1) or (0.0,)
+        step = step or (1000 / rate if rate > 0 else 0.0)
+    return tuple(n * step / 1000 for n in range(count)) if step > 0 else ()
 
 
 def _read_picture(
@@ -165,7 +115,7 @@ def _read_picture(
     region: Region | None,
 ) -> RawImage:
     """Read the whole picture, with the pixel size of the region if one was chosen."""
-    count = _frame_count(header)
+    count = frame_count(header)
     if frame is None and count > 1:
         if not all(_placement(header, n)[0] for n in range(count)):
             choose_frame(path, count, frame, "frames without positions (a cine)")
@@ -230,7 +180,7 @@ def _is_positioned_slice(path: Path) -> bool:
         header = read_header(path)
     except InputError:
         return False
-    return _frame_count(header) == 1 and bool(_placement(header, 0)[0])
+    return frame_count(header) == 1 and bool(_placement(header, 0)[0])
 
 
 def _is_report(path: Path) -> bool:
@@ -247,30 +197,6 @@ def _is_report(path: Path) -> bool:
             return "Rows" not in header and bool(kind) and not is_image
     except Exception:  # the reader will say what is wrong with a damaged file
         return False
-
-
-def read_header(path: Path) -> Dataset:
-    """Return the attributes of a DICOM image without its pixels."""
-    import pydicom
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about values that break the standard, which are many
-            header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            for part in (header.file_meta, header):
-                list(part.iterall())  # decodes every value now, where a damaged one is caught
-            extent = [header.get(keyword) for keyword in ("Rows", "Columns")]
-            is_image = all(isinstance(n, int) and n > 0 for n in [*extent, _frame_count(header)])
-    except Exception as error:  # pydicom raises whatever it meets in a damaged file
-        raise InputError(
-            f"{path} is damaged or not a DICOM file; copy or export it again."
-        ) from error
-    if not is_image:
-        raise InputError(
-            f"{path} is DICOM without an image (a report or a directory) or damaged; "
-            "give a DICOM image."
-        )
-    return header
 
 
 def _find_series(path: Path) -> list[tuple[Path, Dataset]]:
@@ -318,18 +244,13 @@ def _plane(
     return _Plane(*_placement(header, n), spacing)
 
 
-def _frame_count(header: Dataset) -> int:
-    """Return the number of frames in a file."""
-    return int(header.get("NumberOfFrames") or 1)
-
-
 def _placement(header: Dataset, n: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return position and axes of frame n in the patient or, Enhanced US, the volume's frame."""
     for volume, frame_of_reference in (("", "Patient"), ("Volume", "Volume")):
         where = _functional_group(header, n, f"PlanePosition{volume}Sequence")
         turned = _functional_group(header, n, f"PlaneOrientation{volume}Sequence")
-        position = _numbers(where, f"ImagePosition{frame_of_reference}", 3)
-        axes = _numbers(turned, f"ImageOrientation{frame_of_reference}", 6)
+        position = numbers(where, f"ImagePosition{frame_of_reference}", 3)
+        axes = numbers(turned, f"ImageOrientation{frame_of_reference}", 6)
         if position and axes:
             return position, axes
     return (), ()
@@ -343,12 +264,12 @@ def _functional_group(header: Dataset, n: int, keyword: str) -> Dataset:
     """
     from pydicom.dataset import Dataset
 
-    per_frame = _items(header, "PerFrameFunctionalGroupsSequence")
-    shared = _items(header, "SharedFunctionalGroupsSequence")
+    per_frame = items(header, "PerFrameFunctionalGroupsSequence")
+    shared = items(header, "SharedFunctionalGroupsSequence")
     for group in (*per_frame[n : n + 1], *shared[:1]):
-        for item in _items(group, keyword):
+        for item in items(group, keyword):
             return item
-    return header if _frame_count(header) == 1 else Dataset()
+    return header if frame_count(header) == 1 else Dataset()
 
 
 def _pixel_spacing(
@@ -359,14 +280,14 @@ def _pixel_spacing(
     region: Region | None,
 ) -> tuple[float, ...]:
     """Return the distance in mm between pixel centres along (i, j)."""
-    spacing = _region_spacing(path, header, region)
+    spacing = region_spacing(path, header, region)
     for source, keyword in (
         (measures, "PixelSpacing"),
         (header, "PixelSpacing"),
         (header, "ImagerPixelSpacing"),
     ):
         if not spacing:
-            spacing = _numbers(source, keyword, 2)[::-1]  # DICOM gives rows first: j, i
+            spacing = numbers(source, keyword, 2)[::-1]  # DICOM gives rows first: j, i
             spacing = spacing if all(mm > 0 for mm in spacing) else ()
     if spacing and pixel_size is not None:
         raise needless_pixel_size(path)
@@ -374,41 +295,14 @@ def _pixel_spacing(
         return spacing
     if pixel_size is None:
         raise missing_pixel_size(path)
-    rows, columns = _numbers(header, "PixelAspectRatio", 2) or (1.0, 1.0)
+    rows, columns = numbers(header, "PixelAspectRatio", 2) or (1.0, 1.0)
     ratio = rows / columns if rows > 0 and columns > 0 else 1.0
     return pixel_size, pixel_size * ratio
 
 
-def _region_spacing(path: Path, header: Dataset, region: Region | None) -> tuple[float, ...]:
-    """Return the (i, j) pixel spacing in mm that the B-mode regions state, or nothing."""
-    spacings = [each.spacing for each in ([region] if region else _bmode_regions(header))]
-    if spacings and not np.allclose(spacings, spacings[0], rtol=1e-3, atol=0):
-        raise InputError(
-            f"{path} shows {len(spacings)} B-mode images of different pixel size; crop it to one "
-            "of them."
-        )
-    return spacings[0] if spacings else ()
-
-
-def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    """Return the items of a sequence attribute, none if it is absent or damaged."""
-    element = dataset.get_item(keyword) if keyword in dataset else None
-    return element.value if element is not None and element.VR == "SQ" else ()
-
-
-def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    """Return that many finite numbers of an attribute, or nothing if it does not hold them."""
-    stated = dataset.get(keyword)
-    try:
-        values = tuple(map(float, stated if isinstance(stated, Sequence) else (stated,)))
-    except (TypeError, ValueError):
-        return ()
-    return values if len(values) == count and all(map(math.isfinite, values)) else ()
-
-
 def _slice_distance(header: Dataset) -> float:
     """Return the mm that a single slice takes up along k; 1 if the file states none or 0."""
-    stated = [_numbers(header, key, 1) for key in ("SpacingBetweenSlices", "SliceThickness")]
+    stated = [numbers(header, key, 1) for key in ("SpacingBetweenSlices", "SliceThickness")]
     return next((value[0] for value in stated if value and value[0] > 0), 1.0)
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from . import dicom
+from .dicom import is_dicom
+from .dicom_header import read_header
 from .dicom_writing import add_place, save
 
 if TYPE_CHECKING:
@@ -34,16 +35,15 @@ class Label(NamedTuple):
 
 
 def write_segmentation(
-    path: Path, labels: Volume, meanings: Mapping[int, Label], image: Path, description: str
+    path: Path, labels: Volume, meanings: Mapping[int, Label], image: Path
 ) -> None:
     """Write where an image shows what.
 
     Args:
         path: is overwritten.
-        labels: whole numbers, 0 for nothing, on the image's grid.
+        labels: whole numbers, 0 for nothing, on the image's grid; its description says what it is.
         meanings: of the labels that there may be.
         image: DICOM file of an image on the same grid, to which the segmentation belongs.
-        description: one line that begins with what it is.
 
     Raises:
         InputError: the image is no DICOM file or of another size, or there is no label in it.
@@ -56,7 +56,13 @@ def write_segmentation(
     present = [number for number in sorted(meanings) if (labels.array == number).any()]
     if not present:
         raise InputError("The segmentation is empty; there is nothing to write.")
-    header = dicom.read_header(image)
+    if not is_dicom(image):
+        raise InputError(
+            f"{path.name} would be a DICOM segmentation of an image that is no DICOM file; write "
+            "the pseudo-MRI as .dcm too, or the tissues as .nrrd."
+        )
+    header = read_header(image)
+    description = labels.metadata.get("description", "Segmentation")
     depth, rows, columns = labels.array.shape
     frames = int(header.get("NumberOfFrames") or 1)
     if (frames, header.Rows, header.Columns) != (depth, rows, columns):

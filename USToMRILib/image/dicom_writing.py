@@ -27,7 +27,7 @@ MARK = "SYNTHETIC"
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.7.2"
 _SLICE_LOCATIONS = 0x00182005  # SliceLocationVector
-_FRAME_TIME = 0x00181063
+_FRAME_TIME, _FRAME_TIMES = 0x00181063, 0x00181065
 
 # What is the patient's and the study's, not the image's.
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
@@ -47,7 +47,7 @@ def write_dicom(
     grid: Grid,
     description: str,
     sources: Sequence[Dataset] = (),
-    frame_seconds: float | None = None,
+    seconds: Sequence[float] = (),
 ) -> None:
     """Write a derived image of bytes.
 
@@ -59,7 +59,7 @@ def write_dicom(
         description: one line that begins with what the image is, "SYNTHETIC ..." for what was not
             measured; such an image carries the word as an overlay.
         sources: headers of the DICOM images that it was made of; patient and study are theirs.
-        frame_seconds: between the frames of a cine, whose slices follow each other in time.
+        seconds: when each slice was taken, of a cine, whose slices follow each other in time.
 
     Raises:
         InputError: highdicom is not installed.
@@ -67,8 +67,8 @@ def write_dicom(
     dataset = _dataset(description, sources, len(array) > 1)
     _add_pixels(dataset, array, grid)
     if len(array) > 1:
-        _add_frames(dataset, grid, frame_seconds)
-    if _is_placed(grid) and frame_seconds is None:
+        _add_frames(dataset, array, grid, seconds)
+    if _is_placed(grid) and not seconds:
         dataset.FrameOfReferenceUID = sources[0].get("FrameOfReferenceUID") if sources else None
         add_place(dataset, grid)
     _add_derivation(dataset, description, sources)
@@ -117,16 +117,22 @@ def save(dataset: Dataset, path: Path) -> None:
         dataset.save_as(path, **complete)
 
 
+def is_dicom_name(path: Path) -> bool:
+    """Whether a file of this name is to be DICOM."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
 def read_sources(source: Path | None) -> list[Dataset]:
     """Return the headers of the DICOM images that a file or folder holds, none if it holds none."""
     from . import dicom
+    from .dicom_header import read_header
 
     if source is None or not source.exists():
         return []
     try:
         files = sorted(source.iterdir()) if source.is_dir() else [source]
         images = [file for file in files if file.is_file() and dicom.is_dicom(file)]
-        return [dicom.read_header(file) for file in images if file.name != "DICOMDIR"]
+        return [read_header(file) for file in images if file.name != "DICOMDIR"]
     except (OSError, InputError):
         return []
 
@@ -188,17 +194,22 @@ def _add_pixels(dataset: Dataset, array: np.ndarray, grid: Grid) -> None:
     dataset.PixelData = pixels + b"\0" * (len(pixels) % 2)
 
 
-def _add_frames(dataset: Dataset, grid: Grid, frame_seconds: float | None) -> None:
+def _add_frames(dataset: Dataset, array: np.ndarray, grid: Grid, seconds: Sequence[float]) -> None:
     """Add what a multi-frame image says of its frames."""
-    dataset.NumberOfFrames = grid.size[2]
+    dataset.NumberOfFrames = len(array)
     dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = "0", "1", "US"
     dataset.PresentationLUTShape = "IDENTITY"
-    if frame_seconds is not None:
-        dataset.FrameIncrementPointer = _FRAME_TIME
-        dataset.FrameTime = _numbers(1000 * frame_seconds)[0]
+    if not seconds:
+        dataset.FrameIncrementPointer = _SLICE_LOCATIONS
+        dataset.SliceLocationVector = _numbers(*(n * grid.spacing[2] for n in range(len(array))))
         return
-    dataset.FrameIncrementPointer = _SLICE_LOCATIONS
-    dataset.SliceLocationVector = _numbers(*(n * grid.spacing[2] for n in range(grid.size[2])))
+    steps = 1000 * np.diff(seconds, prepend=seconds[0])
+    if np.allclose(steps[1:], steps[1], rtol=1e-3):
+        dataset.FrameIncrementPointer = _FRAME_TIME
+        (dataset.FrameTime,) = _numbers(steps[1])
+    else:
+        dataset.FrameIncrementPointer = _FRAME_TIMES
+        dataset.FrameTimeVector = _numbers(*steps)
 
 
 def _is_placed(grid: Grid) -> bool:

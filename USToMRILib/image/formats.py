@@ -6,7 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InputError
-from . import meta_image_files, nifti_files, nrrd_files, picture_files, tiff_files
+from . import (
+    meta_image_files,
+    nifti_files,
+    nrrd_files,
+    picture_files,
+    tiff_files,
+    video_files,
+)
 from .image_file import ImageFile
 
 # Pictures have no geometry of their own.
@@ -20,6 +27,7 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[Path], ImageFile]], ...] = (
     (meta_image_files.SUFFIXES, meta_image_files.open_meta_image),
     (picture_files.SUFFIXES, picture_files.open_picture),
     (tiff_files.SUFFIXES, tiff_files.open_tiff),
+    (video_files.SUFFIXES, video_files.open_video),
 )
 
 

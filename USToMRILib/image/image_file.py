@@ -51,6 +51,7 @@ class ImageFile:
         meaning: of several values: "colour" where the file says so, else "vector".
         seconds: when each image was taken, from the first; empty where it is not stated.
         metadata: header fields that people or programs put there.
+        load_all: all images [n, k, j, i ...], of files that are decoded one after the other.
         each: where its images differ in size or kind, the file as if it held one of them alone.
     """
 
@@ -66,6 +67,7 @@ class ImageFile:
     seconds: tuple[float, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     spacing_doubt: str = ""
+    load_all: Callable[[], np.ndarray] | None = None
     each: Callable[[int], ImageFile] | None = None
 
     def read(self, pixel_size: float | None, frame: int | None) -> RawImage:
@@ -112,9 +114,21 @@ class ImageFile:
 
     def grey(self, index: int) -> np.ndarray:
         """Return the grey values [k, j, i] of one image; see :meth:`read` for what is refused."""
+        self._check_grey()
+        return self._shown(self._load(index))
+
+    def all_grey(self) -> np.ndarray:
+        """Return the grey values [n, k, j, i] of all images; as :meth:`grey`."""
+        if self.load_all is None:
+            return np.stack([self.grey(index) for index in range(self.count)])
+        self._check_grey()
+        return self._shown(self.load_all())
+
+    def _check_grey(self) -> None:
         if self.meaning == VECTOR and (self.dtype != np.uint8 or self.components not in (3, 4)):
             raise self._vectors()
-        voxels = self._load(index)
+
+    def _shown(self, voxels: np.ndarray) -> np.ndarray:
         if self.meaning == GREY:
             return voxels
         if self.meaning == COLOUR or _shows_grey(voxels):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import zlib
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,10 +79,13 @@ def open_meta_image(path: Path) -> ImageFile:
     except (KeyError, ValueError, IndexError, OverflowError) as error:
         raise UnreadableError(path) from error
 
-    def load(index: int) -> np.ndarray:
+    @cache
+    def all_values() -> np.ndarray:
         values = _values(header, stored, dtype, int(np.prod(size, dtype=object)) * components)
-        shape = (*grid.shape, *([components] if components > 1 else []))
-        return values.reshape(-1, *shape)[index]
+        return values.reshape(-1, *grid.shape, *([components] if components > 1 else []))
+
+    def load(index: int) -> np.ndarray:
+        return all_values()[index]
 
     several = COLOUR if components in (3, 4) and dtype.kind == "u" else VECTOR
     return ImageFile(
@@ -95,6 +101,52 @@ def open_meta_image(path: Path) -> ImageFile:
         seconds=_seconds(header, size[-1]) if sequence else (),
         metadata=_metadata(header),
     )
+
+
+def write_frames(
+    path: Path,
+    frames: np.ndarray,
+    grid: Grid,
+    seconds: Sequence[float],
+    fields: dict[str, str],
+) -> None:
+    """Write flat images as a sequence of PLUS.
+
+    Args:
+        path: ``.mha``; is overwritten.
+        frames: [n, j, i], little-endian, of a dtype that MetaImage has.
+        grid: of each frame.
+        seconds: when each was taken; empty where that is not known.
+        fields: header fields, ASCII on one line each.
+    """
+    kinds = {code: name for name, code in reversed(_TYPES.items())}
+    packed = zlib.compress(np.ascontiguousarray(frames).tobytes(), 2)
+    count, rows, columns = frames.shape
+    lines = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "True",
+        "CompressedDataSize": str(len(packed)),
+        "DimSize": f"{columns} {rows} {count}",
+        "ElementSpacing": " ".join(repr(step) for step in (*grid.spacing[:2], 1.0)),
+        "Offset": " ".join(repr(place) for place in grid.origin),
+        "TransformMatrix": " ".join(repr(float(part)) for part in grid.axes.T.ravel()),
+        "Kinds": "domain domain list",
+        "ElementType": kinds[frames.dtype.str[1:]],
+        **{
+            key: value.encode("ascii", "backslashreplace").decode() for key, value in fields.items()
+        },
+    }
+    for number in range(count):
+        frame = f"Seq_Frame{number:04d}"
+        lines[f"{frame}_FrameNumber"] = str(number)
+        if seconds:
+            lines[f"{frame}_Timestamp"] = repr(float(seconds[number]))
+    lines["ElementDataFile"] = "LOCAL"
+    text = "".join(f"{key} = {value}\n" for key, value in lines.items())
+    path.write_bytes(text.encode() + packed)
 
 
 def _read_header(file: BinaryIO) -> _Header:
@@ -188,12 +240,13 @@ def _grid(header: _Header, size: list[int], sequence: bool) -> tuple[Grid, bool]
     stated = "ElementSpacing" in header or "ElementSize" in header
     if _is_plus(header) and (spacing == 1).all():  # what PLUS writes where it does not know
         spacing, stated = _plus_spacing(header, spacing)
-    kept = min(count - sequence, 3)
-    full = np.eye(3)
-    full[:kept, :kept] = axes[:kept, :kept]
-    steps, start = np.ones(3), np.zeros(3)
-    steps[:kept], start[:kept] = spacing[:kept], origin[:kept]
-    return Grid.of([*size[:kept], 1][:3], steps, start, full), stated
+    axes3, steps, start = np.eye(3), np.ones(3), np.zeros(3)
+    placed = min(count, 3)
+    axes3[:placed, :placed] = axes[:placed, :placed]
+    start[:placed] = origin[:placed]
+    flat = count - sequence  # the third number of flat frames is not about space
+    steps[: min(flat, 3)] = spacing[: min(flat, 3)]
+    return Grid.of([*size[: min(flat, 3)], 1][:3], steps, start, axes3), stated
 
 
 def _plus_spacing(header: _Header, spacing: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -6,6 +6,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -63,8 +64,11 @@ def open_nifti(path: Path) -> ImageFile:
     except Exception as error:  # nibabel raises whatever it meets in a damaged header
         raise UnreadableError(path) from error
     is_single = header_path == voxels_path
+    if is_single and not hasattr(header, "single_vox_offset"):
+        raise UnreadableError(path)
 
-    def load(index: int) -> np.ndarray:
+    @cache
+    def all_values() -> np.ndarray:
         start = int(header["vox_offset"]) if "vox_offset" in header else 0
         if is_single:
             start = max(start, header.single_vox_offset)
@@ -72,10 +76,11 @@ def open_nifti(path: Path) -> ImageFile:
         if code in _RGB:
             values = values.view(np.uint8).reshape(*values.shape, _RGB[code])
         elif size[4] > 1:
-            return np.moveaxis(values.reshape(size[4], *grid.shape), 0, -1)
-        return _scaled(values, header).reshape(size[3], *grid.shape, *values.shape[len(shape) :])[
-            index
-        ]
+            return np.moveaxis(values.reshape(size[4], *grid.shape), 0, -1)[np.newaxis]
+        return _scaled(values, header).reshape(size[3], *grid.shape, *values.shape[len(shape) :])
+
+    def load(index: int) -> np.ndarray:
+        return all_values()[index]
 
     components = _RGB.get(code, size[4])
     return ImageFile(
@@ -133,7 +138,9 @@ def _decompressed(path: Path, part: Path) -> Iterator[BinaryIO]:
             file.seek(0)
             with gzip.open(file) as unpacked:
                 yield unpacked  # type: ignore[misc]
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, OSError, ValueError, OverflowError, zlib.error) as error:
+        if isinstance(error, InputError):
+            raise
         raise UnreadableError(path) from error
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,7 +32,7 @@ _SEQUENCE_KINDS = ("list", "time")
 _COLOUR_KINDS = ("rgb-color", "3-color", "rgba-color", "4-color")
 
 # NumPy's name of a type by NRRD's; the first of them is written.
-_TYPES = {
+NRRD_TYPES = {
     name: code
     for code, names in {
         "u1": "unsigned char,uchar,uint8,uint8_t",
@@ -49,8 +48,6 @@ _TYPES = {
     }.items()
     for name in names.split(",")
 }
-_NAMES = {code: name for name, code in reversed(_TYPES.items())}
-
 _ENCODINGS = {"raw": RAW, "gzip": GZIP, "gz": GZIP, "bzip2": BZIP2, "bz2": BZIP2}
 _TEXT_ENCODINGS = ("ascii", "text", "txt", "hex")
 
@@ -69,9 +66,6 @@ _OTHER_NAMES = {
     "centers": "centerings",
 }
 _QUOTED = ("labels", "units", "space units")
-
-# What zlib can do in the time that writing the file takes.
-_COMPRESSION_LEVEL = 2
 
 _Header = dict[str, Any]
 
@@ -112,8 +106,12 @@ def open_nrrd(path: Path) -> ImageFile:
     except Exception as error:  # pynrrd raises whatever it meets in a damaged header
         raise UnreadableError(path) from error
 
+    @cache
+    def values_of_all() -> np.ndarray:
+        return _values(header, stored, dtype, sizes)
+
     def load(index: int) -> np.ndarray:
-        values = _values(header, stored, dtype, sizes)
+        values = values_of_all()
         order = (axes.sequence, *axes.space[::-1], axes.values)
         voxels = values.transpose([len(sizes) - 1 - axis for axis in order if axis is not None])
         voxels = voxels if axes.sequence is None else voxels[index]
@@ -131,63 +129,8 @@ def open_nrrd(path: Path) -> ImageFile:
         components=1 if axes.values is None else sizes[axes.values],
         meaning=_meaning(header, axes.values),
         seconds=_seconds(header, fields, axes.sequence),
-        metadata={k: v for k, v in fields.items() if k.isprintable() and v},
+        metadata=_metadata(fields, axes.sequence),
     )
-
-
-def write_nrrd(
-    path: Path, array: np.ndarray, grid: Grid, fields: dict[str, str], compress: bool = True
-) -> None:
-    """Write a volume [k, j, i], or a sequence of volumes [n, k, j, i] with its list axis last.
-
-    Args:
-        path: is overwritten.
-        array: of a dtype that NRRD has.
-        grid: of each volume.
-        fields: key/value pairs, any text.
-        compress: with gzip.
-    """
-    packer = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-    stream = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-    with open(path, "wb") as file:
-        file.write(_header_text(array, grid, fields, compress).encode())
-        for start in range(0, len(stream), 2**22):
-            block = stream[start : start + 2**22]
-            file.write(packer.compress(block) if compress else block)
-        if compress:
-            file.write(packer.flush())
-
-
-def _header_text(array: np.ndarray, grid: Grid, fields: dict[str, str], compress: bool) -> str:
-    axes = [_vector(axis * step) for axis, step in zip(grid.axes.T, grid.spacing)]
-    listed = array.ndim - 3
-    lines = [
-        "NRRD0004",
-        f"type: {_NAMES[array.dtype.str[1:]]}",
-        f"dimension: {array.ndim}",
-        "space: left-posterior-superior",
-        f"sizes: {' '.join(str(n) for n in array.shape[::-1])}",
-        f"space directions: {' '.join([*axes, *['none'] * listed])}",
-        f"kinds: {' '.join(['domain'] * 3 + ['list'] * listed)}",
-        *(["endian: " + _endian(array.dtype)] if array.dtype.itemsize > 1 else []),
-        f"encoding: {'gzip' if compress else 'raw'}",
-        f"space origin: {_vector(grid.origin)}",
-        *(f"{key}:={_escaped(value)}" for key, value in fields.items()),
-    ]
-    return "\n".join(lines) + "\n\n"
-
-
-def _vector(numbers: Any) -> str:
-    return f"({','.join(repr(float(number) + 0.0) for number in numbers)})"
-
-
-def _endian(dtype: np.dtype) -> str:
-    order = {"<": "little", ">": "big"}
-    return order.get(dtype.byteorder, sys.byteorder)
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n")
 
 
 def _unescaped(value: str) -> str:
@@ -257,7 +200,7 @@ def _data_files(folder: Path, named: str, file: BinaryIO) -> tuple[Path, ...]:
 
 
 def _dtype(header: _Header) -> np.dtype:
-    dtype = np.dtype(_TYPES[" ".join(header["type"].lower().split())])
+    dtype = np.dtype(NRRD_TYPES[" ".join(header["type"].lower().split())])
     if dtype.itemsize == 1 or header["encoding"].lower() in ("ascii", "text", "txt"):
         return dtype
     return np.dtype({"little": "<", "big": ">"}[header["endian"].lower()] + dtype.str[1:])
@@ -402,8 +345,9 @@ def _scalar_geometry(
 def _seconds(header: _Header, fields: dict[str, str], axis: int | None) -> tuple[float, ...]:
     """Return the times of a sequence's images, as Slicer writes them: values of an axis in s."""
     told = fields.get(f"axis {axis} index values", "")
+    unit = fields.get(f"axis {axis} index unit", "")
     units, labels = ([*header.get(name, []), *[""] * 16] for name in ("units", "labels"))
-    scale = {"s": 1.0, "ms": 1e-3}.get(units[axis or 0].lower())
+    scale = {"s": 1.0, "ms": 1e-3}.get((unit or units[axis or 0]).lower())
     if scale is None and labels[axis or 0].lower() == "time":
         scale = 1.0
     if axis is None or scale is None:
@@ -413,3 +357,9 @@ def _seconds(header: _Header, fields: dict[str, str], axis: int | None) -> tuple
     except ValueError:
         return ()
     return tuple(time - times[0] for time in times)
+
+
+def _metadata(fields: dict[str, str], sequence: int | None) -> dict[str, str]:
+    """Return the key/value pairs that are not those of a sequence."""
+    own = () if sequence is None else (f"axis {sequence} ", "DataNodeClassName")
+    return {k: v for k, v in fields.items() if k.isprintable() and v and not k.startswith(own)}

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from .. import files
 from ..errors import InputError
-from . import dicom, dicom_writing, itk_files, nrrd_files, picture_files
+from . import dicom, dicom_writing, itk_files, nrrd_writing, picture_files
 from .formats import PICTURE_SUFFIXES, has_suffix, open_image
 from .grid import Grid
 from .reading import RawImage, check_pixel_size
@@ -80,7 +80,7 @@ class Volume:
         the same values: bool by uint8, float16 by float32, 64-bit integers by 32-bit ones if
         they fit.
         """
-        image = sitk.GetImageFromArray(_common_dtype(self.array))
+        image = sitk.GetImageFromArray(common_dtype(self.array))
         image.SetSpacing(self.grid.spacing)
         image.SetOrigin(self.grid.origin)
         image.SetDirection(self.grid.direction)
@@ -156,8 +156,8 @@ class Volume:
                 return
             fields = {key: " ".join(value.split()) for key, value in fields.items()}
             if has_suffix(target, (".nrrd",)):
-                array = _common_dtype(self.array)
-                nrrd_files.write_nrrd(temporary, array, self.grid, fields, compress)
+                array = common_dtype(self.array)
+                nrrd_writing.write_nrrd(temporary, array, self.grid, fields, compress)
             else:
                 itk_files.write(self.to_sitk(), temporary, fields, compress)
 
@@ -218,12 +218,20 @@ def _read_raw(
 
 
 def _check_finite(array: np.ndarray) -> None:
-    """Raise InputError if there is NaN or infinity among the values."""
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    """Raise InputError for NaN, infinity, and what would become one in float32."""
+    if array.dtype.kind != "f":
+        return
+    if not np.isfinite(array).all():
         raise InputError("The image holds NaN or infinite values; replace them, for example by 0.")
+    limit = float(np.finfo(np.float32).max)
+    if array.dtype.itemsize > 4 and max(array.max(), -array.min()) > limit:
+        raise InputError(
+            f"The image holds values beyond {limit:.1e}, such as a mark for missing data; replace "
+            "them, for example by 0."
+        )
 
 
-def _common_dtype(array: np.ndarray) -> np.ndarray:
+def common_dtype(array: np.ndarray) -> np.ndarray:
     """Return the same values in a native dtype that SimpleITK and Slicer can hold."""
     kind, width = array.dtype.kind, array.dtype.itemsize
     if kind == "b":

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from matplotlib.image import imsave
 from skimage.util import montage
-from USToMRILib.methods import METHODS
 
 from benchmarks.fetal import page, real, truth
 from benchmarks.fetal.pictures import Head, Pictures
@@ -23,6 +22,7 @@ from training.data.location import add_data_option
 from training.runinfo import run_record
 from training.simulation.brain_pairs import held_out_pairs
 from USToMRILib.compute.bundle import list_bundles, read_metadata
+from USToMRILib.methods import METHODS
 
 ORDER = ("pix2pix2d", "ddic-guided", "ddic", "ddib", "cyclegan")
 HERE = Path(__file__).parent

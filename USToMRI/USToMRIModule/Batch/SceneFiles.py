@@ -12,7 +12,8 @@ from typing import Any, Optional
 
 import slicer
 
-from ..Scene.VolumeNodes import isSynthetic, lacksPixelSize
+from ..Scene.PixelSize import lacksPixelSize, writePixelSize
+from ..Scene.VolumeNodes import isSynthetic
 from ..Synthetic.Restore import restore
 
 SCENE_SUFFIXES = (".mrb", ".mrml")
@@ -109,7 +110,7 @@ def setPixelSize(node: Any, name: str, given: Optional[float], usual: Optional[f
     pixelSize = given or usual
     if not pixelSize:
         raise missing_pixel_size(Path(name))
-    node.SetSpacing(pixelSize, pixelSize, node.GetSpacing()[2])
+    writePixelSize(node, pixelSize)
 
 
 def frameOf(sequence: Any, name: str, frame: Optional[int]) -> Any:

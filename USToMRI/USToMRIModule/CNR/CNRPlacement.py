@@ -11,6 +11,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from ..Scene.DisplayableNodes import removeDisplayable
+from ..Scene.Placement import modeNodes, startPlacing, stopPlacing
 from .CNRPairs import BACKGROUND, PLACED_ATTRIBUTE, REGION
 
 # Told apart by colour-blind readers, on a grey image.
@@ -48,11 +49,8 @@ class OneClick(VTKObservationMixin):
         self._point.SetSaveWithScene(False)
         self._point.CreateDefaultDisplayNodes()
         self._point.GetDisplayNode().SetPointLabelsVisibility(False)
-        selection, interaction = _modeNodes()
-        selection.SetReferenceActivePlaceNodeClassName(self._point.GetClassName())
-        selection.SetActivePlaceNodeID(self._point.GetID())
-        interaction.SetPlaceModePersistence(0)
-        interaction.SetCurrentInteractionMode(interaction.Place)
+        startPlacing(self._point)
+        interaction = modeNodes()[1]
         # Looked at later: the node must not vanish while it tells about its own change.
         defined = slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent
         self.addObserver(self._point, defined, self._endSoon)
@@ -65,9 +63,7 @@ class OneClick(VTKObservationMixin):
         self.removeObservers()
         point, self._point = self._point, None
         removeDisplayable(point)
-        interaction = _modeNodes()[1]
-        if interaction.GetCurrentInteractionMode() == interaction.Place:
-            interaction.SwitchToViewTransformMode()
+        stopPlacing()
 
     def _endSoon(self, caller: Any, event: str) -> None:
         point = self._point
@@ -136,8 +132,3 @@ def _setDisplay(roi: Any, colour: tuple[float, float, float]) -> None:
     display.SetRotationHandleVisibility(False)  # a ring wider than the region; a menu turns it on
     display.SetInteractionHandleScale(_HANDLE_SCALE)
     display.SetGlyphScale(_HANDLE_SCALE)
-
-
-def _modeNodes() -> tuple[Any, Any]:
-    logic = slicer.app.applicationLogic()
-    return logic.GetSelectionNode(), logic.GetInteractionNode()

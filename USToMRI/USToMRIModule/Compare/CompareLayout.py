@@ -1,31 +1,45 @@
-"""The view layout that compares: ultrasound, pseudo-MRI and both, in three linked views."""
+"""The view layouts that compare: ultrasound beside pseudo-MRI, in one plane or in three."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 from xml.sax.saxutils import escape
 
 import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ..Scene.RegionVoxels import worldFromIjk
+from ..Scene.VolumeNodes import isSlice
+from ..Scene.WorldSpace import worldAxes
+
+
+class ViewPair(NamedTuple):
+    """The view of the ultrasound and that of the pseudo-MRI in one plane, by their names."""
+
+    ultrasound: str
+    pseudoMri: str
+    orientation: str
+
 
 # Views of their own: those of the other layouts keep what they show.
-ULTRASOUND_VIEW, PSEUDO_MRI_VIEW, OVERLAY_VIEW = (
-    "USToMRIUltrasound",
-    "USToMRIPseudoMRI",
-    "USToMRIOverlay",
+ULTRASOUND_VIEW, PSEUDO_MRI_VIEW = "USToMRIUltrasound", "USToMRIPseudoMRI"
+PLANES = (
+    ViewPair(ULTRASOUND_VIEW, PSEUDO_MRI_VIEW, "Axial"),
+    ViewPair(f"{ULTRASOUND_VIEW}Coronal", f"{PSEUDO_MRI_VIEW}Coronal", "Coronal"),
+    ViewPair(f"{ULTRASOUND_VIEW}Sagittal", f"{PSEUDO_MRI_VIEW}Sagittal", "Sagittal"),
 )
-VIEWS = (ULTRASOUND_VIEW, PSEUDO_MRI_VIEW, OVERLAY_VIEW)
 
-# Numbers of custom layouts; Slicer keeps those below 500 for itself.
-_LAYOUT, _LAYOUT_WITH_CHART = 41201, 41202
+# Numbers of custom layouts; Slicer keeps those below 500 for itself. By the number of planes and
+# whether a chart lies below.
+_LAYOUTS = {(1, False): 41201, (1, True): 41202, (3, False): 41203, (3, True): 41204}
 
 # Views are linked with those of the same group only.
 _VIEW_GROUP = 41201
 
-_COLOURS = {ULTRASOUND_VIEW: "#56B4E9", PSEUDO_MRI_VIEW: "#E69F00", OVERLAY_VIEW: "#999999"}
+_COLOURS = ("#56B4E9", "#E69F00")
+
+# Around the head, as a part of it.
+_MARGIN = 1.15
 
 
 def layoutNode() -> Any:
@@ -33,10 +47,16 @@ def layoutNode() -> Any:
     return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
 
 
+def shownPlanes() -> tuple[ViewPair, ...]:
+    """Return the pairs of views that are shown; none where another layout is."""
+    node = layoutNode()
+    number = node.GetViewArrangement() if node is not None else -1
+    return next((PLANES[:n] for (n, _chart), known in _LAYOUTS.items() if known == number), ())
+
+
 def isShown() -> bool:
     """Return whether the views are arranged for the comparison."""
-    node = layoutNode()
-    return node is not None and node.GetViewArrangement() in (_LAYOUT, _LAYOUT_WITH_CHART)
+    return bool(shownPlanes())
 
 
 def registerLayouts() -> None:
@@ -44,24 +64,32 @@ def registerLayouts() -> None:
     node = layoutNode()
     if node is None:
         return
-    for number, description in (
-        (_LAYOUT, _threeViews()),
-        (_LAYOUT_WITH_CHART, _threeViewsAndChart()),
-    ):
+    for (planes, withChart), number in _LAYOUTS.items():
         if not node.IsLayoutDescription(number):
-            node.AddLayoutDescription(number, description)
+            node.AddLayoutDescription(number, _description(PLANES[:planes], withChart))
 
 
-def show(withChart: bool = False) -> None:
-    """Arrange the views for the comparison, with a plot view below them where asked for."""
+def show(volumeNode: Any = None, withChart: bool = False) -> None:
+    """Arrange the views for the comparison, with a plot view below them where asked for.
+
+    :param volumeNode: a slice is shown in its plane, a volume in three; None: as before.
+    """
     registerLayouts()
-    layoutNode().SetViewArrangement(_LAYOUT_WITH_CHART if withChart else _LAYOUT)
-    for view in VIEWS:
+    planes = len(shownPlanes()) or 1
+    if volumeNode is not None:
+        planes = 1 if isSlice(volumeNode) else 3
+    layoutNode().SetViewArrangement(_LAYOUTS[planes, withChart])
+    for view in _views():
         composite = compositeOf(view)
         if composite is not None:
             composite.SetDoPropagateVolumeSelection(False)
             composite.SetLinkedControl(True)
             composite.SetHotLinkedControl(True)
+
+
+def isFor(volumeNode: Any) -> bool:
+    """Return whether the views that are shown are those for an image: one plane or three."""
+    return len(shownPlanes()) == (1 if isSlice(volumeNode) else 3)
 
 
 def restore(arrangement: int) -> None:
@@ -93,42 +121,60 @@ def setImages(view: str, background: Any, foreground: Any = None, opacity: float
         composite.SetLabelVolumeID(None)
 
 
-def align(volumeNode: Any) -> None:
-    """Turn the three views to the plane of an image, and fit them to it.
+def align(volumeNode: Any, head: Optional[np.ndarray] = None) -> None:
+    """Turn the views to the planes of an image, and fit them to it.
 
-    A single slice is shown as it was taken, a volume along its own axes, axially.
+    A single slice is shown as it was taken, a volume along its own axes.
+
+    :param head: points around the head in the world (RAS, mm), [n, 3], to fit a slice to.
     """
-    isSlice = volumeNode.GetImageData().GetDimensions()[2] == 1
-    for view in VIEWS:
-        logic = _sliceLogicOf(view)
-        if logic is None:
-            continue
-        sliceNode = logic.GetSliceNode()
-        if isSlice:
-            _turnTo(sliceNode, volumeNode)
-        else:
-            sliceNode.SetOrientationToAxial()
-            sliceNode.RotateToVolumePlane(volumeNode)
-        logic.FitSliceToVolume(volumeNode, *sliceNode.GetDimensions()[:2])
-        sliceNode.UpdateMatrices()
+    for pair in shownPlanes():
+        for view in (pair.ultrasound, pair.pseudoMri):
+            logic = _sliceLogicOf(view)
+            if logic is None:
+                continue
+            sliceNode = logic.GetSliceNode()
+            if isSlice(volumeNode):
+                _turnTo(sliceNode, volumeNode)
+            else:
+                sliceNode.SetOrientation(pair.orientation)
+                sliceNode.RotateToVolumePlane(volumeNode)
+            logic.FitSliceToVolume(volumeNode, *sliceNode.GetDimensions()[:2])
+            if head is not None and isSlice(volumeNode):
+                _fitTo(sliceNode, head)
+            sliceNode.UpdateMatrices()
+
+
+def _fitTo(sliceNode: Any, points: np.ndarray) -> None:
+    """Move and scale a view so that points of the world fill it."""
+    toWorld = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
+    inPlane = (points - toWorld[:3, 3]) @ toWorld[:3, :3]
+    low, high = inPlane.min(0), inPlane.max(0)
+    width, height, _depth = sliceNode.GetDimensions()
+    scale = _MARGIN * max((high - low)[:2] / [max(width, 1), max(height, 1)])
+    toWorld = toWorld.copy()
+    centre = (low + high) / 2
+    toWorld[:3, 3] += toWorld[:3, :2] @ centre[:2]
+    slicer.util.updateVTKMatrixFromArray(sliceNode.GetSliceToRAS(), toWorld)
+    sliceNode.SetFieldOfView(scale * width, scale * height, sliceNode.GetFieldOfView()[2])
 
 
 def horizontalAxis(volumeNode: Any) -> int:
-    """Return the image's axis (0, 1, 2 for i, j, k) that runs most nearly across the overlay.
+    """Return the image's axis (0, 1, 2 for i, j, k) that runs most nearly across the views.
 
     Without views it is i.
     """
-    logic = _sliceLogicOf(OVERLAY_VIEW)
+    logic = _sliceLogicOf(PSEUDO_MRI_VIEW)
     if logic is None:
         return 0
     across = slicer.util.arrayFromVTKMatrix(logic.GetSliceNode().GetSliceToRAS())[:3, 0]
-    axes = _worldAxes(volumeNode)[1]
+    axes = worldAxes(volumeNode)[1]
     return int(np.abs(across @ axes / np.linalg.norm(axes, axis=0)).argmax())
 
 
 def _turnTo(sliceNode: Any, volumeNode: Any) -> None:
     """Lay a view into a slice: its rows from left to right, its columns from top to bottom."""
-    origin, axes = _worldAxes(volumeNode)
+    origin, axes = worldAxes(volumeNode)
     size = np.array(volumeNode.GetImageData().GetDimensions())
     matrix = np.eye(4)
     matrix[:3, :3] = axes / np.linalg.norm(axes, axis=0) * [1, -1, 1]
@@ -137,38 +183,48 @@ def _turnTo(sliceNode: Any, volumeNode: Any) -> None:
     sliceNode.UpdateMatrices()
 
 
-def _worldAxes(volumeNode: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the first voxel lies (RAS, mm), and the steps to its neighbours as columns."""
-    toWorld = worldFromIjk(volumeNode)
-    origin = np.array(toWorld.TransformPoint(0.0, 0.0, 0.0))
-    neighbours = [toWorld.TransformPoint(*np.eye(3)[axis]) for axis in range(3)]
-    return origin, (np.array(neighbours) - origin).T
-
-
 def _sliceLogicOf(view: str) -> Optional[Any]:
     return slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
 
 
-def _threeViews() -> str:
-    titles = {
-        ULTRASOUND_VIEW: _("US"),
-        PSEUDO_MRI_VIEW: _("Synthetic MRI"),
-        OVERLAY_VIEW: _("Both"),
-    }
+def _views() -> list[str]:
+    return [view for pair in shownPlanes() for view in (pair.ultrasound, pair.pseudoMri)]
+
+
+def _description(planes: tuple[ViewPair, ...], withChart: bool) -> str:
+    """Return a layout as Slicer reads it: the ultrasound beside the pseudo-MRI, or above it."""
+    rows = zip(*((pair.ultrasound, pair.pseudoMri) for pair in planes))
+    titles, orientations = (_("US"), _("Synthetic MRI")), [pair.orientation for pair in planes]
     items = [
-        f'<item><view class="vtkMRMLSliceNode" singletontag="{view}">'
-        '<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{escape(titles[view])}</property>'
-        f'<property name="viewcolor" action="default">{_COLOURS[view]}</property>'
-        f'<property name="viewgroup" action="default">{_VIEW_GROUP}</property></view></item>'
-        for view in VIEWS
+        [_view(*each, title, colour) for each in zip(row, orientations)]
+        for row, title, colour in zip(rows, titles, _COLOURS)
     ]
-    return f'<layout type="horizontal" split="true">{"".join(items)}</layout>'
-
-
-def _threeViewsAndChart() -> str:
+    if len(planes) == 1:
+        shown = _split("horizontal", [item for row in items for item in row])
+    else:
+        shown = _split("vertical", [_split("horizontal", row) for row in items])
+    if not withChart:
+        return shown
+    chart = (
+        '<view class="vtkMRMLPlotViewNode" singletontag="PlotView1">'
+        '<property name="viewlabel" action="default">P</property></view>'
+    )
     return (
-        f'<layout type="vertical" split="true"><item splitSize="600">{_threeViews()}</item>'
-        '<item splitSize="400"><view class="vtkMRMLPlotViewNode" singletontag="PlotView1">'
-        '<property name="viewlabel" action="default">P</property></view></item></layout>'
+        f'<layout type="vertical" split="true"><item splitSize="600">{shown}</item>'
+        f'<item splitSize="400">{chart}</item></layout>'
+    )
+
+
+def _split(direction: str, parts: list[str]) -> str:
+    items = "".join(f"<item>{part}</item>" for part in parts)
+    return f'<layout type="{direction}" split="true">{items}</layout>'
+
+
+def _view(name: str, orientation: str, title: str, colour: str) -> str:
+    return (
+        f'<view class="vtkMRMLSliceNode" singletontag="{name}">'
+        f'<property name="orientation" action="default">{orientation}</property>'
+        f'<property name="viewlabel" action="default">{escape(title)}</property>'
+        f'<property name="viewcolor" action="default">{colour}</property>'
+        f'<property name="viewgroup" action="default">{_VIEW_GROUP}</property></view>'
     )

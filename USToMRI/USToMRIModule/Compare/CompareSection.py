@@ -14,9 +14,13 @@ from ..Scene.VolumeNodes import holdsImage
 from . import CompareLayout
 from .ComparisonImage import ComparisonImage, onSameGrid
 from .ComparisonParameterNode import Overlay, comparisonOf
+from .HeadPoints import headPoints
 
 # ms; about as often as the eye asks for while a slider is dragged.
 _UPDATE_INTERVAL = 40
+
+# ms; by then a new layout has its sizes.
+_LAYOUT_TIME = 150
 
 
 class CompareSection(VTKObservationMixin):
@@ -33,11 +37,13 @@ class CompareSection(VTKObservationMixin):
         self._guiTag: Any = None
         self._image = ComparisonImage()
         self._alignedTo = ""
+        self._isWanted = True
         uiWidget = slicer.util.loadUI(resourcePath("UI/Compare.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self._throttle = Throttle(self._update, _UPDATE_INTERVAL)
+        self._aligning = Throttle(self._alignAgain, _LAYOUT_TIME)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.ui.compareButton.connect("clicked(bool)", self.onCompare)
@@ -51,6 +57,7 @@ class CompareSection(VTKObservationMixin):
     def setParameterNode(self, parameterNode: Optional[Any]) -> None:
         """Follow a parameter node from now on; none where it is None."""
         self._throttle.stop()
+        self._aligning.stop()
         if self._chosen:
             self._chosen.disconnectGui(self._guiTag)
             self.removeObservers(self._onChange)
@@ -68,22 +75,29 @@ class CompareSection(VTKObservationMixin):
         if wanted:
             self._enter()
         else:
+            self._isWanted = False
             self._leave()
 
     def onTranslated(self, inputNode: Any, outputNode: Any) -> None:
-        """Compare a new pseudo-MRI with what it was made of, where a comparison is shown."""
+        """Show a new pseudo-MRI beside what it was made of, unless the user went back before."""
         # The user may be in another module and come back.
         chosen = self._chosen or comparisonOf(self._logic.getParameterNode())
         chosen.ultrasound = inputNode
         chosen.pseudoMri = outputNode
+        self._alignedTo = ""  # to the head that was found
         if self._chosen:
-            self._update()
+            self.ui.compareCollapsibleButton.collapsed = False
+            if self._isWanted and not CompareLayout.isShown() and not self._reasonNotReady():
+                self._enter()
+            else:
+                self._update()
         elif CompareLayout.isShown():
             self._showImages(chosen)
 
     def _enter(self) -> None:
+        self._isWanted = True
         self._chosen.layoutBefore = CompareLayout.currentArrangement()
-        CompareLayout.show()
+        CompareLayout.show(self._chosen.ultrasound)
         self._alignedTo = ""
         self._update()
 
@@ -132,10 +146,10 @@ class CompareSection(VTKObservationMixin):
         return ""
 
     def _showImages(self, chosen: Any) -> str:
-        """Show the chosen images in the three views; return what could not be shown."""
+        """Show the chosen images in their views; return what could not be shown."""
         ultrasound, pseudoMri = chosen.ultrasound, chosen.pseudoMri
-        CompareLayout.setImages(CompareLayout.ULTRASOUND_VIEW, ultrasound)
-        CompareLayout.setImages(CompareLayout.PSEUDO_MRI_VIEW, pseudoMri)
+        if not CompareLayout.isFor(ultrasound):
+            CompareLayout.show(ultrasound)
         overlay, amount = chosen.overlay, chosen.overlayAmount
         reason = ""
         if overlay is not Overlay.OPACITY and not onSameGrid(ultrasound, pseudoMri):
@@ -143,16 +157,22 @@ class CompareSection(VTKObservationMixin):
                 "Checkerboard and swipe need two images of the same grid; they are blended instead."
             )
             overlay = Overlay.OPACITY
-        view = CompareLayout.OVERLAY_VIEW
-        if overlay is Overlay.OPACITY:
-            CompareLayout.setImages(view, ultrasound, pseudoMri, amount / 100)
-        elif overlay is Overlay.CHECKERBOARD:
-            both = self._image.checkerboard(ultrasound, pseudoMri, amount)
-            CompareLayout.setImages(view, both)
-        else:
+        layers: tuple[Any, ...] = (ultrasound, pseudoMri, amount / 100)
+        if overlay is Overlay.CHECKERBOARD:
+            layers = (self._image.checkerboard(ultrasound, pseudoMri, amount),)
+        elif overlay is Overlay.SWIPE:
             axis = CompareLayout.horizontalAxis(ultrasound)
-            CompareLayout.setImages(view, self._image.swipe(ultrasound, pseudoMri, amount, axis))
+            layers = (self._image.swipe(ultrasound, pseudoMri, amount, axis),)
+        for pair in CompareLayout.shownPlanes():
+            CompareLayout.setImages(pair.ultrasound, ultrasound)
+            CompareLayout.setImages(pair.pseudoMri, *layers)
         if self._alignedTo != ultrasound.GetID():  # once: then the user may turn the views
             self._alignedTo = ultrasound.GetID()
-            CompareLayout.align(ultrasound)
+            CompareLayout.align(ultrasound, headPoints(pseudoMri))
+            self._aligning.request()
         return reason
+
+    def _alignAgain(self) -> None:
+        """Fit the views anew: only now do they have the sizes of their layout."""
+        if self._chosen and CompareLayout.isShown() and not self._reasonNotReady():
+            CompareLayout.align(self._chosen.ultrasound, headPoints(self._chosen.pseudoMri))

@@ -10,8 +10,8 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..Scene.DisplayableNodes import removeDisplayable
-from ..Scene.RegionVoxels import worldFromIjk
 from ..Scene.VolumeNodes import IN_PART, SYNTHETIC_ATTRIBUTE, greyOf
+from ..Scene.WorldSpace import worldFromIjk
 from ..Synthetic.SyntheticMark import markAsSynthetic
 
 # mm; what two grids may differ by and still show the same voxels.

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ..ParameterNode import readable
-from ..Scene.VolumeNodes import firstUltrasound, isPseudoMri
+from ..Scene.VolumeNodes import isPseudoMri, newestUltrasound
 
 
 class Overlay(enum.Enum):
@@ -44,7 +44,7 @@ class ComparisonParameterNode:
 
     ultrasound - the image on the left
     pseudoMri - the image that is compared with it
-    overlay - how the third view shows both
+    overlay - how the view of the pseudo-MRI shows both
     overlayAmount - percent: opacity of the pseudo-MRI, size of the squares, or place of the edge
     layoutBefore - the view layout to go back to; -1: there is none
     """
@@ -52,7 +52,7 @@ class ComparisonParameterNode:
     ultrasound: vtkMRMLScalarVolumeNode
     pseudoMri: vtkMRMLScalarVolumeNode
     overlay: Overlay = Overlay.OPACITY
-    overlayAmount: Annotated[float, WithinRange(0, 100)] = 50.0
+    overlayAmount: Annotated[float, WithinRange(0, 100)] = 100.0
     layoutBefore: int = -1
 
 
@@ -65,7 +65,7 @@ def comparisonOf(parameterNode: Any) -> Any:
     if chosen.pseudoMri is None:
         chosen.pseudoMri = parameterNode.outputVolume or _newestPseudoMri()
     if chosen.ultrasound is None:
-        chosen.ultrasound = parameterNode.inputVolume or firstUltrasound()
+        chosen.ultrasound = parameterNode.inputVolume or newestUltrasound()
     return chosen
 
 

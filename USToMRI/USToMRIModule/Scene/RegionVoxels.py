@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from .VolumeNodes import greyOf, holdsImage
+from .WorldSpace import worldFromIjk
 
 if TYPE_CHECKING:
     from USToMRILib.image.cnr import Cnr
@@ -105,19 +106,6 @@ def noVoxelIn(region: Region) -> str:
     """Return the sentence about a region beside the ultrasound."""
     text = _("The region {name} holds no voxel of the ultrasound; move it there.")
     return str(text.format(name=region.node.GetName()))
-
-
-def worldFromIjk(volumeNode: Any) -> Any:
-    """Return the transform from voxel indices (i, j, k) to world positions (RAS, mm)."""
-    transform = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(
-        volumeNode.GetParentTransformNode(), None, transform
-    )
-    matrix = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(matrix)
-    transform.PreMultiply()
-    transform.Concatenate(matrix)
-    return transform
 
 
 def _boxVoxels(roiNode: Any, volumeNode: Any) -> Voxels:

@@ -11,6 +11,8 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
+from .WorldSpace import worldSpacing
+
 if TYPE_CHECKING:
     from USToMRILib import Volume
     from USToMRILib.image.grid import Grid
@@ -21,9 +23,6 @@ ATTRIBUTE_PREFIX = "USToMRI."
 # image that shows a pseudo-MRI in part.
 SYNTHETIC_ATTRIBUTE = ATTRIBUTE_PREFIX + "synthetic"
 PSEUDO_MRI, MAP, IN_PART = "true", "map", "in part"
-
-# Formats of pictures, which do not say how large their pixels are.
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 # How far axes may be from orthonormal: the tolerance of USToMRILib.image.grid.
 _ORTHONORMAL_TOLERANCE = 1e-3
@@ -55,10 +54,11 @@ def isPseudoMri(node: Any) -> bool:
     return bool(node.GetAttribute(SYNTHETIC_ATTRIBUTE) == PSEUDO_MRI)
 
 
-def firstUltrasound() -> Optional[Any]:
-    """Return the scene's first volume that may be an ultrasound: no label map, not synthetic."""
-    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        if not node.IsA("vtkMRMLLabelMapVolumeNode") and not isSynthetic(node):
+def newestUltrasound() -> Optional[Any]:
+    """Return the scene's last volume that may be an ultrasound: no label map, not synthetic."""
+    for node in reversed(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")):
+        isImage = holdsImage(node) and not node.IsA("vtkMRMLLabelMapVolumeNode")
+        if isImage and not isSynthetic(node) and not node.GetHideFromEditors():
             return node
     return None
 
@@ -89,16 +89,6 @@ def isSlice(node: Any) -> bool:
     return bool(node.GetImageData().GetDimensions()[2] == 1)
 
 
-def lacksPixelSize(node: Any) -> bool:
-    """Return whether a volume node comes from a picture that does not say how large a pixel is.
-
-    Slicer then takes 1 mm; somebody who has typed in the right spacing is believed.
-    """
-    storage = node.GetStorageNode()
-    path = (storage.GetFileName() or "") if storage else ""
-    return path.lower().endswith(_PICTURE_SUFFIXES) and node.GetSpacing()[:2] == (1.0, 1.0)
-
-
 class HeldImage(NamedTuple):
     """The image that a volume node holds now, whatever becomes of the node.
 
@@ -112,8 +102,8 @@ class HeldImage(NamedTuple):
     def of(cls, node: Any, pixelSize: float = 0.0) -> HeldImage:
         """Take hold of a node's image.
 
-        The parent transform is not part of it: it is kept by placing the output under the same
-        one.
+        The parent transform is part of it only where it scales: the voxels are as large as in the
+        world. Else it is kept by placing the output under the same one.
 
         :param node: ``vtkMRMLScalarVolumeNode``, or ``vtkMRMLVectorVolumeNode`` for colour.
         :param pixelSize: in mm, in the plane of a single slice, in the place of the node's own;
@@ -128,8 +118,7 @@ class HeldImage(NamedTuple):
         if reason:
             raise InputError(reason)
         grid = gridFromNode(node)
-        if pixelSize and isSlice(node):
-            grid = dataclasses.replace(grid, spacing=(pixelSize, pixelSize, grid.spacing[2]))
+        grid = dataclasses.replace(grid, spacing=spacingOf(node, pixelSize))
         held = vtk.vtkImageData()
         held.ShallowCopy(node.GetImageData())
         return cls(held, grid)
@@ -164,6 +153,15 @@ def gridFromNode(node: Any) -> Grid:
     origin = _RAS_TO_LPS @ np.array(node.GetOrigin())
     size = node.GetImageData().GetDimensions()
     return Grid(size, node.GetSpacing(), tuple(origin), tuple(directions.ravel()))
+
+
+def spacingOf(node: Any, pixelSize: float = 0.0) -> tuple[float, float, float]:
+    """Return how large the voxels of a volume node are for the library, in mm.
+
+    :param pixelSize: see :meth:`HeldImage.of`.
+    """
+    spacing = worldSpacing(node)
+    return (pixelSize, pixelSize, spacing[2]) if pixelSize and isSlice(node) else spacing
 
 
 def _axes(node: Any) -> np.ndarray:

@@ -49,9 +49,15 @@ def syntheticName(inputName: str, method: str) -> str:
 
 def warningsOf(outputNode: Any) -> list[str]:
     """Return what the user should know about an output, one sentence each."""
-    textNode = outputNode.GetNodeReference(PROVENANCE_ROLE)
-    sentences: list[str] = json.loads(textNode.GetText()).get("warnings", [])
+    record = recordOf(outputNode.GetNodeReference(PROVENANCE_ROLE))
+    sentences: list[str] = record.get("warnings", [])
     return sentences
+
+
+def recordOf(textNode: Any) -> dict[str, Any]:
+    """Return the record that a text node holds."""
+    record: dict[str, Any] = json.loads(textNode.GetText())
+    return record
 
 
 def publish(

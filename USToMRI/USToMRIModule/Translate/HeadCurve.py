@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ..Scene.RegionVoxels import worldFromIjk
-from ..Scene.VolumeNodes import ATTRIBUTE_PREFIX
+from ..Scene.VolumeNodes import ATTRIBUTE_PREFIX, spacingOf
+from ..Scene.WorldSpace import worldFromIjk
 from ..Synthetic.OutputNodes import moveBeside
 
 # Where the outline was found: the points as they were set, to know whether somebody moved them.
@@ -20,6 +20,19 @@ _FOUND_ATTRIBUTE = ATTRIBUTE_PREFIX + "found"
 _IMAGE_ROLE = ATTRIBUTE_PREFIX + "image"
 
 _CONTROL_POINTS = 12
+
+
+class FoundHead(NamedTuple):
+    """A head that was found in a slice.
+
+    curve - its outline in the scene
+    ellipse - fields of :class:`USToMRILib.fetal.ellipse.Ellipse`
+    biometry - as :meth:`USToMRILib.fetal.biometry.Biometry.as_dict`
+    """
+
+    curve: Any
+    ellipse: dict[str, Any]
+    biometry: dict[str, Any]
 
 
 def showEllipse(
@@ -63,11 +76,20 @@ def isOf(curveNode: Any, inputNode: Any) -> bool:
 
 def _outline(ellipse: dict[str, Any], inputNode: Any, pixelSize: float) -> np.ndarray:
     """Return points of the ellipse in the world (RAS, mm), [n, 3]."""
-    spacing = (pixelSize, pixelSize) if pixelSize else inputNode.GetSpacing()[:2]
     turns = np.linspace(0, 2 * np.pi, _CONTROL_POINTS, endpoint=False)
-    on_axes = np.stack([np.cos(turns), np.sin(turns)], axis=-1) * ellipse["semi_axes"]
+    return worldPoints(np.stack([np.cos(turns), np.sin(turns)], -1), ellipse, inputNode, pixelSize)
+
+
+def worldPoints(
+    onAxes: np.ndarray, ellipse: dict[str, Any], inputNode: Any, pixelSize: float
+) -> np.ndarray:
+    """Return points of an ellipse's plane in the world (RAS, mm), [n, 3].
+
+    :param onAxes: [n, 2] along the long and the short axis, in semi-axes from the centre.
+    """
+    spacing = spacingOf(inputNode, pixelSize)[:2]
     c, s = np.cos(ellipse["angle"]), np.sin(ellipse["angle"])
-    plane = on_axes @ np.array([[c, s], [-s, c]]) + ellipse["centre"]
+    plane = onAxes * ellipse["semi_axes"] @ np.array([[c, s], [-s, c]]) + ellipse["centre"]
     transform = worldFromIjk(inputNode)
     return np.array([transform.TransformPoint((*point, 0.0)) for point in plane / spacing])
 

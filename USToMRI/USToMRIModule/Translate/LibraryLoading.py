@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from ..Worker.Turns import Pieces
 
 # In one turn of the event loop each: together they take longer than Slicer may stand still.
-_PARTS = ("SimpleITK", "USToMRILib", "USToMRIModule.Worker.WorkerJobs")
+_PARTS = (
+    "SimpleITK",
+    "scipy.special",
+    "USToMRILib.fetal.biometry",
+    "USToMRIModule.Worker.WorkerJobs",
+)
 
 
 def loadLibrary() -> Pieces:

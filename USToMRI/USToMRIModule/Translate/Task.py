@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 import slicer
 from slicer.i18n import tr as _
 
+from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.RegionVoxels import Region
 from ..Scene.VolumeNodes import Result
 from ..Synthetic.OutputNodes import Place, publish
@@ -41,6 +42,7 @@ class Task(NamedTuple):
         """
         sequence = sequenceOf(inputNode) if allFrames else None
         _checkNodes(inputNode, outputNode, sequence)
+        _checkPixelSize(inputNode, pixelSize)
         if region is not None and not isinstance(region, Region):
             region = Region(region)
         frameNodes = sequence.frameNodes() if sequence else None
@@ -67,6 +69,14 @@ class Task(NamedTuple):
         except Exception as error:  # Qt calls this: nobody above could tell the user
             logging.exception("USToMRI: the result could not be put into the scene")
             return None, error
+
+
+def _checkPixelSize(inputNode: Any, pixelSize: float) -> None:
+    from USToMRILib import InputError
+
+    if inputNode is not None and not pixelSize and lacksPixelSize(inputNode):
+        text = _("The picture {name} does not say how large its pixels are; give pixelSize in mm.")
+        raise InputError(text.format(name=inputNode.GetName()))
 
 
 def _checkNodes(inputNode: Any, outputNode: Optional[Any], sequence: Optional[Sequence]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Callable, Optional
 
 import slicer
@@ -10,18 +9,23 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..Dependencies import DependenciesDeclined, ensureDependencies
-from ..ParameterNode import Method
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.RegionVoxels import Region
 from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Synthetic.OutputNodes import warningsOf
 from ..Synthetic.SequenceNodes import sequenceOf
 from ..Worker.Turns import Turns
+from .Cautions import Cautions
 from .DeviceChoice import DeviceChoice
+from .HeadBiometry import HeadBiometry
 from .HeadCurve import isEdited, isOf
 from .LibraryLoading import loadLibrary
+from .MethodChoice import MethodChoice, knownMethods
+from .NewestUltrasound import NewestUltrasound
+from .OptionFields import OptionFields
+from .PixelSizeChoice import PixelSizeChoice
 from .SegmentChoice import SegmentChoice
+from .WorkerRun import WorkerRun
 
 
 class TranslateSection(VTKObservationMixin):
@@ -34,11 +38,8 @@ class TranslateSection(VTKObservationMixin):
         """
         VTKObservationMixin.__init__(self)
         self.logic = logic
-        self._resourcePath = resourcePath
         self._parameterNode: Any = None
         self._guiTag: Any = None
-        self._job: Any = None
-        self._isInstalling = False
         self._shownReason = ""
         self._followed: set[Any] = set()
         self._inputBefore: Any = None
@@ -48,21 +49,33 @@ class TranslateSection(VTKObservationMixin):
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.run = WorkerRun(self.ui, resourcePath("requirements.txt"), self._update)
         self._segments = SegmentChoice(self.ui.segmentSelector)
         self._devices = DeviceChoice(self.ui.deviceSelector, self.ui.memoryLabel)
+        self._newest = NewestUltrasound()
+        # Of the library, which knows the methods: when the panel is open, and piece by piece.
+        self._loading = Turns(loadLibrary(), lambda _done, error: None)
+        self._methods = MethodChoice(self.ui.qualitySelector, self.ui.methodSelector)
+        self._options = OptionFields(self.ui.optionsWidget)
+        self._pixelSize = PixelSizeChoice(self.ui, self._onFindPixelSize)
+        self._biometry = HeadBiometry(self.ui.biometryLabel)
+        self._cautions = Cautions(self.ui.cautionButton, self.run.showMessage)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.ui.translateButton.connect("clicked(bool)", self.onTranslate)
-        self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
         self.ui.findHeadButton.connect("clicked(bool)", self.onFindHead)
         self.ui.memoryButton.connect("clicked(bool)", self.onMemory)
-        self._showIdle()
+        # Opening it shows all that is in it.
+        self.ui.advancedCollapsibleButton.connect("contentsCollapsed(bool)", self._update)
+        self.run.showIdle()
+
+    @property
+    def _parts(self) -> tuple[Any, ...]:
+        return (self._segments, self._methods, self._options, self._pixelSize, self._biometry)
 
     def cleanup(self) -> None:
         """End what runs; called when the application closes or the module is reloaded."""
-        if self._job:
-            self._job.cancel()
-            self._job = None
+        self.run.stop()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -74,116 +87,63 @@ class TranslateSection(VTKObservationMixin):
             self._followed = set()
         self._parameterNode = parameterNode
         self._inputBefore = parameterNode.inputVolume if parameterNode else None
-        self._segments.setParameterNode(parameterNode)
+        for part in self._parts:
+            part.setParameterNode(parameterNode)
         if self._parameterNode:
             self._guiTag = self._parameterNode.connectGui(self.ui)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
             self._devices.update()
+        self._newest.setParameterNode(parameterNode)
         self._update()
+        self._loading.cancel()
+        if parameterNode and not knownMethods():
+            self._loading = Turns(loadLibrary(), lambda _done, error: self._update())
+            self._loading.start()
 
     def onTranslate(self) -> None:
         """Start the translation with the chosen parameters."""
-        self._run(self._startTranslation)
+        self._start(self._startTranslation)
 
     def onFindHead(self) -> None:
-        """Show the outline of the head as a curve."""
-        self._run(self._startHeadSearch)
+        """Show the outline and the diameters of the head."""
+        self._start(self._startHeadSearch)
 
     def onMemory(self) -> None:
         """Show how much memory is free on each device."""
-        self._run(lambda: self.logic.startDeviceListing(self._onDevices))
+        self._start(lambda: self.logic.startDeviceListing(self._onDevices))
 
-    def onCancel(self) -> None:
-        """End what runs; the scene stays as it was."""
-        if self._job:
-            self._job.cancel()
-            self._job = None
-            self._showIdle()
-            self._showMessage(_("Cancelled."))
+    def _onFindPixelSize(self, circumference: float) -> None:
+        """Find the pixel size at which the head has a circumference."""
+        chosen = self._parameterNode
+        self._start(
+            lambda: self.logic.startPixelSizeSearch(
+                chosen.inputVolume,
+                circumference,
+                device=chosen.device.value,
+                onFinished=self._onPixelSizeFound,
+            )
+        )
 
-    def _run(self, start: Callable[[], Any]) -> None:
-        """Start a job of the worker, having asked for the packages that it needs."""
-        try:
-            self._ensureDependencies()
-        except DependenciesDeclined as declined:
-            text = _("{reason} Press the button again to be asked again.")
-            self._showMessage(text.format(reason=declined))
-        except Exception as error:
-            self._couldNotStart(error)
-        else:
-            loading = Turns(loadLibrary(), lambda _done, error: self._onLibraryLoaded(start, error))
-            self._job = loading
-            self._showRunning()
-            loading.start()
-
-    def _ensureDependencies(self) -> None:
-        """Install what is missing; Slicer goes on meanwhile, and no button may start it again."""
-        self._isInstalling = True
-        self._update()
-        self._showMessage(_("Looking for PyTorch"))
-        try:
-            ensureDependencies(self._resourcePath("requirements.txt"))
-        finally:
-            self._isInstalling = False
-            self._update()
-
-    def _onLibraryLoaded(self, start: Callable[[], Any], error: Optional[Exception]) -> None:
-        self._job = None
-        if self._parameterNode is None:  # the user has left the module meanwhile
-            self._showIdle()
-            self._showMessage(_("Cancelled."))
-            return
-        try:
-            if error:
-                raise error
-            job = start()
-        except Exception as problem:
-            self._showIdle()
-            self._couldNotStart(problem)
-        else:
-            if job.running:  # it may have failed and said so already
-                self._job = job
-            else:
-                self._showIdle()
-
-    def _couldNotStart(self, error: Exception) -> None:
-        logging.error("USToMRI: the worker could not start", exc_info=error)
-        self._showMessage(str(error))
+    def _start(self, begin: Callable[[], Any]) -> None:
+        self.run.start(begin, lambda: self._parameterNode is not None)
 
     def _startTranslation(self) -> Any:
+        self._methods.update()  # only now the library may have been loaded
         chosen = self._parameterNode
         inputNode, curve = chosen.inputVolume, chosen.headCurve
         return self.logic.startTranslation(
             inputNode,
             chosen.outputVolume,
-            method=chosen.method.value,
+            method=chosen.method,
             region=self._segments.region(),
             head=curve if curve and isEdited(curve) else None,
             pixelSize=chosen.pixelSize,
             allFrames=chosen.allFrames,
             device=chosen.device.value,
-            **self._methodOptions(),
-            onProgress=self._showProgress,
+            **self._options.values(),
+            onProgress=self.run.showProgress,
             onFinished=lambda node, error: self._onTranslated(inputNode, node, error),
         )
-
-    def _methodOptions(self) -> dict[str, Any]:
-        """Return what is chosen of the options that the method has."""
-        from USToMRILib.methods import method_named
-
-        chosen, method = self._parameterNode, method_named(self._parameterNode.method.value)
-        wished = {
-            "steps": chosen.steps or None,
-            "solver": chosen.solver.value,
-            "similarity": chosen.similarity.value,
-            "median_kernel": None if chosen.medianFilter else 1,
-            "gain": "even" if chosen.evenGain else "recorded",
-            "axis": chosen.axis.value,
-            "seed": chosen.seed,
-        }
-        known = {each.name for each in method.option_list}
-        options = {name: value for name, value in wished.items() if name in known}
-        return {**options, "residual": chosen.residual and "residual" in method.offers}
 
     def _startHeadSearch(self) -> Any:
         chosen = self._parameterNode
@@ -196,54 +156,60 @@ class TranslateSection(VTKObservationMixin):
         )
 
     def _onTranslated(self, inputNode: Any, outputNode: Any, error: Optional[Exception]) -> None:
-        if self._ended(error):
+        if self.run.ended(error):
             slicer.util.setSliceViewerLayers(
                 background=inputNode, foreground=outputNode, foregroundOpacity=0.5
             )
             self.onTranslated(inputNode, outputNode)
+            chosen = self._parameterNode
+            if chosen:
+                self._biometry.showTranslated(outputNode)
+                if chosen.keepOutput:
+                    chosen.outputVolume = outputNode
             made = _("Made {name}.").format(name=outputNode.GetName())
-            self._showMessage(" ".join([made, *warningsOf(outputNode)]))
+            self.run.showMessage(" ".join([made, *self._cautions.take(warningsOf(outputNode))]))
 
-    def _onHeadFound(self, curveNode: Any, error: Optional[Exception]) -> None:
-        if self._ended(error):
+    def _onHeadFound(self, head: Any, error: Optional[Exception]) -> None:
+        if self.run.ended(error):
             if self._parameterNode:
-                self._parameterNode.headCurve = curveNode
-            self._showMessage(_("Drag the points of the curve where the outline is wrong."))
+                self._parameterNode.headCurve = head.curve
+                self._biometry.showFound(head)
+            self.run.showMessage(_("Drag the outline or the diameters where they are wrong."))
+
+    def _onPixelSizeFound(self, size: Any, error: Optional[Exception]) -> None:
+        if self.run.ended(error) and self._parameterNode:
+            self.run.showMessage(self._pixelSize.setSize(size))
 
     def _onDevices(self, devices: Any, error: Optional[Exception]) -> None:
-        if self._ended(error):
+        if self.run.ended(error):
             self._devices.show(devices)
-            self._showMessage("")
-
-    def _ended(self, error: Optional[Exception]) -> bool:
-        """Show that the job is over, and why it failed; return whether it did well."""
-        self._job = None
-        self._showIdle()
-        if error is not None:
-            self._showMessage(str(error))
-        return error is None
+            self.run.showMessage("")
 
     def _onSceneStartClose(self, caller: Any, event: str) -> None:
         """End what runs: its input is about to vanish."""
-        self.onCancel()
+        self.run.cancel()
 
     def _update(self, caller: Any = None, event: Any = None) -> None:
         """Show what the choices ask for; enable Translate when it can run, else say why not."""
         chosen = self._parameterNode
         reason = ""
+        idle = chosen is not None and self.run.idle
         if chosen is not None:
             self._follow()
             self._segments.update()
+            self._methods.update()
+            self._options.update()
+            self._pixelSize.update(idle)
+            self._biometry.update()
             self._showApplicable()
             reason = self._reasonNotReady()
-        idle = chosen is not None and self._job is None and not self._isInstalling
         self.ui.translateButton.enabled = idle and not reason
         self.ui.translateButton.toolTip = reason or _("Make a synthetic MRI of the ultrasound")
         self.ui.findHeadButton.enabled = idle and self._showsOneHead()
         self.ui.memoryButton.enabled = idle
         # What became of the last translation stays until there is a new reason.
         if idle and (reason or self.ui.statusLabel.text == self._shownReason):
-            self._showMessage(reason)
+            self.run.showMessage(reason)
             self._shownReason = reason
 
     def _follow(self) -> None:
@@ -251,6 +217,7 @@ class TranslateSection(VTKObservationMixin):
         chosen = self._parameterNode
         before, self._inputBefore = self._inputBefore, chosen.inputVolume
         if before and before is not chosen.inputVolume:
+            self._pixelSize.forgetRuler()
             chosen.pixelSize = 0.0  # was that of the other image
         nodes = {chosen.inputVolume, chosen.region, chosen.headCurve} - {None}
         if nodes == self._followed:
@@ -264,21 +231,18 @@ class TranslateSection(VTKObservationMixin):
 
     def _showApplicable(self) -> None:
         """Enable what the chosen method and image make use of."""
-        inputNode, method = self._parameterNode.inputVolume, self._parameterNode.method
-        isVolume = bool(inputNode and holdsImage(inputNode) and not isSlice(inputNode))
-        crossesBridge = method in (Method.DDIC, Method.DDIB)
-        for name in ("stepsSpinBox", "solverSelector", "residualCheckBox", "evenGainCheckBox"):
-            getattr(self.ui, name).enabled = crossesBridge
-        for name in ("similaritySelector", "medianCheckBox"):
-            getattr(self.ui, name).enabled = method is Method.DDIC
-        self.ui.headSelector.enabled = method is not Method.PIX2PIX3D
-        self.ui.axisSelector.enabled = isVolume and method is not Method.PIX2PIX3D
-        self.ui.pixelSizeSpinBox.enabled = not isVolume
+        inputNode = self._parameterNode.inputVolume
+        method = knownMethods().get(self._parameterNode.method)
+        self.ui.headSelector.enabled = method is None or "slice" in method.takes
         self.ui.allFramesCheckBox.visible = bool(inputNode and sequenceOf(inputNode))
 
     def _showsOneHead(self) -> bool:
-        node = self._parameterNode.inputVolume
-        return bool(self.ui.headSelector.enabled and node and holdsImage(node) and isSlice(node))
+        """Return whether the input is a single slice of known scale."""
+        chosen = self._parameterNode
+        node = chosen.inputVolume
+        if not (self.ui.headSelector.enabled and node and holdsImage(node) and isSlice(node)):
+            return False
+        return not self.logic.reasonNotReady(node, None, chosen.method, chosen.pixelSize)
 
     def _reasonNotReady(self) -> str:
         chosen, regions = self._parameterNode, []
@@ -291,7 +255,7 @@ class TranslateSection(VTKObservationMixin):
         reason: str = self.logic.reasonNotReady(
             chosen.inputVolume,
             chosen.outputVolume,
-            chosen.method.value,
+            chosen.method,
             chosen.pixelSize,
             regions,
             chosen.allFrames,
@@ -300,46 +264,3 @@ class TranslateSection(VTKObservationMixin):
             text = _("{name} is of another image; choose another head under Advanced, or none.")
             reason = text.format(name=curve.GetName())
         return reason
-
-    def _showRunning(self) -> None:
-        self.ui.cancelButton.enabled = True
-        self.ui.progressBar.setRange(0, 0)
-        self.ui.progressBar.visible = True
-        self._update()
-        self._showMessage(_("Starting"))
-
-    def _showIdle(self) -> None:
-        self.ui.cancelButton.enabled = False
-        self.ui.progressBar.visible = False
-        self._update()
-
-    def _showProgress(self, event: dict[str, Any]) -> None:
-        self.ui.progressBar.setRange(0, event["of"])
-        self.ui.progressBar.setValue(event["step"])
-        text = _("{phase}: step {step} of {of}").format(**{**event, "phase": _phase(event)})
-        if event.get("eta_s") is not None:
-            text += _(", about {seconds} s left").format(seconds=round(event["eta_s"]))
-        self._showMessage(text)
-
-    def _showMessage(self, text: str) -> None:
-        self.ui.statusLabel.text = text
-
-
-def _phase(event: dict[str, Any]) -> str:
-    """Return what the library does, in the user's words."""
-    names = {
-        "load": _("Loading the networks"),
-        "head": _("Finding the head"),
-        "encode": _("Ultrasound to noise"),
-        "decode": _("Noise to MRI"),
-        "generate": _("Ultrasound to MRI"),
-        "refine": _("Refining the MRI"),
-        "windows": _("Ultrasound to MRI"),
-        "slices": _("Translating the slices"),
-        "residual": _("Residual map"),
-    }
-    name = names.get(event["phase"], event["phase"])
-    if event["frames"] > 1:
-        counted = _("Time point {frame} of {frames}").format(**event)
-        return f"{counted}, {name}"
-    return name

@@ -14,7 +14,7 @@ _KEPT = ("tool", "version", "method", "bundles", "device")
 _OF_THE_CASE = "head"
 
 
-def read_records(images: Iterable[Path]) -> list[dict[str, Any]]:
+def read_made_by(images: Iterable[Path]) -> list[dict[str, Any]]:
     """What made the images, each different record once with its number of images.
 
     Args:

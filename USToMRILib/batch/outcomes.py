@@ -35,7 +35,7 @@ class Outcome:
         finished: date and time, UTC.
         resumed: whether an earlier run did it, and this one found it complete.
         request: as :meth:`.job.Job.request`.
-        provenance: input and bundles of the pseudo-MRI's record.
+        provenance: input and bundles of the record of the pseudo-MRI.
         output_sha256: of the output file.
         thumbnail: JPEG in base64.
     """
@@ -62,7 +62,7 @@ class Outcome:
         self.input, self.reason = printable(self.input), printable(self.reason)
 
 
-class Records:
+class KeptOutcomes:
     """The outcomes that are kept for a job."""
 
     def __init__(self, job: Job) -> None:

@@ -1,0 +1,109 @@
+"""Cines: as many pseudo-MRIs as frames, at the same times, on a head that is followed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import shift
+
+from USToMRILib import Grid, ImageSequence, InputError, Volume, translate_cine
+from USToMRILib.cli.command import main
+from USToMRILib.files import sidecar_path
+
+SIZE, COUNT = 96, 6
+GRID = Grid((SIZE, SIZE, 1), (1.2, 1.2, 1.0), (5.0, 6.0, 0.0))
+TIMES = tuple(n * 0.05 for n in range(COUNT))
+FAST = ["--method", "ddib", "--steps", "2", "--progress", "none"]
+
+
+def moving_head() -> tuple[np.ndarray, np.ndarray]:
+    """A textured disk that moves by one pixel a frame, and its masks, [n, 1, rows, columns]."""
+    j, i = np.indices((SIZE, SIZE))
+    disk = np.hypot(j - 44, i - 42) < 32
+    texture = np.random.default_rng(0).integers(60, 200, (SIZE, SIZE)) * disk
+    frames = [shift(texture, (0, n), order=0) for n in range(COUNT)]
+    masks = [shift(disk.astype(np.uint8), (0, n), order=0) for n in range(COUNT)]
+    return np.stack(frames).astype(np.uint8)[:, None], np.stack(masks)[:, None]
+
+
+@pytest.fixture(name="cine")
+def fixture_cine() -> ImageSequence:
+    return ImageSequence(moving_head()[0], GRID, TIMES)
+
+
+def centre(image: np.ndarray) -> float:
+    """Mean column of what is shown."""
+    return float(np.argwhere(image > 0)[:, -1].mean())
+
+
+def test_every_frame_becomes_a_pseudo_mri_where_its_head_is(cine: ImageSequence) -> None:
+    result = translate_cine(cine, "ddib", steps=2, head="none")
+    made = result.sequence
+    assert len(made) == COUNT
+    assert made.grid == GRID
+    assert made.seconds == TIMES
+    columns = [centre(frame[0]) for frame in made.array]
+    assert (np.diff(columns) > 0).all()
+    # Smoothed over time, the motion begins late and ends early.
+    assert 0.4 * (COUNT - 1) < columns[-1] - columns[0] <= COUNT - 1
+    flicker = result.provenance["flicker"]
+    assert 0 < flicker["pseudo_mri"] < 60
+    assert flicker["ultrasound"] > 0
+    assert result.provenance["frames"] == COUNT
+    assert made.metadata["description"].startswith("SYNTHETIC")
+
+
+def test_one_mask_is_the_head_of_every_frame(cine: ImageSequence) -> None:
+    mask = Volume(moving_head()[1][0], GRID)
+    made = translate_cine(cine, "ddib", steps=2, head=mask).sequence
+    columns = [centre(frame[0]) for frame in made.array]
+    assert max(columns) - min(columns) < 0.5
+
+
+@pytest.mark.parametrize("name", ["out.seq.nrrd", "out.mha", "out.dcm", "out.mp4"])
+def test_the_command_writes_a_cine_of_the_same_length_and_timing(
+    tmp_path: Path, cine: ImageSequence, name: str
+) -> None:
+    source, target = tmp_path / "us.seq.nrrd", tmp_path / name
+    cine.write(source)
+    how = [*FAST, "--frame", "all", "--head-mask", "none"]
+    assert main(["translate", str(source), str(target), *how]) == 0
+    made = ImageSequence.read(target, 1.2 if name.endswith("mp4") else None)
+    assert len(made) == COUNT
+    assert made.seconds == pytest.approx(TIMES, abs=1e-3)
+    assert made.array.max() > 50
+    record = json.loads(sidecar_path(target).read_text())
+    assert record["frames"] == COUNT
+    assert "SYNTHETIC" in made.metadata["description"]
+
+
+def test_the_sequence_of_a_volume_method_is_done_volume_by_volume() -> None:
+    array = np.random.default_rng(0).integers(0, 255, (2, 6, 16, 16)).astype(np.uint8)
+    sequence = ImageSequence(array, Grid((16, 16, 6), (0.5, 0.5, 0.5)), (0.0, 1.0))
+    made = translate_cine(sequence, "pix2pix3d").sequence
+    assert made.array.shape == array.shape
+    assert made.seconds == (0.0, 1.0)
+
+
+def test_what_cannot_be_a_cine_is_refused(
+    tmp_path: Path, cine: ImageSequence, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError, match="the frames are flat"):
+        translate_cine(cine, "pix2pix3d")
+    source = tmp_path / "us.seq.nrrd"
+    cine.write(source)
+    for target, more, words in (
+        ("out.png", [], "cannot hold a sequence"),
+        ("out.mp4", ["--picture", str(tmp_path / "p.png")], "leave --picture out"),
+    ):
+        how = [*FAST, "--frame", "all", "--head-mask", "none", *more]
+        assert main(["translate", str(source), str(tmp_path / target), *how]) == 2
+        assert words in capsys.readouterr().err
+    Image.fromarray(cine.array[0, 0]).save(tmp_path / "one.png")
+    how = [*FAST, "--frame", "all"]
+    assert main(["translate", str(tmp_path / "one.png"), str(tmp_path / "o.mp4"), *how]) == 2
+    assert "has no pixel size" in capsys.readouterr().err

@@ -1,0 +1,203 @@
+"""From a cine, or a sequence of volumes, to one of pseudo-MRIs of the same length and timing.
+
+The frames of a cine are the slices of a stack whose third axis is time: the head is followed, and
+latents are shared, from frame to frame as they are from slice to slice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .fetal.heads import HeadHint
+from .files import atomic, expanded
+from .image.grid import Grid
+from .image.sequence import ImageSequence
+from .image.volume import PathLike, Volume
+from .methods import DEFAULT, method_named
+from .progress import CancelToken, Progress, ProgressCallback
+from .provenance import sidecar_path
+from .result import Result
+from .translate import translate
+
+# A head that moves as far in this time as its outline changes from slice to slice in one mm.
+_SECONDS_A_MM = 0.04
+_LEAST_MM, _MOST_MM = 0.25, 4.0
+
+
+@dataclass(frozen=True)
+class CineResult:
+    """Pseudo-MRIs that follow each other as their ultrasound does.
+
+    Attributes:
+        sequence: on the input's grid and with its times, float32 in 0 .. 255.
+        provenance: how it was made, ready for JSON; "flicker" is how much neighbouring frames
+            differ inside the head, in grey levels, in it and in the ultrasound.
+        warnings: sentences that the user should read.
+        maps: what else was asked for, by key of :data:`.result.MAPS`.
+    """
+
+    sequence: ImageSequence
+    provenance: dict[str, Any]
+    warnings: list[str]
+    maps: dict[str, ImageSequence] = field(default_factory=dict)
+
+    def write(
+        self,
+        output: PathLike,
+        provenance_path: PathLike | None = None,
+        compress: bool = True,
+        map_paths: Mapping[str, PathLike] | None = None,
+    ) -> None:
+        """Write the sequence, and its record beside it as ``OUTPUT.json``; all or nothing.
+
+        Raises:
+            InputError: as :meth:`.image.sequence.ImageSequence.write`.
+        """
+        target = expanded(output)
+        record = expanded(provenance_path) if provenance_path else sidecar_path(target)
+        with ExitStack() as files:
+            text = json.dumps(self.provenance, indent=2) + "\n"
+            files.enter_context(atomic(record)).write_text(text, encoding="utf-8")
+            for name, path in (map_paths or {}).items():
+                temporary = files.enter_context(atomic(expanded(path)))
+                self.maps[name].write(temporary, compress=compress)
+            self.sequence.write(target, compress=compress)
+
+
+def translate_cine(
+    sequence: ImageSequence,
+    method: str = DEFAULT,
+    *,
+    options: Any = None,
+    device: str = "auto",
+    head: HeadHint = None,
+    maps: frozenset[str] = frozenset(),
+    allow_synthetic: bool = False,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+    **values: Any,
+) -> CineResult:
+    """Translate every image of a sequence.
+
+    Args:
+        sequence: ultrasound; flat frames, for the methods of slices, or volumes.
+        method, options, device, allow_synthetic, progress, cancel, values: as of
+            :func:`.translate.translate`.
+        head: the same; a mask or ellipse is that of every frame.
+        maps: what else to make, keys of :data:`.result.MAPS`.
+
+    Raises:
+        InputError: as :func:`.translate.translate`; or a method of volumes is asked for flat
+            frames.
+        Cancelled: when the token was set.
+    """
+    how: dict[str, Any] = {"device": device, "allow_synthetic": allow_synthetic}
+    how.update(dict.fromkeys(maps, True))
+    entry = method_named(method)
+    asked = entry.make_options(options, values)
+    if sequence.grid.size[2] > 1:
+        return _volumes(sequence, method, asked, head, how, Progress(progress, cancel))
+    if not hasattr(asked, "axis"):
+        raise InputError(
+            f"The method {method!r} translates volumes, and the frames are flat; choose a method "
+            "for slices."
+        )
+    stack = _stack(sequence)
+    result = translate(
+        stack,
+        method,
+        options=replace(asked, axis="k"),
+        head=_head_of_all(head, stack),
+        progress=progress,
+        cancel=cancel,
+        **how,
+    )
+    made = [volume.array[:, None] for volume in (result.volume, *result.maps.values())]
+    return _result(sequence, [result], made[0], dict(zip(result.maps, made[1:])))
+
+
+def _stack(sequence: ImageSequence) -> Volume:
+    """Return the frames as a volume whose slices are as far apart as they change."""
+    seconds = sequence.seconds
+    step = (seconds[-1] - seconds[0]) / (len(seconds) - 1) if len(seconds) > 1 else _SECONDS_A_MM
+    distance = float(np.clip(step / _SECONDS_A_MM, _LEAST_MM, _MOST_MM))
+    grid = sequence.grid
+    spacing = (grid.spacing[0], grid.spacing[1], distance)
+    size = (grid.size[0], grid.size[1], len(sequence))
+    array = np.ascontiguousarray(sequence.array[:, 0])
+    whole = Grid(size, spacing, grid.origin, grid.direction)
+    return Volume(array, whole, dict(sequence.metadata), sequence.source)
+
+
+def _head_of_all(head: HeadHint, stack: Volume) -> HeadHint:
+    """Return what is known of the head for every frame, where a mask of one is given."""
+    if isinstance(head, Volume) and head.is_slice:
+        return stack.with_array(np.repeat(head.array, stack.grid.size[2], axis=0))
+    return head
+
+
+def _volumes(
+    sequence: ImageSequence,
+    method: str,
+    options: Any,
+    head: HeadHint,
+    how: dict[str, Any],
+    progress: Progress,
+) -> CineResult:
+    """Translate the volumes of a sequence one after the other."""
+    results = [
+        translate(volume, method, options=options, head=head, cancel=progress.cancel, **how)
+        for volume in progress.track("volumes", list(sequence))
+    ]
+    maps = {
+        name: np.stack([result.maps[name].array for result in results]) for name in results[0].maps
+    }
+    return _result(sequence, results, np.stack([each.volume.array for each in results]), maps)
+
+
+def _result(
+    sequence: ImageSequence,
+    results: list[Result],
+    array: np.ndarray,
+    maps: dict[str, np.ndarray],
+) -> CineResult:
+    """Return sequences with the record of the first image, and what is true of all."""
+    first = results[0]
+    warnings = list(dict.fromkeys(text for result in results for text in result.warnings))
+    provenance = {
+        **first.provenance,
+        "warnings": warnings,
+        "frames": len(sequence),
+        "flicker": {
+            "pseudo_mri": _flicker(array, array > 0),
+            "ultrasound": _flicker(sequence.array, array > 0),
+        },
+    }
+    fields = {**first.volume.metadata}
+
+    def following(values: np.ndarray, about: str) -> ImageSequence:
+        named = {**fields, "description": about}
+        return ImageSequence(values, sequence.grid, sequence.seconds, named, sequence.source)
+
+    made = following(array, fields["description"])
+    others = {
+        name: following(values, first.maps[name].metadata["description"])
+        for name, values in maps.items()
+    }
+    return CineResult(made, provenance, warnings, others)
+
+
+def _flicker(array: np.ndarray, inside: np.ndarray) -> float | None:
+    """Return the mean difference of neighbouring images where both show a head."""
+    both = inside[1:] & inside[:-1]
+    if not both.any():
+        return None
+    steps = np.abs(np.diff(array.astype(np.float32), axis=0))
+    return round(float(steps[both].mean()), 3)
