@@ -17,6 +17,7 @@ import SimpleITK as sitk
 import torch
 from scipy.ndimage import binary_erosion
 from scipy.spatial.transform import Rotation
+from tqdm import tqdm
 
 from benchmarks.machine import processor
 from benchmarks.markdown import table
@@ -34,7 +35,7 @@ from USToMRILib.pix2pix.orientation import CONE, Orientation
 from USToMRILib.pix2pix.pix2pix3d import BUNDLE, load_generator, translate_volume
 from USToMRILib.progress import Progress
 
-SHAPE = (80, 112, 112)
+SHAPE = (64, 96, 96)
 OBLIQUE = 20
 AS_IT_LIES = Orientation((0, 1, 2), (), CONE)
 AXIS_ALIGNED = [
@@ -87,15 +88,16 @@ def translated(volume: Volume, bundle: Bundle, forced: Orientation | None = None
 
 
 def axis_aligned(case: Case, bundle: Bundle) -> tuple[list[float], list[float]]:
-    """Differences in the 24 orientations: of the library's answers, and without turning."""
+    """Differences of the library's answers in the 24 orientations, and without turning in 6."""
     found, plain = [], []
     reference = translated(case.volume, bundle, AS_IT_LIES)
-    for way in AXIS_ALIGNED:
+    for number, way in enumerate(AXIS_ALIGNED):
         turned = way.turn_volume(case.volume)
         found.append(case.difference(way.turn_back(translated(turned, bundle))))
-        unturned = way.turn_back(translated(turned, bundle, AS_IT_LIES))
-        plain.append(replace(case, answer=reference).difference(unturned))
-        print(way.axes, way.flipped, found[-1], plain[-1], flush=True)
+        print(way.axes, way.flipped, found[-1], flush=True)
+        if number % 4 == 1:  # one for each pair of axes
+            unturned = way.turn_back(translated(turned, bundle, AS_IT_LIES))
+            plain.append(replace(case, answer=reference).difference(unturned))
     return found, plain
 
 
@@ -165,7 +167,8 @@ def main() -> None:
     aligned, plain = axis_aligned(cases[0], bundle)
     rotations = Rotation.random(OBLIQUE, random_state=0)
     turned = [
-        oblique(cases[n % len(cases)], bundle, rotation) for n, rotation in enumerate(rotations)
+        oblique(cases[n % len(cases)], bundle, rotation)
+        for n, rotation in enumerate(tqdm(rotations, unit="oblique"))
     ]
     errors = np.mean([exchanged_and_unfaded(case, bundle) for case in cases], axis=0)
     record = run_record(seed=0)
@@ -186,7 +189,7 @@ def main() -> None:
             ("", "mean difference", "largest"),
             [
                 ("the library, which turns the probe to the top", *_mean_max(aligned)),
-                ("the generator on the volume as it lies", *_mean_max(plain)),
+                ("the generator on the volume as it lies (6 of them)", *_mean_max(plain)),
             ],
         ),
         "",
