@@ -201,7 +201,7 @@ def spoil(what: str, images: Path, output: Path, models: Path, monkeypatch) -> l
     elif what == "more memory":
         return ["--memory", "5"]
     elif what == "other steps":
-        return ["--steps", "3"]
+        return ["--method", "ddic", "--steps", "3"]
     return []
 
 
@@ -351,7 +351,7 @@ def test_progress_as_json(images, tmp_path, capsys):
         (["in", "in"], "is the input itself"),
         (["in", "in/a.nrrd"], "cannot be created"),
         (["in", "out", "--method", "magic"], "choose from pix2pix2d"),
-        (["in", "out", "--steps", "1"], "2 to 1000"),
+        (["in", "out", "--method", "ddic", "--steps", "1"], "2 to 1000"),
         (["in", "out", "--solver", "magic"], "choose from"),
         (["in", "out", "--device", "abacus"], "is unknown"),
         (["in", "out", "--axis", "q"], "choose from auto, k, j, i"),

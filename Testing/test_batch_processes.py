@@ -76,7 +76,7 @@ def no_leftovers(output: Path) -> None:
 )
 def test_a_signal_ends_the_run_cleanly(images, tmp_path, number, jobs):
     output = tmp_path / "out"
-    slow = ("--steps", "40", "--jobs", jobs)
+    slow = ("--method", "ddic", "--steps", "40", "--jobs", jobs)
     process = start(images, output, *slow)
     read_until_done(process, 2)
     process.send_signal(number)
@@ -94,13 +94,13 @@ def test_a_signal_ends_the_run_cleanly(images, tmp_path, number, jobs):
 
 def test_a_killed_run_goes_on(images, tmp_path):
     output = tmp_path / "out"
-    process = start(images, output, "--steps", "10")
+    process = start(images, output, "--method", "ddic", "--steps", "10")
     read_until_done(process, 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     made = {p: p.stat().st_mtime_ns for p in output.glob("*.nrrd")}
     assert len(made) >= 3
-    again = start(images, output, "--steps", "10", "--resume")
+    again = start(images, output, "--method", "ddic", "--steps", "10", "--resume")
     printed, errors = again.communicate(timeout=120)
     assert again.returncode == 0, errors
     assert printed.count("complete already") >= 3
@@ -162,7 +162,7 @@ def test_the_processes_share_the_memory(tmp_path, tiny_models):
 @pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.5])
 def test_a_signal_to_all_processes_ends_a_run_whose_processes_begin(images, tmp_path, after_s):
     """The terminal and schedulers of jobs send theirs to the whole group."""
-    process = start(images, tmp_path / "out", "--steps", "40", "--jobs", "2")
+    process = start(images, tmp_path / "out", "--method", "ddic", "--steps", "40", "--jobs", "2")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("10 cases")
     time.sleep(after_s)

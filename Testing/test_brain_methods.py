@@ -76,7 +76,7 @@ def test_a_seed_draws_one_sample_and_another_seed_another(
 
 
 def test_several_samples_come_with_their_mean_and_spread(
-    tiny_models: Path, head_slice: Volume
+    tiny_models: Path, head_slice: Volume, tmp_path: Path
 ) -> None:
     result = translate(head_slice, "ddic-guided", head=HEAD, samples=5, uncertainty=True)
     assert len(result.samples) == 5
@@ -87,6 +87,10 @@ def test_several_samples_come_with_their_mean_and_spread(
     assert np.percentile(difference, 99) < 2
     spread = drawn.std(axis=0, ddof=1)[inside].mean()
     assert result.uncertainty.array[inside].mean() == pytest.approx(spread, rel=0.2)
+    result.write(tmp_path / "mri.nii.gz")
+    for number, sample in enumerate(result.samples, start=1):
+        written = Volume.read(tmp_path / f"mri_SAMPLE_{number}.nii.gz").array
+        np.testing.assert_allclose(written, sample.array, atol=1e-4)
     single = translate(head_slice, "ddic-guided", head=HEAD, uncertainty=True)
     assert single.samples == ()
     assert single.uncertainty.array.max() > 0

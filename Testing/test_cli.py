@@ -17,6 +17,7 @@ from USToMRILib.cli.command import main
 
 ROOT = Path(__file__).resolve().parents[1]
 VOLUME = ("--method", "pix2pix3d")
+DDIC = ("--method", "ddic")
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def run(*arguments, **environment):
 
 def test_translate_writes_image_record_and_picture(image, head_slice, tmp_path):
     output, picture = tmp_path / "out.nii.gz", tmp_path / "look.png"
-    done = run("translate", image, output, "--steps", 3, "--progress", "json", "--picture", picture)
+    further = [*DDIC, "--steps", 3, "--progress", "json", "--picture", picture]
+    done = run("translate", image, output, *further)
     assert done.returncode == 0, done.stderr
     assert names(tmp_path) == ["look.png", "out.nii.gz", "out.nii.gz.json", "us.nrrd"]
     assert Volume.read(output).grid.is_close(head_slice.grid)
@@ -54,9 +56,8 @@ def test_translate_writes_image_record_and_picture(image, head_slice, tmp_path):
 def test_a_picture_is_translated_with_its_pixel_size(head_slice, tmp_path, tiny_models):
     picture, output = tmp_path / "us.png", tmp_path / "out.png"
     Volume((head_slice.array / 2).astype(np.uint8), head_slice.grid).write(picture)
-    assert (
-        main(["translate", str(picture), str(output), "--steps", "2", "--pixel-size", "0.33"]) == 0
-    )
+    arguments = ["translate", str(picture), str(output), "--pixel-size", "0.33"]
+    assert main(arguments) == 0
     assert Volume.read(output, 0.33).array.shape == head_slice.array.shape
 
 
@@ -70,7 +71,16 @@ def test_a_pixel_size_in_metres_is_told(head_slice, tmp_path, tiny_models, capsy
 
 def test_the_record_goes_where_the_user_wants_it(image, tmp_path):
     record = tmp_path / "record.json"
-    arguments = ["translate", image, tmp_path / "o.mha", "--steps", "2", "--provenance", record]
+    arguments = [
+        "translate",
+        image,
+        tmp_path / "o.mha",
+        *DDIC,
+        "--steps",
+        "2",
+        "--provenance",
+        record,
+    ]
     assert main(list(map(str, arguments))) == 0
     assert names(tmp_path) == ["o.mha", "record.json", "us.nrrd"]
 
@@ -78,7 +88,16 @@ def test_the_record_goes_where_the_user_wants_it(image, tmp_path):
 def test_a_mask_file_gives_the_head(image, tmp_path):
     mask = tmp_path / "mask.nrrd"
     assert main(["head", str(image), "--mask-out", str(mask)]) == 0
-    arguments = ["translate", image, tmp_path / "o.nrrd", "--steps", "2", "--head-mask", mask]
+    arguments = [
+        "translate",
+        image,
+        tmp_path / "o.nrrd",
+        *DDIC,
+        "--steps",
+        "2",
+        "--head-mask",
+        mask,
+    ]
     assert main(list(map(str, arguments))) == 0
     record = json.loads((tmp_path / "o.nrrd.json").read_text())
     assert "fetal_head_seg" not in record["bundles"]
@@ -122,15 +141,12 @@ def test_a_folder_without_models_is_told(tmp_path, monkeypatch, capsys, action):
         (["translate", "{us}", "o.nrrd", "--provenance", "{us}"], "is the input itself"),
         (["translate", "{us}", "o.nrrd", "--provenance", "o.nrrd"], "is named for two outputs"),
         (["head", "{us}", "--mask-out", "{us}"], "is the input itself"),
-        (["translate", "{us}", "o.nrrd", "--uncertainty", "u.nrrd"], "or 'pix2pix3d'"),
+        (["translate", "{us}", "o.nrrd", *DDIC, "--uncertainty", "u.nrrd"], "or 'pix2pix3d'"),
         (["translate", "{us}", "o.nrrd", *VOLUME, "--memory", "0.1"], "0.1 GiB are allowed"),
-        (
-            ["translate", "{us}", "{folder}/o.nrrd", "--method", "magic"],
-            "choose from pix2pix2d",
-        ),
-        (["translate", "{us}", "{folder}/o.nrrd", "--steps", "1"], "2 to 1000"),
-        (["translate", "{us}", "{folder}/o.nrrd", "--steps", "few"], "invalid int"),
-        (["translate", "{us}", "{folder}/o.nrrd", "--solver", "magic"], "choose from dpm++2m"),
+        (["translate", "{us}", "o.nrrd", "--method", "magic"], "choose from pix2pix2d"),
+        (["translate", "{us}", "o.nrrd", *DDIC, "--steps", "1"], "2 to 1000"),
+        (["translate", "{us}", "o.nrrd", *DDIC, "--steps", "few"], "invalid int"),
+        (["translate", "{us}", "o.nrrd", *DDIC, "--solver", "magic"], "choose from dpm++2m"),
         (["translate", "{us}", "{folder}/o.nrrd", "--device", "abacus"], "is unknown"),
         (["translate", "{us}", "{folder}/o.nrrd", "--pixel-size", "0.2"], "spacing"),
         (["translate", "{us}", "{folder}/o.nrrd", "--head-mask", "no.nrrd"], "does not exist"),
@@ -163,7 +179,7 @@ def test_a_changed_bundle_is_status_2(image, tmp_path, tiny_models_dir):
 
     models = shutil.copytree(tiny_models_dir, tmp_path / "models")
     (models / "fetal_mri_eps" / "models" / "model.ts").write_bytes(b"not these")
-    done = run("translate", image, tmp_path / "o.nrrd", USTOMRI_MODELS=str(models))
+    done = run("translate", image, tmp_path / "o.nrrd", *DDIC, USTOMRI_MODELS=str(models))
     assert done.returncode == 2
     assert "damaged or were changed" in done.stderr
     assert names(tmp_path) == ["models", "us.nrrd"]
@@ -174,7 +190,7 @@ def test_a_changed_bundle_is_status_2(image, tmp_path, tiny_models_dir):
 def test_a_signal_cancels_and_leaves_what_was_there(image, tmp_path, number):
     output = tmp_path / "o.nrrd"
     output.write_bytes(b"precious")
-    arguments = ["translate", image, output, "--steps", "1000", "--progress", "json"]
+    arguments = ["translate", image, output, *DDIC, "--steps", "1000", "--progress", "json"]
     command = [sys.executable, "-m", "USToMRILib", *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:

@@ -296,6 +296,35 @@ def test_unusable_arguments_are_said_before_anything_is_measured(arguments, fold
     assert "NAME=DIR" in capsys.readouterr().err
 
 
+_FULL_DISK = """
+import resource, signal, sys
+from USToMRILib.cli.command import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("what", ["json", "report"])
+def test_a_full_disk_is_told_in_one_sentence(folders, tmp_path, what):
+    out = tmp_path / f"out.{what}"
+    images = [f"--images=near={folders.images['near']}", "--metrics=mae", "--progress=none"]
+    run = subprocess.run(
+        [
+            *(sys.executable, "-c", _FULL_DISK, "evaluate"),
+            *("--reference", str(folders.reference), *images, f"--{what}", str(out)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stderr.count("\n") == 1
+    assert "free some space" in run.stderr
+    assert not out.exists()
+
+
 def test_importing_the_evaluation_is_cheap():
     heavy = ["torch", "sklearn", "statsmodels", "torchmetrics", "matplotlib", "skimage.metrics"]
     code = (

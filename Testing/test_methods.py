@@ -125,7 +125,7 @@ def test_the_command_line_knows_it(image: Path, tmp_path: Path, capsys) -> None:
     with pytest.raises(SystemExit):
         main(["translate", "--help"])
     words = " ".join(capsys.readouterr().out.split())
-    assert "pix2pix3d, toy; default: ddic" in words
+    assert "pix2pix3d, toy; default: pix2pix2d" in words
     assert "--strength TIMES toy: how strong; default: 3.0" in words
     assert "--mode" in words
     assert "toy: how it cuts; soft, hard; default: soft" in words
@@ -158,7 +158,7 @@ def test_the_list_of_methods_shows_it(tiny_models: Path, capsys) -> None:
     assert (strength["least"], strength["most"], strength["default"]) == (1, 9, 3.0)
     assert methods["toy"]["frame"] is None
     assert methods["ddic"]["installed"]
-    assert methods["ddic"]["default"]
+    assert methods["pix2pix2d"]["default"]
     assert methods["ddic"]["frame"] == FrameSpec.paper().metadata
     assert methods["pix2pix3d"]["frame"] is None
     assert TASKS["methods"]() == {"methods": list(methods.values())}

@@ -244,7 +244,7 @@ def test_uids_of_the_dicom_database(run, database, tmp_path):
     [
         (["nowhere", "{out}"], "nowhere does not exist"),
         (["{in}", "{out}", "--jobs", "2"], "one process"),
-        (["{in}", "{out}", "--steps", "1"], "2 to 1000"),
+        (["{in}", "{out}", "--method", "ddic", "--steps", "1"], "2 to 1000"),
         (["{in}", "{out}", "--conjure"], "unrecognized arguments"),
         (["{in}"], "required"),
     ],
@@ -297,7 +297,7 @@ def test_a_signal_ends_slicer_with_130(tmp_path, tiny_models):
         "slicer.app.commandOptions = types.SimpleNamespace; slicer.app.exit = sys.exit; "
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    words = [SCRIPT, tmp_path / "in", tmp_path / "out", *FAST, "--steps", "60"]
+    words = [SCRIPT, tmp_path / "in", tmp_path / "out", *FAST, "--method", "ddic", "--steps", "60"]
     script = f"import sys; sys.argv = {list(map(str, words))}; {code}"
     with subprocess.Popen(
         [sys.executable, "-u", "-c", script],

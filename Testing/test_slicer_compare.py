@@ -147,6 +147,21 @@ def test_part_synthetic_image_says_so_and_leaves_no_trace(section: Any) -> None:
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 
+def test_uncertainty_lies_over_the_pseudo_mri(section: Any) -> None:
+    """Coloured, as opaque as the slider says; a pseudo-MRI without one says so."""
+    section.ui.compareButton.click()
+    section.ui.overlaySelector.currentIndex = 3
+    section.ui.overlaySlider.value = 60
+    section._update()
+    assert "has no uncertainty" in section.ui.compareStatusLabel.text
+    spread = volumes.add_volume("spread", np.ones(SHAPE, np.float32), "aligned")
+    pseudo_mri = slicer.util.getNode("*(DDIC)")
+    pseudo_mri.SetNodeReferenceID(OutputNodes.UNCERTAINTY_ROLE, spread.GetID())
+    section._update()
+    assert names_in(OVERLAY) == ("US SYNTHETIC MRI (DDIC)", "spread", 0.6)
+    assert section.ui.compareStatusLabel.text == ""
+
+
 def test_other_grids_are_blended_and_said(section: Any) -> None:
     """Checkerboard and swipe need the same voxels; words say so."""
     other = volumes.add_volume("MRI", np.ones((3, 9, 9), np.float32), "rotated")

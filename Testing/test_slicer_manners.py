@@ -23,7 +23,10 @@ FORMS = sorted((MODULE / "Resources" / "UI").glob("*.ui"))
 PASSIVE = {"QLabel", "QProgressBar", "QWidget", "qMRMLWidget"}
 
 # Written for the log of a command line, or what a file's header says in every language.
-NAMES = {"The USToMRI contributors"}
+NAMES = {
+    "The USToMRI contributors",
+    "Segmentation category and type - 3D Slicer General Anatomy list",
+}
 UNTRANSLATED = {"batch.py", "SceneFiles.py", "SceneSource.py", "SelfTest.py", "SyntheticFile.py"}
 
 

@@ -197,7 +197,7 @@ def test_real_command_line(
     section.ui.translateButton.click()
     wait_until(outputs)
     (output,) = outputs()
-    expected = translate(VolumeNodes.volumeFromNode(node), steps=4, device="cpu")
+    expected = translate(VolumeNodes.volumeFromNode(node), "ddic", steps=4, device="cpu")
     # The file between the two processes keeps the spacing to its last digit but one.
     np.testing.assert_allclose(
         slicer.util.arrayFromVolume(output), expected.volume.array, atol=0.01

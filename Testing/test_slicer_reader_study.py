@@ -14,6 +14,7 @@ import slicer_host
 slicer_host.require_panel()
 
 import slicer  # noqa: E402
+import vtk  # noqa: E402
 from test_reader_study import write_pairs  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
@@ -114,6 +115,27 @@ def test_each_pseudo_mri_stands_beside_its_own_ultrasound(ui: Any) -> None:
     assert (len(pairs), problems) == (4, [])
     for pair in pairs:
         np.testing.assert_array_equal(pair.pseudo_mri.array, 255.0 - pair.ultrasound.array)
+
+
+def test_volumes_that_are_no_image_do_not_spoil_the_study(ui: Any) -> None:
+    """A diffusion series, vectors, a sheared and an empty volume, and a pseudo-MRI emptied."""
+    add_pair("A", 1)
+    for name, components in (("DWI", 7), ("vectors", 2)):
+        node = volumes.add_volume(name, np.zeros((2, 3, 4), np.uint8))
+        image = vtk.vtkImageData()
+        image.SetDimensions(4, 3, 2)
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, components)
+        node.SetAndObserveImageData(image)
+    sheared = volumes.add_volume("sheared", np.zeros((2, 3, 4), np.uint8))
+    sheared.SetIJKToRASDirections(1, 0.5, 0, 0, 1, 0, 0, 0, 1)
+    volumes.add_volume("empty", np.zeros((2, 3, 4), np.uint8)).SetAndObserveImageData(
+        vtk.vtkImageData()
+    )
+    add_pair("B", 2)
+    slicer.util.getNode("B SYNTHETIC MRI (DDIC)").SetAndObserveImageData(vtk.vtkImageData())
+    pairs, problems = scenePairs()
+    assert [pair.case for pair in pairs] == ["A SYNTHETIC MRI (DDIC)"]
+    assert problems == ["B SYNTHETIC MRI (DDIC): it holds no image that can be shown."]
 
 
 def test_what_has_no_ultrasound_is_named(ui: Any, user: Dialogs) -> None:

@@ -19,6 +19,7 @@ from USToMRITests.outputs import (  # noqa: E402, F401
     RegionTest,
     SavedTest,
     SequenceTest,
+    TissueTest,
 )
 from USToMRITests.regions import ContrastTest, VoxelsTest  # noqa: E402, F401
 

@@ -132,7 +132,7 @@ def test_the_residual_is_where_the_way_back_does_not_meet_the_ultrasound(
     with pytest.raises(InputError, match="no residual for the method 'cyclegan'"):
         translate(head_slice, "cyclegan", residual=True)
     with pytest.raises(InputError, match="No residual was computed"):
-        translate(head_slice, steps=2).write(
+        translate(head_slice, "ddic", steps=2).write(
             tmp_path / "a.nrrd", map_paths={"residual": tmp_path / "b.nrrd"}
         )
     assert not (tmp_path / "a.nrrd").exists()
@@ -149,15 +149,15 @@ def test_frames_that_do_not_fit_at_once_each_get_what_they_get_alone(tiny_models
 
 def test_a_head_given_by_the_user_wins(tiny_models, head_slice):
     smaller = Ellipse(HEAD.centre, (30.0, 24.0), HEAD.angle)
-    by_ellipse = translate(head_slice, steps=3, head=smaller)
+    by_ellipse = translate(head_slice, "ddic", steps=3, head=smaller)
     mask = Head.from_ellipse(smaller, head_slice).mask
-    by_mask = translate(head_slice, steps=3, head=mask)
+    by_mask = translate(head_slice, "ddic", steps=3, head=mask)
     for result in (by_ellipse, by_mask):
         found = result.provenance["parameters"]["head"]["circumference_mm"]
         assert found == pytest.approx(smaller.circumference_mm, rel=0.005)
         assert "fetal_head_seg" not in result.provenance["bundles"]
     cut_out = head_slice.with_array(np.where(mask.array, head_slice.array, 0))
-    alone = translate(cut_out, steps=3, head="none")
+    alone = translate(cut_out, "ddic", steps=3, head="none")
     assert alone.provenance["parameters"]["head"]["circumference_mm"] == pytest.approx(
         smaller.circumference_mm, rel=0.005
     )
@@ -177,12 +177,14 @@ def test_a_mask_on_another_grid_is_refused(tiny_models, head_slice):
 
 
 def test_the_same_input_gives_the_same_voxels(tiny_models, head_slice):
-    first, second = (translate(head_slice, steps=5, device="cpu") for _ in range(2))
+    first, second = (translate(head_slice, "ddic", steps=5, device="cpu") for _ in range(2))
     np.testing.assert_array_equal(first.volume.array, second.volume.array)
 
 
 def test_the_median_filter_is_asked_for_and_recorded(tiny_models, head_slice):
-    made = {k: translate(head_slice, steps=4, device="cpu", median_kernel=k) for k in (1, 5)}
+    made = {
+        k: translate(head_slice, "ddic", steps=4, device="cpu", median_kernel=k) for k in (1, 5)
+    }
     assert made[1].provenance["parameters"]["median_kernel"] == 1
     assert (made[1].volume.array != made[5].volume.array).any()
 
@@ -194,12 +196,12 @@ def test_a_dark_head_is_raised_unless_it_is_to_stay_as_recorded(tiny_models, hea
     skull = (head.radius(x, y) > 0.9) & (head.radius(x, y) <= 1)
     dark = head_slice.with_array(np.where(skull, 10_000, head_slice.array))
     options = {"steps": 2, "device": "cpu", "head": head}
-    made = {gain: translate(dark, gain=gain, **options) for gain in GAINS}
+    made = {gain: translate(dark, "ddic", gain=gain, **options) for gain in GAINS}
     assert (made["even"].volume.array != made["recorded"].volume.array).any()
     for gain, result in made.items():
         assert result.provenance["parameters"]["gain"] == gain
         assert any("is a guess" in warning for warning in result.warnings)
-    assert not any("is a guess" in w for w in translate(head_slice, **options).warnings)
+    assert not any("is a guess" in w for w in translate(head_slice, "ddic", **options).warnings)
 
 
 def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_path):
@@ -231,7 +233,7 @@ def test_provenance_says_everything_and_is_json(tiny_models, head_slice, tmp_pat
 
 def test_results_are_written_where_a_text_says(tiny_models, head_slice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = translate(head_slice, steps=2, residual=True)
+    result = translate(head_slice, "ddic", steps=2, residual=True)
     result.write("pseudo_mri.nrrd", map_paths={"residual": "residual.nrrd"})
     result.write("again.nrrd", "record.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -245,11 +247,11 @@ def test_a_picture_of_the_images_size_is_its_head_mask(tiny_models, head_slice, 
     Volume(inside[None].astype(np.uint8), Grid(head_slice.grid.size)).write(mask)
     hint = read_head_hint(str(mask), head_slice)
     assert hint.grid == head_slice.grid
-    assert translate(head_slice, steps=2, head=hint).volume.grid == head_slice.grid
+    assert translate(head_slice, "ddic", steps=2, head=hint).volume.grid == head_slice.grid
 
 
 def test_nothing_is_written_when_the_image_cannot_be(tiny_models, head_slice, tmp_path):
-    result = translate(head_slice, steps=2)
+    result = translate(head_slice, "ddic", steps=2)
     with pytest.raises(InputError):
         result.write(tmp_path / "a.xyz")
     assert list(tmp_path.iterdir()) == []
@@ -257,7 +259,7 @@ def test_nothing_is_written_when_the_image_cannot_be(tiny_models, head_slice, tm
 
 def test_a_head_that_is_too_large_or_cut_off_is_said(tiny_models, head_slice):
     large = Ellipse((52.0, 43.0), (70.0, 60.0), 0.0)
-    result = translate(head_slice, steps=2, head=large)
+    result = translate(head_slice, "ddic", steps=2, head=large)
     text = " ".join(result.warnings)
     assert "170-350 mm" in text
     assert "border" in text
@@ -352,7 +354,7 @@ def test_eps_networks_that_do_not_fit_are_refused(tiny_models_dir, tmp_path, mon
     path.write_text(json.dumps({**metadata, key: other[key]}))
     image = Volume(np.arange(81).reshape(1, 9, 9), Grid((9, 9, 1)))
     with pytest.raises(InputError, match="install"):
-        translate(image)
+        translate(image, "ddic")
 
 
 def test_cancel_during_a_run_stops_it(tiny_models, head_slice):
@@ -363,7 +365,7 @@ def test_cancel_during_a_run_stops_it(tiny_models, head_slice):
             token.cancel()
 
     with pytest.raises(Cancelled):
-        translate(head_slice, steps=10, progress=listen, cancel=token)
+        translate(head_slice, "ddic", steps=10, progress=listen, cancel=token)
 
 
 @pytest.mark.parametrize(

@@ -78,14 +78,15 @@ def work(*tasks: tuple[str, dict[str, Any]], on_reply: Any = None) -> list[dict[
 
 
 def translation(image: Path, output: Path, **options: Any) -> tuple[str, dict[str, Any]]:
-    return "translate", {"input": str(image), "output": str(output), "options": options}
+    files = {"input": str(image), "output": str(output)}
+    return "translate", {**files, "method": "ddic", "options": options}
 
 
 def test_it_does_what_the_command_line_does(image: Path, tmp_path: Path) -> None:
     """The voxels, the record, and every step on the way."""
     output = tmp_path / "mri.mha"
     replies = work(translation(image, output, steps=3))
-    expected = translate(Volume.read(image), steps=3)
+    expected = translate(Volume.read(image), "ddic", steps=3)
     np.testing.assert_array_equal(Volume.read(output).array, expected.volume.array)
     events = [reply["progress"] for reply in replies if "progress" in reply]
     assert [e["phase"] for e in events] == ["load", "head"] + ["encode"] * 3 + ["decode"] * 3

@@ -171,6 +171,8 @@ def _result(
     """Return sequences with the record of the first image, and what is true of all."""
     first = results[0]
     warnings = list(dict.fromkeys(text for result in results for text in result.warnings))
+    if sequence.grid.size[2] == 1:  # the slices of the stack are frames
+        warnings = [text.replace(" along k", "").replace("slices", "frames") for text in warnings]
     provenance = {
         **first.provenance,
         "warnings": warnings,

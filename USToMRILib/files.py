@@ -52,6 +52,12 @@ def sidecar_path(output: Path) -> Path:
     return output.with_name(output.name + ".json")
 
 
+def sample_path(output: Path, number: int) -> Path:
+    """Where one of several samples goes beside the pseudo-MRI: ``a.nrrd``, ``a_SAMPLE_1.nrrd``."""
+    stem, dot, suffix = output.name.partition(".")
+    return output.with_name(f"{stem}_SAMPLE_{number}{dot}{suffix}")
+
+
 def printable(text: str) -> str:
     """Return the text with what is not valid in UTF-8, as in file names of old, escaped."""
     return text.encode(errors="backslashreplace").decode()

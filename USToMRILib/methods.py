@@ -126,7 +126,7 @@ class Method:
 
 METHODS: dict[str, Method] = {}
 # The method where the user does not say.
-DEFAULT = "ddic"
+DEFAULT = "pix2pix2d"
 
 
 def register(method: Method) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .files import atomic, expanded
+from .files import atomic, expanded, sample_path
 from .image.dicom_segmentation import Label, write_segmentation
 from .image.dicom_writing import is_dicom_name
 from .image.volume import PathLike, Volume
@@ -117,6 +117,8 @@ class Result:
     ) -> None:
         """Write the volume, and its provenance beside it as ``OUTPUT.json``; all or nothing.
 
+        Samples, of a method that drew several, go beside it as ``OUTPUT_SAMPLE_1`` and so on.
+
         Args:
             output: file of the pseudo-MRI.
             provenance_path: where the record goes instead.
@@ -152,3 +154,6 @@ class Result:
                     write_segmentation(temporary, self.maps[name], self.labels, image)
                 else:
                     self.maps[name].write(temporary, compress=compress)
+            for number, sample in enumerate(self.samples, start=1):
+                path = files.enter_context(atomic(sample_path(output, number)))
+                sample.write(path, compress=compress)

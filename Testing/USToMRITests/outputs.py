@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import slicer
+import vtk
+from USToMRIModule.CNR import TissuePair
 from USToMRIModule.ReaderStudy import ScenePairs
 from USToMRIModule.Scene import RegionVoxels
 from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
-from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
+from USToMRIModule.Synthetic import OutputNodes, SyntheticMark, TissueNodes
 from USToMRIModule.Synthetic.SequenceNodes import sequenceOf
 from USToMRIModule.Translate import HeadCurve
 
@@ -296,10 +298,87 @@ class HeadTest(SceneCase):
         self.assertFalse(HeadCurve.isEdited(curve))
 
 
+class TissueTest(SceneCase):
+    """Tissues and uncertainty as nodes of the scene."""
+
+    def test_tissues_are_a_segmentation(self) -> None:
+        """Named, coloured and coded segments on the output's voxels, and a table of their areas."""
+        node = add_ultrasound(1, 20, 24)
+        node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
+        logic = logic_with(with_tissues)
+        output = logic.translate(node, tissues=True)
+        segmentation = output.GetNodeReference(TissueNodes.TISSUES_ROLE)
+        segments = segmentation.GetSegmentation()
+        self.assertEqual(segments.GetNumberOfSegments(), 2)
+        ventricles = segments.GetSegment("VENTRICLES")
+        np.testing.assert_allclose(ventricles.GetColor(), np.array([88, 106, 215]) / 255)
+        entry = vtk.mutable("")
+        self.assertTrue(ventricles.GetTag("TerminologyEntry", entry))
+        self.assertIn("SCT^", str(entry))
+        voxels = RegionVoxels.voxelsOf(RegionVoxels.Region(segmentation, "VENTRICLES"), output)
+        self.assertEqual(int(voxels.inside.sum()), 24)
+        table = output.GetNodeReference(TissueNodes.TABLE_ROLE).GetTable()
+        pixel = float(np.prod(node.GetSpacing()[:2]))
+        self.assertEqual(table.GetValue(1, 0).ToString(), "ventricles and cavum")
+        self.assertAlmostEqual(table.GetValue(1, 1).ToDouble(), 24 * pixel)
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        logic.translate(node, output, tissues=True)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+        logic.translate(node, output)
+        self.assertIsNone(output.GetNodeReference(TissueNodes.TISSUES_ROLE))
+        self.assertIsNone(segmentation.GetScene())
+
+    def test_uncertainty_is_a_coloured_map_with_a_legend(self) -> None:
+        """Its colours go from none to the most that there is; its file says what it is."""
+        node = add_ultrasound(1, 20, 24)
+        output = logic_with(with_tissues).translate(node, uncertainty=True)
+        spread = output.GetNodeReference(OutputNodes.UNCERTAINTY_ROLE)
+        self.assertEqual(spread.GetName(), "US SYNTHETIC MRI (DDIC) uncertainty")
+        display = spread.GetDisplayNode()
+        self.assertEqual(display.GetWindow(), 40)
+        self.assertIn("Spread", SyntheticMark.markOf(spread).GetTitleText())
+        self.assertTrue(spread.GetAttribute("description").startswith("UNCERTAINTY of a"))
+
+    def test_ventricles_are_measured_against_what_lies_beside_them(self) -> None:
+        """One pair of segments: all of the ventricles, and white matter within 5 mm of them."""
+        output = logic_with(with_tissues).translate(add_ultrasound(1, 20, 24), tissues=True)
+        self.assertTrue(TissuePair.hasTissues(output))
+        pair = TissuePair.addTissuePair(output)
+        region, background = pair.region("region"), pair.region("background")
+        self.assertEqual(region.segmentId, "VENTRICLES")
+        self.assertEqual(background.segmentId, TissuePair.BESIDE)
+        inside = RegionVoxels.voxelsOf(background, output)
+        j, i = np.indices((20, 24))
+        white = (i >= 12) & ~((i >= 12) & (i < 16) & (j >= 6) & (j < 12))
+        spacing = output.GetSpacing()
+        gap = np.maximum(0, np.maximum(6 - j, j - 11)) * spacing[1]
+        across = np.maximum(0, i - 15) * spacing[0]
+        expected = white & (np.hypot(gap, across) <= 5)
+        self.assertEqual(int(inside.inside.sum()), int(expected.sum()))
+
+
+def with_tissues(
+    volume: Volume, method: str, tissues: bool = False, uncertainty: bool = False
+) -> Result:
+    """Stand in for networks that see white matter on the right, and ventricles in it."""
+    made = halved(volume, method)
+    labels = np.zeros(volume.array.shape, np.uint8)
+    labels[:, :, 12:] = 1
+    labels[:, 6:12, 12:16] = 2
+    spread = np.zeros(volume.array.shape, np.float32)
+    spread[:, 3, 4] = 40
+    maps = {}
+    if tissues:
+        maps["tissues"] = volume.with_array(labels)
+    if uncertainty:
+        maps["uncertainty"] = volume.with_array(spread)
+    return made._replace(maps=maps)
+
+
 def with_residual(volume: Volume, method: str, residual: bool = False) -> Result:
     """Stand in for networks that also make a residual map."""
     made = halved(volume, method)
-    return made._replace(residual=made.volume) if residual else made
+    return made._replace(maps={"residual": made.volume}) if residual else made
 
 
 def add_sequence() -> tuple[Any, Any]:

@@ -68,7 +68,7 @@ class FunctionWorker:
             return 1
         _write(made.volume, arguments["output"])
         for name, path in maps.items():
-            _write(getattr(made, name), path)
+            _write(made.maps[name], path)
         handlers.onDone({"provenance": made.provenance})
         return 1
 

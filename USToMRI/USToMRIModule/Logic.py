@@ -87,8 +87,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         :param pixelSize: in mm, of a single slice that does not know its own.
         :param allFrames: translate every time point of the sequence that the input shows.
         :param options: of the method, by name (``ustomri methods``: steps, axis, ...), and further
-            arguments of ``USToMRILib.translate``: device, residual (a second volume, which the
-            output refers to)
+            arguments of ``USToMRILib.translate``: device, residual, uncertainty or
+            tissues (further nodes, which the output refers to)
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
         ended: list[Any] = []

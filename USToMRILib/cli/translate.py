@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from ..cine import translate_cine
 from ..errors import InputError
 from ..fetal.heads import read_head_hint
-from ..files import check_creatable, expanded
+from ..files import atomic, check_creatable, expanded
 from ..image.sequence import ImageSequence, check_sequence_writable
 from ..image.volume import PathLike, Volume, check_writable
 from ..methods import DEFAULT
@@ -125,11 +126,12 @@ def translate_file(
     _check_others(source, images, others)
     hint = read_head_hint(head, volume)
     result = translate(volume, head=hint, **{**how, **dict.fromkeys(beside, True)})
-    result.write(target, record, compress, beside)
-    if drawn:
-        from ..picture import write_comparison
+    with ExitStack() as pictures:
+        if drawn:
+            from ..picture import write_comparison
 
-        write_comparison(drawn, volume, result)
+            write_comparison(pictures.enter_context(atomic(drawn)), volume, result)
+        result.write(target, record, compress, beside)
     return {"provenance": result.provenance}
 
 

@@ -38,7 +38,7 @@ class GuidedOptions:
 
     samples: int = option(
         1,
-        "to draw; of several the picture is their mean",
+        "to draw; of several the picture is their mean, and each is written beside it",
         least=1,
         most=64,
     )
@@ -65,7 +65,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         import torch
 
         with frames.progress.phase("generate"):
-            guess = pix2pix2d.one_pass(first, frames.images, frames.sizes, device)
+            guess, _ = pix2pix2d.all_views(first, frames.images, frames.sizes, device)
         assert guess.tissues is not None
         outside = guess.tissues[:, :1] > 0.5
         wanted = "uncertainty" in frames.wanted

@@ -49,7 +49,7 @@ def load(options: Pix2Pix2dOptions, device: str) -> FrameMethod:
         with frames.progress.phase("generate"):
             answer = one_pass(bundle, frames.images, frames.sizes, device)
             if "uncertainty" in frames.wanted:
-                spread = spread_over_views(bundle, frames.images, frames.sizes, device)
+                _, spread = all_views(bundle, frames.images, frames.sizes, device)
                 answer.maps["uncertainty"] = spread
         return answer
 
@@ -84,14 +84,26 @@ def one_pass(bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: 
     return Answer(torch.cat(made), tissues=torch.cat(tissues))
 
 
-def spread_over_views(
+def all_views(
     bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: str
-) -> torch.Tensor:
-    """Standard deviation of the pseudo-MRI over the mirrored views, float32 [n, 1, 128, 128]."""
+) -> tuple[Answer, torch.Tensor]:
+    """The mean answer over the frames as they are and mirrored, and the pseudo-MRI's spread.
+
+    A mirrored brain is as good a brain: what changes with it is the network's own doubt.
+
+    Returns:
+        Answer: of the mean of images and of tissues.
+        Standard deviation of the images, float32 [n, 1, 128, 128].
+    """
     import torch
 
-    views = []
+    made, tissues = [], []
     for down, across in product((False, True), repeat=2):
         axes = [axis for axis, turned in ((2, down), (3, across)) if turned]
-        views.append(one_pass(bundle, images.flip(axes), sizes, device).images.flip(axes))
-    return torch.stack(views).std(dim=0)
+        view = one_pass(bundle, images.flip(axes), sizes, device)
+        assert view.tissues is not None
+        made.append(view.images.flip(axes))
+        tissues.append(view.tissues.flip(axes))
+    several = torch.stack(made)
+    mean = Answer(several.mean(dim=0), tissues=torch.stack(tissues).mean(dim=0))
+    return mean, several.std(dim=0)

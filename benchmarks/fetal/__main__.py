@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     add_data_option(parser)
     parser.add_argument("--pairs", type=int, default=96, help="simulated pairs of each kind")
-    parser.add_argument("--heads", type=int, default=40, help="real heads in the picture")
+    parser.add_argument("--heads", type=int, default=57, help="real heads with marks")
     parser.add_argument("--output", type=Path, default=HERE)
     options = parser.parse_args()
     here = set(list_bundles())
@@ -57,9 +57,10 @@ def main() -> None:
     (options.output / "README.md").write_text(page.markdown(results), encoding="utf-8")
 
 
-def on_real_heads(methods: Sequence[str], data: Path, shown: int, output: Path) -> dict[str, Any]:
+def on_real_heads(methods: Sequence[str], data: Path, count: int, output: Path) -> dict[str, Any]:
     """Everything that real heads say of the methods; draws the sheet of heads."""
-    heads, marks = real.withheld_heads(data), real.read_marks()
+    marks = real.read_marks()
+    heads = chosen_heads(real.withheld_heads(data), marks, count)
     pictures = real.all_pictures(methods, heads)
     marked = [n for n, head in enumerate(heads) if head.name in marks]
     of_marked = {name: _only(made, marked) for name, made in pictures.items()}
@@ -71,7 +72,7 @@ def on_real_heads(methods: Sequence[str], data: Path, shown: int, output: Path) 
         "kernel_distance": real.kernel_distances(pictures, data),
         "steadiness": {},
     }
-    few = [heads[n] for n in np.linspace(0, len(heads) - 1, 20).round().astype(int)]
+    few = [heads[n] for n in np.linspace(0, len(heads) - 1, 8).round().astype(int)]
     for name in methods:
         plain = _only(pictures[name], [heads.index(head) for head in few])
         results["steadiness"][name] = real.steadiness(name, few, plain)
@@ -81,8 +82,22 @@ def on_real_heads(methods: Sequence[str], data: Path, shown: int, output: Path) 
         tissues = next(iter(known.values())).tissues
         assert tissues is not None
         results["contrast"] = real.contrasts(of_marked, marked_heads, marks, tissues)
-    draw_sheet(heads, pictures, shown, output / "heads.png")
+    results["steady_heads"] = len(few)
+    draw_sheet(heads, pictures, min(40, len(heads) // 10 * 10), output / "heads.png")
+    best = {name: pictures[name] for name in (real.ULTRASOUND, *ORDER[:2]) if name in pictures}
+    draw_sheet(heads, best, 6, output / "first.png", across=6)
     return results
+
+
+def chosen_heads(heads: Sequence[Head], marks: dict[str, real.Marks], count: int) -> list[Head]:
+    """Heads with marks, evenly over their sizes, and other images of the same fetuses."""
+    marked = sorted((h for h in heads if h.name in marks), key=lambda h: h.frame.size_mm)
+    places = np.linspace(0, len(marked) - 1, min(count, len(marked))).round().astype(int)
+    chosen = [marked[n] for n in places]
+    names = {head.name for head in chosen}
+    fetuses = {name.split("_")[0] for name in names}
+    others = [h for h in heads if h.name not in names and h.name.split("_")[0] in fetuses]
+    return [*chosen, *others]
 
 
 def _only(pictures: Pictures, numbers: Sequence[int]) -> Pictures:

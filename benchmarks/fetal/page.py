@@ -22,17 +22,18 @@ against white matter in the true regions. Ventricle: Dice over all pairs, and th
 its area; atrium: median error of the width of the lateral ventricles at their widest.
 """
 REAL_NOTE = """
-{heads} images of HC18's validation and test part (van den Heuvel et al. 2018,
-doi:10.5281/zenodo.1327317, CC BY 4.0), with the annotated outline of the head. No MRI of these
-fetuses exists. On {marked} of them choroid plexus, which lies in the lateral ventricle, was marked
-by eye on the ultrasound before any pseudo-MRI was seen (`marks.json`; the authors are no
+{heads} images, {marked} of them with marks, of HC18's validation and test part (van den Heuvel et
+al. 2018, doi:10.5281/zenodo.1327317, CC BY 4.0), with the annotated outline of the head. No MRI of
+these fetuses exists. On the marked ones choroid plexus, which lies in the lateral ventricle, was
+marked by eye on the ultrasound before any pseudo-MRI was seen (`marks.json`; the authors are no
 clinicians): it must lie in what a method calls ventricle. CNR is that of the distal lateral
 ventricle against the tissue beside it: in regions drawn by hand, and in regions from the tissues
-of `pix2pix2d`, the same for all methods (which favours that method). The same fetus: correlation of
-the pictures of two images of one fetus, mirrored as suits them best. Gain, rotation: correlation
-with the picture of the same image 6 dB louder or softer, and with an outline turned by 3 degrees.
-Kernel distance to MRI slices of the test part, offline texture features: compare within this table
-only. Correlation with the ultrasound is no evidence for anything and is not listed.
+of `pix2pix2d`, the same for all methods (which favours that method). The same fetus: correlation
+of the pictures of two images of one fetus, mirrored as suits them best. Gain, rotation:
+correlation with the picture of the same image 6 dB louder or softer, and with an outline turned by
+3 degrees, over {steady} heads. Kernel distance to MRI slices of the test part, offline texture
+features: compare within this table only. Correlation with the ultrasound is no evidence for
+anything and is not listed.
 """
 
 
@@ -51,7 +52,7 @@ def markdown(results: dict[str, Any]) -> str:
     usual = results["truth"]["usual"]
     parts += ["Dice of every tissue, warped as in training:", _dice_table(usual)]
     real = results["real"]
-    note = REAL_NOTE.format(heads=real["heads"], marked=real["marked"])
+    note = REAL_NOTE.format(heads=real["heads"], marked=real["marked"], steady=real["steady_heads"])
     parts += ["## Real heads", note.strip(), _real_table(real)]
     names = ", ".join(real["kernel_distance"])
     parts += [f"From the top of each block: {names}; small heads first.", "![Heads](heads.png)"]

@@ -95,16 +95,22 @@ def atlas_slices(
 def one_tone(image: sitk.Image, labels: sitk.Image) -> sitk.Image:
     """MRI on -1 .. 1 whose tissues have the grey of :data:`TONE`, by a monotone curve.
 
+    Deep grey matter, which is darker than cortex in some volumes, is then left as the others have
+    it.
+
     Raises:
-        ValueError: if the tissues of the volume are not in that order.
+        ValueError: if fluid is not brighter than white matter, or that not brighter than cortex.
     """
     voxels, tissues = sitk.GetArrayFromImage(image), sitk.GetArrayViewFromImage(labels)
-    greys = [float(np.median(voxels[tissues == tissue])) for tissue in TONE]
+    greys = {tissue: float(np.median(voxels[tissues == tissue])) for tissue in TONE}
+    if not greys[Tissue.CORTEX] < greys[Tissue.DEEP_GREY_MATTER] < greys[Tissue.WHITE_MATTER]:
+        del greys[Tissue.DEEP_GREY_MATTER]
     white = float(np.percentile(voxels[tissues > 0], 99.9))
-    knots = [0.0, *greys, max(white, greys[-1] * 1.05)]
+    knots = [0.0, *greys.values(), max(white, greys[Tissue.VENTRICLES] * 1.05)]
     if not np.all(np.diff(knots) > 0):
-        raise ValueError(f"The tissues' medians {knots} do not rise in the order of {list(TONE)}.")
-    curve = PchipInterpolator(knots, [_TONE_ENDS[0], *TONE.values(), _TONE_ENDS[1]])
+        raise ValueError(f"The tissues' medians {knots} do not rise in the order of {list(greys)}.")
+    tones = [_TONE_ENDS[0], *(TONE[tissue] for tissue in greys), _TONE_ENDS[1]]
+    curve = PchipInterpolator(knots, tones)
     toned = sitk.GetImageFromArray(curve(voxels.clip(0, knots[-1])).astype(np.float32))
     toned.CopyInformation(image)
     return toned

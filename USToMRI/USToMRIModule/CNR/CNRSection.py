@@ -19,6 +19,7 @@ from .CNRChart import showChart
 from .CNRPairs import BACKGROUND, REGION, ROLES, Pair, addPair, allPairs, presetNames, removePair
 from .CNRPlacement import OneClick, addBox
 from .CNRTable import showMeasurement
+from .TissuePair import addTissuePair, hasTissues
 
 # ms; the numbers follow a dragged region about ten times a second.
 _UPDATE_INTERVAL = 100
@@ -54,6 +55,7 @@ class CNRSection(VTKObservationMixin):
 
     def _connect(self) -> None:
         self.ui.addPairButton.connect("clicked(bool)", self.onAddPair)
+        self.ui.tissuePairButton.connect("clicked(bool)", self.onTissuePair)
         self.ui.removePairButton.connect("clicked(bool)", self.onRemovePair)
         self.ui.pairSelector.connect("currentIndexChanged(int)", self.onPairChosen)
         self.ui.chartButton.connect("clicked(bool)", self.onChart)
@@ -94,6 +96,10 @@ class CNRSection(VTKObservationMixin):
         self._show(addPair(name))
         following = (self.ui.newPairSelector.currentIndex + 1) % self.ui.newPairSelector.count
         self.ui.newPairSelector.currentIndex = following
+
+    def onTissuePair(self) -> None:
+        """Measure the ventricles against the white matter beside them."""
+        self._show(addTissuePair(self._chosen.pseudoMri))
 
     def onRemovePair(self) -> None:
         """Remove the pair that is shown."""
@@ -235,6 +241,7 @@ class CNRSection(VTKObservationMixin):
             place = self._widgets(role)[0]
             place.enabled = self._hasImage()
             place.checked = self._click.waiting and self._placedRole == role
+        self.ui.tissuePairButton.enabled = hasTissues(self._chosen.pseudoMri)
         for button in ("removePairButton", "chartButton", "copyButton", "saveButton"):
             getattr(self.ui, button).enabled = bool(self._pairs)
 

@@ -11,6 +11,7 @@ from slicer.util import VTKObservationMixin
 
 from ..Scene.Throttle import Throttle
 from ..Scene.VolumeNodes import holdsImage
+from ..Synthetic.OutputNodes import UNCERTAINTY_ROLE
 from . import CompareLayout
 from .ComparisonImage import ComparisonImage, onSameGrid
 from .ComparisonParameterNode import Overlay, comparisonOf
@@ -150,19 +151,7 @@ class CompareSection(VTKObservationMixin):
         ultrasound, pseudoMri = chosen.ultrasound, chosen.pseudoMri
         if not CompareLayout.isFor(ultrasound):
             CompareLayout.show(ultrasound)
-        overlay, amount = chosen.overlay, chosen.overlayAmount
-        reason = ""
-        if overlay is not Overlay.OPACITY and not onSameGrid(ultrasound, pseudoMri):
-            reason = _(
-                "Checkerboard and swipe need two images of the same grid; they are blended instead."
-            )
-            overlay = Overlay.OPACITY
-        layers: tuple[Any, ...] = (ultrasound, pseudoMri, amount / 100)
-        if overlay is Overlay.CHECKERBOARD:
-            layers = (self._image.checkerboard(ultrasound, pseudoMri, amount),)
-        elif overlay is Overlay.SWIPE:
-            axis = CompareLayout.horizontalAxis(ultrasound)
-            layers = (self._image.swipe(ultrasound, pseudoMri, amount, axis),)
+        layers, reason = self._layers(chosen)
         for pair in CompareLayout.shownPlanes():
             CompareLayout.setImages(pair.ultrasound, ultrasound)
             CompareLayout.setImages(pair.pseudoMri, *layers)
@@ -171,6 +160,28 @@ class CompareSection(VTKObservationMixin):
             CompareLayout.align(ultrasound, headPoints(pseudoMri))
             self._aligning.request()
         return reason
+
+    def _layers(self, chosen: Any) -> tuple[tuple[Any, ...], str]:
+        """Return what the view of the pseudo-MRI shows, and what it cannot show."""
+        ultrasound, pseudoMri = chosen.ultrasound, chosen.pseudoMri
+        overlay, amount = chosen.overlay, chosen.overlayAmount
+        if overlay is Overlay.UNCERTAINTY:
+            spread = pseudoMri.GetNodeReference(UNCERTAINTY_ROLE)
+            if spread is not None:
+                return (pseudoMri, spread, amount / 100), ""
+            text = _("This pseudo-MRI has no uncertainty; ask for it under Advanced.")
+            return (pseudoMri,), text
+        blend = (ultrasound, pseudoMri, amount / 100)
+        if overlay is Overlay.OPACITY:
+            return blend, ""
+        if not onSameGrid(ultrasound, pseudoMri):
+            return blend, _(
+                "Checkerboard and swipe need two images of the same grid; they are blended instead."
+            )
+        if overlay is Overlay.CHECKERBOARD:
+            return (self._image.checkerboard(ultrasound, pseudoMri, amount),), ""
+        axis = CompareLayout.horizontalAxis(ultrasound)
+        return (self._image.swipe(ultrasound, pseudoMri, amount, axis),), ""
 
     def _alignAgain(self) -> None:
         """Fit the views anew: only now do they have the sizes of their layout."""

@@ -20,6 +20,7 @@ class Overlay(enum.Enum):
     OPACITY = "opacity"
     CHECKERBOARD = "checkerboard"
     SWIPE = "swipe"
+    UNCERTAINTY = "uncertainty"
 
     def label(self) -> str:
         """Return the text in the panel."""
@@ -27,6 +28,7 @@ class Overlay(enum.Enum):
             Overlay.OPACITY: _("Blend"),
             Overlay.CHECKERBOARD: _("Checkerboard"),
             Overlay.SWIPE: _("Swipe"),
+            Overlay.UNCERTAINTY: _("Uncertainty"),
         }[self]
 
     def amountLabel(self) -> str:
@@ -35,6 +37,7 @@ class Overlay(enum.Enum):
             Overlay.OPACITY: _("Opacity:"),
             Overlay.CHECKERBOARD: _("Square size:"),
             Overlay.SWIPE: _("Edge:"),
+            Overlay.UNCERTAINTY: _("Opacity:"),
         }[self]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import slicer
 from slicer.i18n import tr as _
 
-from ..Scene.VolumeNodes import isPseudoMri, isSynthetic, volumeFromNode
+from ..Scene.VolumeNodes import isPseudoMri, isSynthetic, reasonNotAnInput, volumeFromNode
 from ..Synthetic.OutputNodes import PROVENANCE_ROLE
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ def scenePairs() -> tuple[list[StudyPair], list[str]]:
     """Return the pairs of the scene, and a sentence for each pseudo-MRI without its ultrasound.
 
     The ultrasound is the volume whose voxels the pseudo-MRI's provenance names, whatever it is
-    called by now.
+    called by now. Volumes that are no grey or colour images, such as diffusion series, cannot be
+    it and are passed over.
     """
     from USToMRILib.provenance import voxels_sha256
     from USToMRILib.reader_study.pairs import StudyPair
@@ -30,13 +31,15 @@ def scenePairs() -> tuple[list[StudyPair], list[str]]:
             synthetic.append(node)
         elif isSynthetic(node):
             continue
-        elif node.GetImageData() is not None and not node.IsA("vtkMRMLLabelMapVolumeNode"):
+        elif not (reasonNotAnInput(node) or node.IsA("vtkMRMLLabelMapVolumeNode")):
             volume = volumeFromNode(node)
             ultrasounds[voxels_sha256(volume.array)] = volume
     pairs, problems = [], []
     for node in synthetic:
         ultrasound = ultrasounds.get(_inputOf(node) or "")
-        if ultrasound is None:
+        if reasonNotAnInput(node):
+            reason = _("{name}: it holds no image that can be shown.")
+        elif ultrasound is None:
             reason = _("{name}: its ultrasound is not in the scene.")
         elif node.GetImageData().GetDimensions() != ultrasound.grid.size:
             reason = _("{name}: only a part of its ultrasound was translated.")

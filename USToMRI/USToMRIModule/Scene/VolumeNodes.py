@@ -34,13 +34,13 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 class Result(NamedTuple):
     """What a translation gives, on the input's grid.
 
-    residual - where it was asked for: how far the ultrasound made again from the pseudo-MRI is off
+    maps - what else was asked for, by its name in ``USToMRILib.result.MAPS``
     image - the ``vtkImageData`` whose voxels are those of the volume, where there is one
     """
 
     volume: Volume
     provenance: dict[str, Any]
-    residual: Optional[Volume] = None
+    maps: dict[str, Volume] = {}  # noqa: RUF012 - never changed
     image: Any = None
 
 

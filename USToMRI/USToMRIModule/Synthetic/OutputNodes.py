@@ -21,10 +21,11 @@ from ..Scene.VolumeNodes import (
     isSynthetic,
 )
 from .SyntheticFile import DESCRIPTION, DESCRIPTION_KEY
-from .SyntheticMark import markAsSynthetic
+from .SyntheticMark import addLegend, markAsSynthetic
+from .TissueNodes import publishTissues
 
 PROVENANCE_ROLE = "USToMRI.provenance"
-RESIDUAL_ROLE = "USToMRI.residual"
+RESIDUAL_ROLE, UNCERTAINTY_ROLE = "USToMRI.residual", "USToMRI.uncertainty"
 
 # Pseudo-MRI values are the papers' 8-bit scale, so that one window fits all of them.
 _WINDOW, _LEVEL = 255.0, 127.5
@@ -84,7 +85,7 @@ def publish(
         for node in (outputNode, outputNode.GetNodeReference(PROVENANCE_ROLE)):
             moveBeside(place.inputNode, node)
         markAsSynthetic(outputNode, created)
-        _publishResidual(result, place, outputNode, created)
+        _publishMaps(result, place, outputNode, created)
     except Exception:
         for node in reversed(created):
             slicer.mrmlScene.RemoveNode(node)
@@ -114,26 +115,37 @@ def dress(outputNode: Any) -> None:
     markAsSynthetic(outputNode, [])
 
 
-def _publishResidual(result: Result, place: Place, outputNode: Any, created: list[Any]) -> None:
-    """Put the residual map into the scene, where there is one; else take an older one away."""
-    node = outputNode.GetNodeReference(RESIDUAL_ROLE)
-    if node is not None and isPseudoMri(node):  # somebody chose it as an output since
-        node = None
-    residual = getattr(result, "residual", None)
-    if residual is None:
-        outputNode.SetNodeReferenceID(RESIDUAL_ROLE, None)
-        if node:
-            removeDisplayable(node)
-        return
-    if node is None:
-        node = _addNode("vtkMRMLScalarVolumeNode", created)
-        outputNode.SetNodeReferenceID(RESIDUAL_ROLE, node.GetID())
-    _setDisplay(node, created, "vtkMRMLColorTableNodeIron")
-    fillNode(node, Result(residual, result.provenance), place, "RESIDUAL")
-    node.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
-    node.SetName(_("{name} residual").format(name=outputNode.GetName()))
-    _setStorage(node, True, created)
-    moveBeside(place.inputNode, node)
+def _publishMaps(result: Result, place: Place, outputNode: Any, created: list[Any]) -> None:
+    """Put the maps into the scene that there are; take older ones away."""
+    maps = getattr(result, "maps", {})
+    for name, role in (("residual", RESIDUAL_ROLE), ("uncertainty", UNCERTAINTY_ROLE)):
+        node = outputNode.GetNodeReference(role)
+        if node is not None and isPseudoMri(node):  # somebody chose it as an output since
+            node = None
+        if name not in maps:
+            outputNode.SetNodeReferenceID(role, None)
+            if node:
+                removeDisplayable(node)
+            continue
+        if node is None:
+            node = _addNode("vtkMRMLScalarVolumeNode", created)
+            outputNode.SetNodeReferenceID(role, node.GetID())
+        _setDisplay(node, created, "vtkMRMLColorTableNodeIron")
+        fillNode(node, Result(maps[name], result.provenance), place, name.upper())
+        node.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
+        node.SetName(_("{name} {map}").format(name=outputNode.GetName(), map=name))
+        _setStorage(node, True, created)
+        moveBeside(place.inputNode, node)
+        if name == "uncertainty":
+            _showSpread(node, created)
+    publishTissues(maps.get("tissues"), outputNode, created)
+
+
+def _showSpread(node: Any, created: list[Any]) -> None:
+    """Colour an uncertainty from none to the most that there is, with a legend."""
+    most = max(float(node.GetImageData().GetScalarRange()[1]), 1.0)
+    node.GetDisplayNode().SetWindowLevel(most, most / 2)
+    addLegend(node, _("Spread, grey levels\nnot an error"), created)
 
 
 def _checkSize(array: np.ndarray, place: Place) -> None:

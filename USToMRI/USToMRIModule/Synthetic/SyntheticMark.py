@@ -39,6 +39,23 @@ def markAsSynthetic(volumeNode: Any, created: list[Any]) -> None:
         legend.SetVisibility(True)
 
 
+def addLegend(volumeNode: Any, title: str, created: list[Any]) -> None:
+    """Give a volume a colour legend with numbers, shown in each slice view where it is a layer."""
+    legend = markOf(volumeNode)
+    if legend is None:
+        legend = slicer.vtkMRMLColorLegendDisplayNode()
+        legend.SetName(slicer.mrmlScene.GenerateUniqueName(_("Legend")))
+        slicer.mrmlScene.AddNode(legend)
+        created.append(legend)
+        volumeNode.AddAndObserveDisplayNodeID(legend.GetID())
+    with slicer.util.NodeModify(legend):
+        legend.SetAndObservePrimaryDisplayNode(volumeNode.GetDisplayNode())
+        legend.SetTitleText(title)
+        legend.SetNumberOfLabels(3)
+        legend.SetLabelFormat("%.0f")
+        legend.SetVisibility(True)
+
+
 def markOf(volumeNode: Any) -> Any:
     """Return the colour legend of a volume, None where it has none."""
     for index in range(volumeNode.GetNumberOfDisplayNodes()):

@@ -30,6 +30,7 @@ class HeadBiometry(VTKObservationMixin):
         self._label = label
         self._parameterNode: Any = None
         self._shown: Any = None
+        self._ventricles: list[float] = []
         self._pixelSize = 0.0
         label.visible = False
 
@@ -45,6 +46,7 @@ class HeadBiometry(VTKObservationMixin):
         """Forget the head of another image; called when a parameter changed."""
         chosen = self._parameterNode
         if chosen.inputVolume is not self._shown:
+            self._ventricles = []
             self._say(None)
         elif chosen.pixelSize != self._pixelSize and self._label.visible:
             self._onDragged(None, "")
@@ -74,8 +76,11 @@ class HeadBiometry(VTKObservationMixin):
         from USToMRILib.fetal.biometry import Biometry
 
         textNode = outputNode.GetNodeReference(PROVENANCE_ROLE)
-        biometry = Biometry.of_record(recordOf(textNode)) if textNode else None
-        if biometry and not self._lines():
+        record = recordOf(textNode) if textNode else {}
+        biometry = Biometry.of_record(record)
+        measured = record.get("parameters", {}).get("tissues_measured", {})
+        self._ventricles = measured.get("lateral_ventricle_widths_mm", [])
+        if biometry and (self._ventricles or not self._lines()):
             self._say(biometry.as_dict())
 
     def _lines(self) -> list[Any]:
@@ -115,6 +120,9 @@ class HeadBiometry(VTKObservationMixin):
         ).format(**biometry)
         age = _("{weeks:.1f} weeks ({low_weeks:.1f} to {high_weeks:.1f}), {chart}")
         ages = [age.format(**each) for each in biometry["gestational_age"]]
+        widths = [_("{mm:.1f} mm").format(mm=mm) for mm in self._ventricles]
+        if widths:
+            ages.append(_("Lateral ventricles, by the network: {mm}").format(mm=", ".join(widths)))
         self._label.text = "<br>".join([text, *ages])
         source = _("{chart}: {interval}; {source}")
         sources = [source.format(**each) for each in biometry["gestational_age"]]

@@ -19,6 +19,9 @@ from .WorkerClient import Handlers, WorkerError
 if TYPE_CHECKING:
     from USToMRILib import Volume
 
+# What a method may make besides, as the library calls it.
+MAPS = ("residual", "uncertainty", "tissues")
+
 ProgressCallback = Callable[[dict[str, Any]], None]
 
 
@@ -196,12 +199,13 @@ class TranslationJob(WorkerJob):
     ) -> None:
         """Create the job.
 
-        :param options: of the method, by name, with "device" and "residual"; None: not given.
+        :param options: of the method, by name, with "device" and maps that are wanted; None: not
+            given.
         """
         WorkerJob.__init__(self, worker, onFinished, onProgress)
         self._frames = frames
         given = {name: value for name, value in options.items() if value is not None}
-        self._withResidual = given.pop("residual", False)
+        self._maps = [name for name in MAPS if given.pop(name, False)]
         self._asked = {"method": method, "device": given.pop("device", "auto"), "options": given}
         self._results: list[Result] = []
 
@@ -215,7 +219,7 @@ class TranslationJob(WorkerJob):
             "input": str(self._path("input.mhd")),
             "output": str(self._path("output.mha")),
             "head": frame.head,
-            "maps": {"residual": str(self._path("residual.mha"))} if self._withResidual else {},
+            "maps": {name: str(self._path(f"{name}.mha")) for name in self._maps},
             "compress": False,
         }
         if frame.head not in (None, "none"):
@@ -225,10 +229,10 @@ class TranslationJob(WorkerJob):
 
     def _take(self, answer: Any) -> Pieces:
         made = yield from readVolume(self._path("output.mha"))
-        residual = None
-        if self._withResidual:
-            residual = (yield from readVolume(self._path("residual.mha"))).volume
-        self._results.append(Result(made.volume, answer["provenance"], residual, made.image))
+        maps = {}
+        for name in self._maps:
+            maps[name] = (yield from readVolume(self._path(f"{name}.mha"))).volume
+        self._results.append(Result(made.volume, answer["provenance"], maps, made.image))
 
     def _answer(self) -> list[Result]:
         return self._results
