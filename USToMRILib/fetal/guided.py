@@ -26,7 +26,7 @@ UNCERTAINTY = (
     "the MRI would show, as far as the networks know; not their error"
 )
 # Steps down from there, and the pull at each of them towards the picture of one pass.
-STEPS, PULL = 12, 0.3
+STEPS, PULL = 12, 0.1
 # Fewer say nothing about their spread.
 _LEAST_FOR_SPREAD = 4
 _AT_ONCE = 8
@@ -44,7 +44,7 @@ class GuidedOptions:
     )
     seed: int = option(0, "of what is drawn; another seed, another sample", least=0)
     start: int = option(
-        300,
+        150,
         "noise level from which the picture is drawn anew; the higher, the more is the model's",
         least=20,
         most=900,

@@ -24,14 +24,14 @@ from USToMRILib.evaluation.distribution import kernel_from, offline_extractor
 from USToMRILib.fetal import guided, pix2pix2d
 from USToMRILib.progress import Progress
 
-STARTS, PULLS = (150, 300, 450), (0.0, 0.3, 0.6)
+STARTS, PULLS = (150, 300, 450), (0.0, 0.1, 0.3)
 NOTE = """
 {pairs} simulated pairs of atlas volumes of the validation part; the ultrasound is simulated.
 Correlation and SSIM (after the best linear tone) with the true MRI, inside the brain; kernel
 distance, offline texture features, of the pictures from MRI slices of the same part: how much they
 look like MRI. The higher the start, the more is drawn anew; the stronger the pull, the more is kept
-of the mean of four mirrored passes. The default is the crispest whose correlation stays within
-0.02 of that mean's.
+of the mean of four mirrored passes. The default is the one nearest to MRI in texture whose
+correlation is within 0.005 of one pass.
 """
 
 

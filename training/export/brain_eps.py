@@ -154,7 +154,7 @@ def make_card(config: BrainEpsConfig, metadata: dict[str, Any], note: str) -> st
     """The model card, in plain words."""
     training = (
         f"{metadata['steps']} steps of batch {config.batch}, begun with the weights of "
-        f"`{metadata['training']['runs'][0]['started_from']}`. Velocity prediction (exported as "
+        "another run, whose commands come first below. Velocity prediction (exported as "
         f"eps), AdamW, moving average {config.ema}; the loss also taken of coarser images; half of "
         "the noise levels drawn among the noisiest 40 %; small rotations, scales, shifts and "
         f"mirror images; MRI of one tone, its anatomy warped. {note}"

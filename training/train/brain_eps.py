@@ -25,7 +25,7 @@ from training.runinfo import run_record
 from training.simulation.brain_pairs import PairPool, read_brains
 from training.train.checkpoint import step_generator
 from training.train.eps import FIRST_WEIGHT, earlier_weights
-from training.train.loop import rate, run
+from training.train.loop import CHECKPOINT, rate, run
 from training.train.moving_average import move_average
 from training.train.precision import convolution_layout, mixed_precision
 from USToMRILib.bridge.diffusion_bridge import decode
@@ -261,8 +261,10 @@ def main() -> None:
     else:
         draw = us_batches(*_heads(options.data, "train"))
         validation = _heads(options.data, "validation")
-    start, record = earlier_weights(options.start_from)[0], run_record(options.seed)
-    record["started_from"] = str(options.start_from)
+    start, earlier = earlier_weights(options.start_from)
+    record = run_record(options.seed)
+    if not (work / CHECKPOINT).exists():
+        record["started_from"] = earlier
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = BrainEpsConfig(options.domain, seed=options.seed)
     validation = validation[0], validation[1].astype(np.float32)
