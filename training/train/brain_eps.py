@@ -289,5 +289,10 @@ def main() -> None:
     )
 
 
+def _heads(data: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    heads = list(hc18_brains(data / "hc18", part))
+    return np.stack([h.pixels for h in heads]), np.array([h.size_mm for h in heads], np.float32)
+
+
 if __name__ == "__main__":
     main()
