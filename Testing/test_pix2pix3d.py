@@ -241,18 +241,18 @@ def test_memory_that_does_not_suffice_is_refused_with_what_would() -> None:
 
 
 def test_spread_is_the_deviation_over_mirrored_volumes() -> None:
-    """A network that answers with the place along i: mirrored, it answers with the other end."""
+    """A network that answers with the lateral place: mirrored, it answers with the other end."""
 
     def place(x: torch.Tensor) -> torch.Tensor:
         return torch.linspace(-1, 1, x.shape[-1]).expand_as(x)
 
-    array = textured((16, 32, 32)) | 1
+    array = textured((32, 32, 32)) | 1
     done = translate_volume(volume_of(array), bundle_of(Net(place), 10**6), Progress(), spread=True)
     assert done.spread is not None
-    ramp = (np.linspace(-1, 1, 32) + 1) * 127.5
-    np.testing.assert_allclose(done.array, np.broadcast_to(ramp, array.shape), atol=1e-3)
+    turn, ramp = done.orientation.turn, (np.linspace(-1, 1, 32) + 1) * 127.5
+    np.testing.assert_allclose(turn(done.array), np.broadcast_to(ramp, array.shape), atol=1e-3)
     expected = np.abs(ramp - ramp[::-1]) / 2
-    np.testing.assert_allclose(done.spread, np.broadcast_to(expected, array.shape), atol=1e-3)
+    np.testing.assert_allclose(turn(done.spread), np.broadcast_to(expected, array.shape), atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(9, 21, 37), (20, 50, 70)])

@@ -27,6 +27,7 @@ from USToMRILib.fetal.head import Head, find_head
 from USToMRILib.fetal.heads import read_head_hint
 from USToMRILib.fetal.skull import brain_inside
 from USToMRILib.methods import METHODS
+from USToMRILib.pix2pix.orientation import UNSURE
 from USToMRILib.progress import Progress
 from USToMRILib.provenance import voxels_sha256
 from USToMRILib.translate import _with_fallback
@@ -289,7 +290,8 @@ def test_pix2pix3d_runs_the_generator_over_the_volume(tiny_models):
     assert result.volume.grid == grid
     assert np.corrcoef(result.volume.array.ravel(), values.ravel())[0, 1] < -0.99
     assert list(result.provenance["bundles"]) == ["pix2pix3d"]
-    assert result.warnings == result.provenance["warnings"] == ["Only a test."]
+    # No cone shows where the probe was.
+    assert result.warnings == result.provenance["warnings"] == ["Only a test.", UNSURE]
 
 
 def test_uncertainty_is_a_second_volume_on_the_same_grid(tiny_models, tmp_path):

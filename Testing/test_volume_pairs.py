@@ -14,6 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from training.data import prepare_pairs
 from training.data.landmarks import align, apply, read_tag
+from training.data.pairs import load_pair
 from training.data.prepare_pairs import PATCH, draw_split, prepare_pair, prepared_pairs
 from training.data.splits import PARTS
 from training.data.volume_pairs import find_pairs, find_remind, find_resect
@@ -21,6 +22,7 @@ from training.data.volumes import read_volume
 from training.train import pix2pix3d as train_pix2pix3d
 from training.train.checkpoint import load_checkpoint
 from USToMRILib import Grid, InputError, Volume
+from USToMRILib.pix2pix.orientation import Orientation
 
 # A rigid motion from ultrasound space to MRI space, LPS mm.
 MOTION = sitk.VersorRigid3DTransform((0.6, 0.0, 0.8), 0.25, (6.0, -4.0, 3.0), (10.0, 20.0, 30.0))
@@ -222,16 +224,80 @@ def test_remind_is_found_as_tcia_gives_it(tmp_path: Path) -> None:
     assert not find_remind(tmp_path, "FLAIR").found
 
 
+AFFINE = sitk.AffineTransform(
+    [0.97, -0.2, 0.05, 0.22, 0.98, 0.0, 0.0, 0.06, 1.04], [6.0, -4.0, 3.0], [10.0, 20.0, 15.0]
+)
+
+
+def write_remind(root: Path, subject: str) -> None:
+    """One subject of ReMIND as TCIA gives it, its brain moved by the affine map since the MRI."""
+    during = root / subject / "12-25-1982-NA-Intraop-90478"
+    before = root / subject / "12-25-1982-NA-Preop-10278"
+    write_series(during / "1.000000-USpredura-64615", ultrasound())
+    points = apply(AFFINE.GetInverse(), centres(MRI_GRID).reshape(-1, 3))
+    scan = 300 - pattern(points.reshape(*MRI_GRID.shape, 3))
+    write_series(before / "3.000000-3DAXT1postcontrast-22222", Volume(scan, MRI_GRID))
+
+
+def test_the_command_prepares_remind_with_affine_registrations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, transforms = tmp_path / "manifest-1" / "ReMIND", tmp_path / "registrations"
+    transforms.mkdir()
+    for number in (1, 2, 3):
+        write_remind(root, f"ReMIND-00{number}")
+
+    def run(out: str) -> str:
+        arguments = ["remind", tmp_path, "--registrations", transforms, "--out", tmp_path / out]
+        monkeypatch.setattr(sys, "argv", ["prepare_pairs", *map(str, arguments)])
+        prepare_pairs.main()
+        return capsys.readouterr().out
+
+    with pytest.raises(SystemExit):
+        run("nothing")
+    assert "ReMIND-001_us_to_mri.tfm" in capsys.readouterr().err
+    sitk.WriteTransform(AFFINE, str(transforms / "ReMIND-001_us_to_mri.tfm"))
+    sitk.WriteTransform(AFFINE.GetInverse(), str(transforms / "ReMIND-002_mri_to_us.tfm"))
+    (transforms / "ReMIND-003_us_to_mri.tfm").write_text("no transform")
+    printed = run("pairs")
+    assert "ReMIND-001: 1.000000-USpredura-64615" in printed
+    assert "ReMIND-003_us_to_mri.tfm is no ITK transform" in printed
+    table = json.loads((tmp_path / "pairs" / "pairs.json").read_text())
+    assert [entry["subject"] for entry in table["pairs"]] == ["ReMIND-001", "ReMIND-002"]
+    for entry in table["pairs"]:
+        pair = load_pair(tmp_path / "pairs" / entry["file"])
+        inner = pair.cone & (pair.ultrasound > 0)
+        assert np.corrcoef(pair.ultrasound[inner], pair.mri[inner])[0, 1] < -0.95
+    sitk.WriteTransform(AFFINE, str(transforms / "ReMIND-001_mri_to_us.tfm"))
+    with pytest.raises(SystemExit):
+        run("both")
+    assert "keep one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("axes", [(1, 0, 2), (2, 1, 0), (0, 2, 1)])
+def test_a_prepared_pair_has_the_probe_at_the_top_however_it_was_stored(
+    axes: tuple[int, int, int],
+) -> None:
+    upright, _ = prepare_pair(ultrasound(), mri(), MOTION, 1.0)
+    way = Orientation(axes, (1,), "")
+    turned, _ = prepare_pair(way.turn_volume(ultrasound()), mri(), MOTION, 1.0)
+    np.testing.assert_array_equal(turned.cone, upright.cone)
+    np.testing.assert_allclose(turned.mri, upright.mri, atol=1)
+
+
 def test_a_plain_folder_of_pairs_is_found(tmp_path: Path) -> None:
     (tmp_path / "bert").mkdir()
     for name in ("anna_1_us", "anna_1_mri", "anna_2_us", "bert/us", "bert/mri"):
         (tmp_path / f"{name}.nii.gz").touch()
+    (tmp_path / "anna_1_us_to_mri.tfm").touch()
     (tmp_path / "bert" / "landmarks.tag").touch()
     inventory = find_pairs(tmp_path)
     assert [(p.subject, p.landmarks is not None) for p in inventory.found] == [
         ("anna", False),
         ("bert", True),
     ]
+    registered = inventory.found[0].registration
+    assert registered == tmp_path / "anna_1_us_to_mri.tfm"
     assert [(left.what, left.why) for left in inventory.left_out] == [("anna_2", "no MRI")]
 
 

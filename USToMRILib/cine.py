@@ -14,8 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from .compute.bundle import load_bundle
+from .compute.device import choose_device
+from .compute.threads import on_threads
 from .errors import InputError
+from .fetal.head import BUNDLE, find_head
 from .fetal.heads import HeadHint
+from .fetal.stack import Stack
 from .files import atomic, expanded
 from .image.grid import Grid
 from .image.sequence import ImageSequence
@@ -29,6 +34,8 @@ from .translate import translate
 # A head that moves as far in this time as its outline changes from slice to slice in one mm.
 _SECONDS_A_MM = 0.04
 _LEAST_MM, _MOST_MM = 0.25, 4.0
+# How often the head is looked for; between, its outline is that of the frames around.
+_LOOK_SECONDS, _MOST_APART = 0.12, 5
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,9 @@ def translate_cine(
             "for slices."
         )
     stack = _stack(sequence)
+    used: dict[str, str] = {}
+    if head is None and len(sequence) > 1:
+        used, head = _found_heads(stack, device, Progress(progress, cancel))
     result = translate(
         stack,
         method,
@@ -119,6 +129,7 @@ def translate_cine(
         cancel=cancel,
         **how,
     )
+    result.provenance["bundles"].update(used)
     made = [volume.array[:, None] for volume in (result.volume, *result.maps.values())]
     return _result(sequence, [result], made[0], dict(zip(result.maps, made[1:])))
 
@@ -134,6 +145,42 @@ def _stack(sequence: ImageSequence) -> Volume:
     array = np.ascontiguousarray(sequence.array[:, 0])
     whole = Grid(size, spacing, grid.origin, grid.direction)
     return Volume(array, whole, dict(sequence.metadata), sequence.source)
+
+
+def _found_heads(volume: Volume, device: str, progress: Progress) -> tuple[dict[str, str], Volume]:
+    """Look for the head in some of the frames; the outline is drawn through what is found.
+
+    Returns:
+        The bundle that was used with its SHA-256, and a mask of the head, empty in frames that
+        were not looked at and in those without a head.
+
+    Raises:
+        InputError: no frame shows a head.
+    """
+    chosen = choose_device(device)
+    stack = Stack(volume, "k")
+    every = int(np.clip(_LOOK_SECONDS / _SECONDS_A_MM / stack.distance, 1, _MOST_APART))
+    numbers = sorted({*range(0, len(stack), every), len(stack) - 1})
+
+    def look(progress: Progress, number: int) -> np.ndarray | None:
+        with progress.phase("head"):
+            try:
+                return find_head(stack.slice(number), chosen).mask.array[0]
+            except InputError:
+                return None
+
+    with progress.within("head", len(numbers)) as inner:
+        looked = on_threads(look, numbers, inner, 1, chosen)
+    found = {n: mask for n, mask in zip(numbers, looked) if mask is not None}
+    if not found:
+        raise InputError(
+            f"No fetal head was found in the {len(stack)} frames; give the head with --head-mask "
+            "FILE, or check the cine and its pixel size."
+        )
+    masks = np.zeros(volume.array.shape, np.uint8)
+    for number, mask in found.items():
+        masks[number] = mask
+    return {BUNDLE: load_bundle(BUNDLE, chosen).sha256}, volume.with_array(masks)
 
 
 def _head_of_all(head: HeadHint, stack: Volume) -> HeadHint:

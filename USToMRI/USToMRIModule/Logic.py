@@ -252,8 +252,14 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
     def _worker(self) -> Worker:
         if self._standIn:
             return self._standIn
-        from .Worker.WorkerClient import defaultCommand, sharedWorker
+        from .Worker.WorkerClient import sharedWorker
+
+        return sharedWorker(self.libraryCommand())
+
+    def libraryCommand(self) -> list[str]:
+        """Return the library's command line, having asked for the packages that it needs."""
+        from .Worker.WorkerClient import defaultCommand
 
         if self._command is None:
             ensureDependencies()
-        return sharedWorker(self._command or defaultCommand())
+        return self._command or defaultCommand()

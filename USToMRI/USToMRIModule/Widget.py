@@ -8,6 +8,7 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
+from .Batch.BatchSection import BatchSection
 from .CNR.CNRSection import CNRSection
 from .Compare.CompareSection import CompareSection
 from .Logic import USToMRILogic
@@ -19,7 +20,7 @@ from .Worker.WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
 # a file in Resources to its path) and has setParameterNode(parameterNode or None) and cleanup().
-SECTIONS = (TranslateSection, CompareSection, CNRSection, ReaderStudySection)
+SECTIONS = (TranslateSection, CompareSection, CNRSection, ReaderStudySection, BatchSection)
 
 
 class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -16,7 +16,16 @@ def ultrasound_cone(array: np.ndarray) -> np.ndarray:
     Args:
         array: [k, j, i], k along the sweep.
     """
-    echoes = ~_open_corners(array == array.min())
+    return cone_around(echoing(array))
+
+
+def echoing(array: np.ndarray) -> np.ndarray:
+    """Return what is not the background, bool, the same however the axes of an array lie."""
+    return ~_open_corners(array == array.min())
+
+
+def cone_around(echoes: np.ndarray) -> np.ndarray:
+    """Return the cone of what echoes, both bool [k, j, i]: :func:`ultrasound_cone`."""
     return echoes | _hulls(_largest(echoes))
 
 

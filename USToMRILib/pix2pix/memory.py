@@ -16,8 +16,8 @@ _PROGRAM_BYTES = 0.6 * GIB
 # A generator with so many channels in its first level, for each voxel of a window; a bundle's
 # metadata may say otherwise in `bytes_per_voxel`.
 WINDOW_BYTES, WINDOW_BYTES_WIDTH = 90, 16
-# While windows run: cone, the volume at the generator's spacing, result.
-_KEPT_BYTES = 10
+# While windows run: cone, the volume at the generator's spacing, weight, result.
+_KEPT_BYTES = 14
 # Before and after: labels of the cone's outside, resampling, percentiles.
 _PASSING_BYTES = 25
 

@@ -21,8 +21,11 @@ from ..image.volume import Volume
 from ..options import option
 from ..progress import Progress
 from ..result import Made, Request
-from .cone import ultrasound_cone
+from .cone import cone_around, echoing
+from .echo import echo_weight
 from .memory import WINDOW_BYTES, MemoryNeed
+from .orientation import ECHO, UNSURE, Orientation, find_orientation
+from .stack import check_belong_together
 from .windows import Padded, plan_windows, smallest_window
 
 if TYPE_CHECKING:
@@ -38,8 +41,8 @@ UNCERTAINTY = (
 # Of the whole process: on a machine with 8 GiB, half is left to others.
 DEFAULT_MEMORY_GIB = 4.0
 
-# Axes (k, j, i) to mirror: the sweep and the lateral axis. The probe stays at the top, where the
-# generator knows it, and a head in a mirror is a head still, its sides exchanged.
+# Axes (sweep, depth, lateral) to mirror: the first and the last. The probe stays at the top, where
+# the generator knows it, and a head in a mirror is a head still, its sides exchanged.
 FLIPS: tuple[tuple[int, ...], ...] = ((), (0,), (2,), (0, 2))
 
 _SPACING_TOLERANCE = 0.25
@@ -109,13 +112,16 @@ class VolumeTranslation:
     """What became of a volume.
 
     Attributes:
-        array: float32 [k, j, i] in 0..255 on the volume's grid, 0 outside the ultrasound's cone.
+        array: float32 [k, j, i] in 0..255 on the volume's grid, 0 outside the ultrasound's cone
+            and, smoothly, where nothing echoes.
+        orientation: how the volume was turned for the generator.
         spread: where it was asked for, the same for the standard deviation of the answers over
             :data:`FLIPS`, in the units of `array`. It shows where the answer depends on how the
             volume lies. It is not the error: where it is small, the answer may still be wrong.
     """
 
     array: np.ndarray
+    orientation: Orientation
     spread: np.ndarray | None = None
 
 
@@ -139,8 +145,11 @@ class VolumeMethod:
         return Made(
             done.array,
             {self.bundle.name: self.bundle.sha256},
-            {"precision": precision_of(self.bundle)},
-            self.bundle.cautions,
+            {
+                "precision": precision_of(self.bundle),
+                "orientation": done.orientation.describe(),
+            },
+            (*self.bundle.cautions, *([UNSURE] if done.orientation.told_by == ECHO else [])),
             {} if done.spread is None else {"uncertainty": done.spread},
         )
 
@@ -163,10 +172,14 @@ def translate_volume(
 ) -> VolumeTranslation:
     """Translate an ultrasound volume to pseudo-MRI with a 3D generator.
 
-    The generator sees voxels of the size that it was trained on (`spacing_mm` in the bundle's
-    metadata): a volume whose voxels differ from it by more than a quarter is resampled to it and
-    the result back; any other stays on its own grid throughout. Windows see everything that can
-    change their answer (`receptive_field`), so that the result is that of one pass over it all.
+    The generator knows volumes with the probe at the top: any other is turned, by whole axes, and
+    the result back, so that the answer does not depend on how a volume is stored
+    (:func:`~.orientation.find_orientation`). It sees voxels of the size that it was trained on
+    (`spacing_mm` in the bundle's metadata): a volume whose voxels differ from it by more than a
+    quarter is resampled to it and the result back; any other stays on its own grid throughout.
+    Windows see everything that can change their answer (`receptive_field`), so that the result is
+    that of one pass over it all. Where nothing echoes it fades to the background
+    (:func:`~.echo.echo_weight`).
 
     Args:
         volume: ultrasound of any size, also of a single slice; its background is its least value.
@@ -179,32 +192,59 @@ def translate_volume(
         spread: whether to translate the mirrored volume too, which takes 4 times as long.
 
     Raises:
-        InputError: the memory does not suffice.
+        InputError: the memory does not suffice, or the slices do not belong together.
         Cancelled: a cancel was asked for.
     """
-    grid = model_grid(volume.grid, bundle.metadata["spacing_mm"])
     flips = FLIPS if spread else FLIPS[:1]
-    most_voxels = _largest_window(volume, grid, bundle, memory_gib, len(flips[:2]))
-    cone, limits = ultrasound_cone(volume.array), ultrasound_range(volume.array)
+    # Before anything is computed, and again when it is known which axis is which.
+    _largest_window(volume, bundle, memory_gib, len(flips[:2]))
+    array, spacing = volume.array, volume.grid.spacing[::-1]
+    echoes = echoing(array)
+    check_belong_together(array, echoes, spacing)
+    orientation = find_orientation(array, echoes, spacing)
+    turned = orientation.turn_volume(volume)
+    # Where it lies changes nothing, not even by rounding.
+    upright = Volume(turned.array, Grid(turned.grid.size, turned.grid.spacing))
+    most_voxels = _largest_window(upright, bundle, memory_gib, len(flips[:2]))
+    echoes = orientation.turn(echoes)
+    results = _translate_upright(upright, echoes, bundle, flips, most_voxels, progress)
+    mri, *others = [orientation.turn_back(result) for result in results]
+    return VolumeTranslation(mri, orientation, *others)
+
+
+def _translate_upright(
+    volume: Volume,
+    echoes: np.ndarray,
+    bundle: Bundle,
+    flips: Sequence[tuple[int, ...]],
+    most_voxels: int,
+    progress: Progress,
+) -> list[np.ndarray]:
+    """Translate a volume with the probe at the top; as :func:`_translate_array`, on its grid."""
+    grid = model_grid(volume.grid, bundle.metadata["spacing_mm"])
+    cone, limits = cone_around(echoes), ultrasound_range(volume.array)
     seen, wanted = volume.array, cone
     if grid != volume.grid:
         seen = _resampled(volume, grid, smooth=True).array
         # Smoothed, so that every voxel that the cone's are interpolated from is wanted.
         wanted = _resampled(volume.with_array(cone), grid, smooth=True).array > 0
+    weight = echo_weight(volume, limits, grid)
+    wanted = wanted & (weight > 0)
     results = _translate_array(seen, wanted, limits, bundle, flips, most_voxels, progress)
+    for array in results:
+        array *= weight
     if grid != volume.grid:
         results = [_resampled(Volume(r, grid), volume.grid, smooth=False).array for r in results]
     for array in results:
         array[~cone] = 0
-    return VolumeTranslation(*results)
+    return results
 
 
-def _largest_window(
-    volume: Volume, grid: Grid, bundle: Bundle, memory_gib: float, results: int
-) -> int:
+def _largest_window(volume: Volume, bundle: Bundle, memory_gib: float, results: int) -> int:
     """Return how many voxels a window may have in the memory, and in that of the net's device."""
     in_float32 = bundle.metadata.get("bytes_per_voxel", WINDOW_BYTES)
     window_bytes = in_float32 * _precision(bundle.net).itemsize // 4
+    grid = model_grid(volume.grid, bundle.metadata["spacing_mm"])
     voxels = volume.array.size + (math.prod(grid.size) if grid != volume.grid else 0)
     need = MemoryNeed(volume.array.nbytes, voxels, results, window_bytes)
     smallest = smallest_window(_padded_shape(grid.shape, bundle), *_windowing(bundle))

@@ -58,6 +58,31 @@ class Alignment:
     left_out_mm: float
 
 
+def read_registration(path: Path) -> sitk.Transform:
+    """Read an ITK transform (``.tfm``) from the ultrasound's space to the MRI's, LPS mm.
+
+    A file whose name ends in ``mri_to_us`` maps the other way, and its inverse is returned.
+
+    Raises:
+        InputError: if the file is no transform of three dimensions, or has no inverse.
+    """
+    try:
+        transform = sitk.ReadTransform(str(path))
+    except RuntimeError:
+        raise InputError(f"{path} is no ITK transform; save it as .tfm.") from None
+    if transform.GetDimension() != 3:
+        raise InputError(f"{path} is a transform of {transform.GetDimension()}D points, not 3D.")
+    if not path.stem.endswith("mri_to_us"):
+        return transform
+    try:
+        return transform.GetInverse()
+    except RuntimeError:
+        raise InputError(
+            f"{path} cannot be inverted; register with the ultrasound as the fixed image and name "
+            "the result us_to_mri."
+        ) from None
+
+
 def align(target: np.ndarray, moving: np.ndarray, kind: str = "rigid") -> Alignment:
     """The least-squares transform between corresponding points.
 

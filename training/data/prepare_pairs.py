@@ -20,13 +20,14 @@ import SimpleITK as sitk
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from training.data.landmarks import KINDS, align, read_tag
+from training.data.landmarks import KINDS, align, read_registration, read_tag
 from training.data.pairs import Pair, load_pair, save_pair
 from training.data.splits import PARTS, check_split
-from training.data.volume_pairs import CONTRASTS, FINDERS, PairFiles
+from training.data.volume_pairs import CONTRASTS, FINDERS, PairFiles, with_registrations
 from training.data.volumes import read_volume
 from USToMRILib import Grid, InputError, Volume
-from USToMRILib.pix2pix.cone import ultrasound_cone
+from USToMRILib.pix2pix.cone import echoing, ultrasound_cone
+from USToMRILib.pix2pix.orientation import find_orientation
 
 TABLE = "pairs.json"
 PATCH = (8, 128, 128)
@@ -60,8 +61,10 @@ def prepare_pair(
 ) -> tuple[Pair, Grid]:
     """Bring a pair to one grid, and crop it to where both are.
 
-    The grid has the ultrasound's axes and isotropic voxels; the extent of the ultrasound's cone
-    inside the MRI's field of view is centred in a whole number of patches, cut where it is wider.
+    The grid has the ultrasound's axes, turned so that the probe is at the top as the generator
+    knows it (:mod:`USToMRILib.pix2pix.orientation`), and isotropic voxels. The extent of the
+    ultrasound's cone inside the MRI's field of view is centred in a whole number of patches, cut
+    where it is wider.
 
     Args:
         us: ultrasound; its least value is the background.
@@ -76,6 +79,7 @@ def prepare_pair(
     Raises:
         InputError: if no voxel is in both.
     """
+    us = find_orientation(us.array, echoing(us.array), us.grid.spacing[::-1]).turn_volume(us)
     cone = us.with_array(ultrasound_cone(us.array).astype(np.uint8))
     seen = mri.with_array(np.ones(mri.array.shape, np.uint8))
     wide = _grid_over(us.grid, spacing_mm)
@@ -156,7 +160,9 @@ def prepare(files: PairFiles, path: Path, kind: str, spacing_mm: float) -> Prepa
     us, mri = read_volume(files.ultrasound), read_volume(files.mri)
     transform: sitk.Transform = sitk.Transform()
     residuals: tuple[float | None, float | None] = (None, None)
-    if files.landmarks:
+    if files.registration:
+        transform = read_registration(files.registration)
+    elif files.landmarks:
         in_mri, in_us = read_tag(files.landmarks)
         alignment = align(in_us, in_mri, kind)
         transform = alignment.transform
@@ -234,8 +240,19 @@ def main() -> None:
     parser.add_argument("--contrast", choices=CONTRASTS, default="T1", help="of the MRI")
     parser.add_argument("--transform", choices=KINDS, default="rigid", help="from the landmarks")
     parser.add_argument("--spacing", type=float, default=1.0, metavar="MM", help="default: 1 mm")
+    parser.add_argument(
+        "--registrations",
+        type=Path,
+        metavar="FOLDER",
+        help="ITK transforms SUBJECT_us_to_mri.tfm or SUBJECT_mri_to_us.tfm, in place of landmarks",
+    )
     options = parser.parse_args()
     inventory = FINDERS[options.kind](options.folder, options.contrast)
+    if options.registrations:
+        try:
+            inventory = with_registrations(inventory, options.registrations)
+        except InputError as error:
+            parser.error(str(error))
     print(inventory.report())
     if not inventory.found:
         parser.error(f"no pair in {options.folder}; is it the folder as it was downloaded?")

@@ -3,21 +3,27 @@
 RESECT (Xiao et al., Med. Phys. 2017, doi:10.1002/mp.12268), NIfTI or MINC: ``CaseN/US/
 CaseN-US-before``, ``CaseN/MRI/CaseN-T1``, and ``CaseN/Landmarks/CaseN-MRI-beforeUS.tag`` with the
 MRI's points first. ReMIND (Juvekar et al., Sci. Data 2024, doi:10.1038/s41597-024-03295-z):
-``ReMIND-001/<date>-NA-Intraop-<n>/<n>-USpredura-<n>/`` and the MRI beside it, in one space. Any
-other data: a folder with ``NAME_us`` and ``NAME_mri``, or one subfolder a subject with ``us`` and
-``mri``; ``.tag`` landmarks where there are any.
+``ReMIND-001/<date>-NA-Intraop-<n>/<n>-USpredura-<n>/`` and the MRI beside it, in one space but for
+the brain's shift; registrations that correct it, ``ReMIND-001_us_to_mri.tfm``, lie in a folder of
+their own, as the data set has none. Any other data: a folder with ``NAME_us`` and ``NAME_mri``, or
+one subfolder a subject with ``us`` and ``mri``; ``.tag`` landmarks or ``us_to_mri.tfm`` where there
+are any.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.data.inventory import Inventory, LeftOut, find_image, without_suffixes
+from USToMRILib import InputError
 
 CONTRASTS = ("T1", "T2", "FLAIR")
+# From which space to which a registration maps points.
+WAYS = ("us_to_mri", "mri_to_us")
+TRANSFORM_SUFFIXES = (".tfm", ".txt", ".h5", ".mat")
 
 
 @dataclass(frozen=True)
@@ -27,17 +33,20 @@ class PairFiles:
     Attributes:
         subject: splits go by it.
         ultrasound, mri: a file, or a folder that holds one DICOM series.
-        landmarks: MNI tag file with the MRI's points first, or None: the two share one space.
+        landmarks: MNI tag file with the MRI's points first, or None.
+        registration: ITK transform, or None. Without it and landmarks the two share one space.
     """
 
     subject: str
     ultrasound: Path
     mri: Path
     landmarks: Path | None = None
+    registration: Path | None = None
 
     def describe(self) -> str:
         """Its files, in one line."""
-        how = self.landmarks.name if self.landmarks else "no landmarks, taken as aligned"
+        joined = self.registration or self.landmarks
+        how = joined.name if joined else "no landmarks or registration, taken as aligned"
         return f"{self.ultrasound.name}, {self.mri.name}, {how}"
 
 
@@ -128,7 +137,8 @@ def _is_preop(path: Path, description: str, contrast: str) -> bool:
 def find_pairs(root: Path, contrast: str = "") -> PairInventory:
     """The pairs of a plain folder: ``NAME_us`` and ``NAME_mri``, or ``NAME/us`` and ``NAME/mri``.
 
-    Landmarks are ``NAME_landmarks.tag`` or ``NAME/landmarks.tag``. What stands before ``_us`` is
+    Landmarks are ``NAME_landmarks.tag`` or ``NAME/landmarks.tag``; a registration
+    (:func:`find_registration`) goes before them. What stands before ``_us`` is
     the subject, up to the first underscore: two scans of one person are ``anna_1_us``,
     ``anna_2_us``.
 
@@ -147,11 +157,57 @@ def find_pairs(root: Path, contrast: str = "") -> PairInventory:
         us, mri = find_image(folder, f"{prefix}us"), find_image(folder, f"{prefix}mri")
         tags = folder / f"{prefix}landmarks.tag"
         if us and mri:
-            found.append(PairFiles(name.split("_")[0], us, mri, tags if tags.exists() else None))
+            registration = find_registration(folder, prefix)
+            landmarks = tags if tags.exists() and not registration else None
+            found.append(PairFiles(name.split("_")[0], us, mri, landmarks, registration))
         else:
             missing = [what for what, file in (("ultrasound", us), ("MRI", mri)) if not file]
             left_out.append(LeftOut(name, f"no {' and no '.join(missing)}"))
     return Inventory("pairs", root, found, left_out)
+
+
+def find_registration(folder: Path, prefix: str) -> Path | None:
+    """The ITK transform that joins a pair, or None.
+
+    ``PREFIXus_to_mri.tfm`` maps points of the ultrasound's space to the MRI's: what ITK, Slicer and
+    ANTs write when the ultrasound was the fixed image; ``PREFIXmri_to_us.tfm`` the other way round.
+
+    Args:
+        folder: where it lies.
+        prefix: of its name, "ReMIND-001_" or "".
+
+    Raises:
+        InputError: if both are there.
+    """
+    files = [folder / f"{prefix}{way}{suffix}" for way in WAYS for suffix in TRANSFORM_SUFFIXES]
+    there = [file for file in files if file.exists()]
+    if len(there) > 1:
+        raise InputError(
+            f"{folder} has {' and '.join(file.name for file in there)} for one pair; keep one."
+        )
+    return there[0] if there else None
+
+
+def with_registrations(inventory: PairInventory, folder: Path) -> PairInventory:
+    """The pairs, each with ``SUBJECT_us_to_mri.tfm`` or the like of a folder in place of landmarks.
+
+    Raises:
+        InputError: as :func:`find_registration`, or the folder has none for any subject.
+    """
+    files = {name: find_registration(folder, f"{name}_") for name in inventory.subjects}
+    if not any(files.values()):
+        raise InputError(
+            f"{folder} has no registration of these subjects; name the files "
+            f"SUBJECT_{WAYS[0]}.tfm, for example {inventory.subjects[0]}_{WAYS[0]}.tfm."
+            if files
+            else f"There is no pair in {inventory.root} for the registrations in {folder}."
+        )
+    found = [
+        replace(pair, landmarks=None, registration=file) if file else pair
+        for pair in inventory.found
+        for file in [files[pair.subject]]
+    ]
+    return replace(inventory, found=found)
 
 
 FINDERS: dict[str, Callable[[Path, str], PairInventory]] = {

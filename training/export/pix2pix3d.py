@@ -57,8 +57,9 @@ CAUTION = (
 )
 
 INPUT = """
-An ultrasound volume with the probe at the top: j points away from the probe, i is lateral, k is
-the direction of the sweep. Other orientations run, but were not trained. The generator works at
+An ultrasound volume, however it lies: the library turns it so that the probe is at the top, j
+points away from the probe, i is lateral and k the direction of the sweep, as in training. The
+generator works at
 1 mm; the library resamples volumes with other voxels, and back. Intensities: the least value, the
 background, becomes -1 and the 99.5th percentile of the rest 1. Output -1..1 stands for 0..255 in
 arbitrary units. Normalisation layers are batch normalisation with fixed statistics, folded into the

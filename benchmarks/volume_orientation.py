@@ -1,0 +1,230 @@
+"""How much the answer of pix2pix3d depends on how a volume lies.
+
+``python -m benchmarks.volume_orientation`` writes ``benchmarks/volume_orientation.md``: some
+minutes of one core. Ultrasound is simulated, of heads in no training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from scipy.ndimage import binary_erosion
+from scipy.spatial.transform import Rotation
+from tqdm import tqdm
+
+from benchmarks.machine import processor
+from benchmarks.markdown import table
+from training.data.location import add_data_option
+from training.data.pairs import Pair
+from training.data.splits import read_split
+from training.runinfo import run_record
+from training.simulation.adult_anatomy import T1Priors, read_head
+from training.simulation.adult_pairs import make_pair
+from USToMRILib.compute.bundle import Bundle
+from USToMRILib.image.grid import Grid
+from USToMRILib.image.volume import Volume
+from USToMRILib.pix2pix import pix2pix3d
+from USToMRILib.pix2pix.orientation import CONE, Orientation
+from USToMRILib.pix2pix.pix2pix3d import BUNDLE, load_generator, translate_volume
+from USToMRILib.progress import Progress
+
+SHAPE = (64, 96, 96)
+OBLIQUE = 20
+AS_IT_LIES = Orientation((0, 1, 2), (), CONE)
+AXIS_ALIGNED = [
+    Orientation((k, j, i), flipped, CONE)
+    for k, j, i in itertools.permutations(range(3))
+    for number in range(4)
+    for flipped in itertools.combinations(range(3), number)
+    if np.linalg.det(np.eye(3)[[k, j, i]]) * (-1) ** number > 0
+]
+# Voxels at the cone's edge, which interpolation there and back blurs, are left out.
+_EDGE = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A simulated pair and what the library makes of its ultrasound as it was simulated."""
+
+    pair: Pair
+    volume: Volume
+    answer: np.ndarray
+
+    @property
+    def core(self) -> np.ndarray:
+        """The cone without its edge, bool [k, j, i]."""
+        return binary_erosion(self.pair.cone, iterations=_EDGE)
+
+    def difference(self, answer: np.ndarray) -> float:
+        """Mean difference from the library's answer in the core, in per cent of the range."""
+        return float(np.abs(answer - self.answer)[self.core].mean() / 2.55)
+
+    def error(self, answer: np.ndarray) -> float:
+        """Mean difference from the simulated MRI in the cone, in per cent of the range."""
+        return float(np.abs(answer - self.pair.mri)[self.pair.cone].mean() / 2.55)
+
+
+def make_case(data: Path, head: str, bundle: Bundle) -> Case:
+    """Simulate a pair of a head and translate it."""
+    priors = T1Priors.read(data / "adult_labels")
+    pair = make_pair(read_head(data, head), priors, 0, SHAPE, lesion_probability=0.3)
+    volume = Volume(pair.ultrasound, Grid(SHAPE[::-1]))
+    return Case(pair, volume, translated(volume, bundle))
+
+
+def translated(volume: Volume, bundle: Bundle, forced: Orientation | None = None) -> np.ndarray:
+    """Translate; with ``forced``, taken to lie so, whatever the library would find."""
+    if forced is None:
+        return translate_volume(volume, bundle, Progress()).array
+    with patch.object(pix2pix3d, "find_orientation", return_value=forced):
+        return translate_volume(volume, bundle, Progress()).array
+
+
+def axis_aligned(case: Case, bundle: Bundle) -> tuple[list[float], list[float]]:
+    """Differences of the library's answers in the 24 orientations, and without turning in 6."""
+    found, plain = [], []
+    reference = translated(case.volume, bundle, AS_IT_LIES)
+    for number, way in enumerate(AXIS_ALIGNED):
+        turned = way.turn_volume(case.volume)
+        found.append(case.difference(way.turn_back(translated(turned, bundle))))
+        print(way.axes, way.flipped, found[-1], flush=True)
+        if number % 4 == 1:  # one for each pair of axes
+            unturned = way.turn_back(translated(turned, bundle, AS_IT_LIES))
+            plain.append(replace(case, answer=reference).difference(unturned))
+    return found, plain
+
+
+def turned_grid(grid: Grid, rotation: Rotation) -> Grid:
+    """The grid of cubes that holds another one, turned about its middle."""
+    corners = np.array(list(itertools.product(*[(-0.5, n - 0.5) for n in grid.size])))
+    points, axes = grid.index_to_physical(corners), rotation.as_matrix()
+    along = points @ axes
+    size = np.ceil(np.ptp(along, axis=0) / grid.spacing[0]).astype(int)
+    origin = axes @ (along.min(axis=0) + grid.spacing[0] / 2)
+    return Grid.of(size.tolist(), grid.spacing, origin, axes)
+
+
+def resampled(volume: Volume, grid: Grid) -> Volume:
+    """Interpolate linearly, 0 beyond."""
+    target = Volume(np.zeros(grid.shape, np.uint8), grid).to_sitk()
+    image = sitk.Cast(volume.to_sitk(), sitk.sitkFloat32)
+    return Volume(sitk.GetArrayFromImage(sitk.Resample(image, target)), grid)
+
+
+def oblique(case: Case, bundle: Bundle, rotation: Rotation) -> tuple[float, float, float]:
+    """One oblique orientation.
+
+    Returns:
+        The angle in degrees from the nearest axes to the depth; the difference there; and that of
+        the library's answer which is only interpolated there and back.
+    """
+    grid = turned_grid(case.volume.grid, rotation)
+    turned = resampled(case.volume, grid)
+    # Interpolation leaves a rim of faint voxels around the cone.
+    turned.array[turned.array < 1] = 0
+    answer = resampled(Volume(translated(turned, bundle), grid), case.volume.grid).array
+    answered = case.volume.with_array(case.answer)
+    back = resampled(resampled(answered, grid), case.volume.grid).array
+    off = float(np.degrees(np.arccos(np.abs(rotation.as_matrix()[1]).max())))
+    return off, case.difference(answer), case.difference(back)
+
+
+def exchanged_and_unfaded(case: Case, bundle: Bundle) -> tuple[float, float, float]:
+    """Errors of the library's answer, with sweep and lateral axis exchanged, and without fading."""
+    wrong = translated(case.volume, bundle, Orientation((2, 1, 0), (), CONE))
+    with patch.object(pix2pix3d, "echo_weight", lambda *of: np.ones(of[-1].shape, np.float32)):
+        unfaded = translated(case.volume, bundle)
+    return case.error(case.answer), case.error(wrong), case.error(unfaded)
+
+
+def oblique_rows(found: list[tuple[float, float, float]]) -> list[list[str]]:
+    """Rows of the table: all, and those nearer to and farther from an axis."""
+    rows = []
+    for name, low, high in (("all", 0, 90), ("below 25", 0, 25), ("25 to 55", 25, 90)):
+        part = np.array([row for row in found if low <= row[0] < high]).reshape(-1, 3)
+        if len(part):
+            means = [f"{value:.2f}" for value in part[:, 1:].mean(axis=0)]
+            rows.append([name, str(len(part)), *means, f"{part[:, 1].max():.2f}"])
+    return rows
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    add_data_option(parser)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    bundle = load_generator("cpu")
+    cases = [make_case(options.data, head, bundle) for head in read_split("adult")["test"]]
+    aligned, plain = axis_aligned(cases[0], bundle)
+    rotations = Rotation.random(OBLIQUE, random_state=0)
+    turned = [
+        oblique(cases[n % len(cases)], bundle, rotation)
+        for n, rotation in enumerate(tqdm(rotations, unit="oblique"))
+    ]
+    errors = np.mean([exchanged_and_unfaded(case, bundle) for case in cases], axis=0)
+    record = run_record(seed=0)
+    lines = [
+        "# pix2pix3d in whatever way a volume lies",
+        "",
+        f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; {processor()}. "
+        f"Weights: {BUNDLE} {bundle.sha256[:12]}. Simulated ultrasound of the {len(cases)} test "
+        f"heads, {' x '.join(map(str, SHAPE[::-1]))} voxels of 1 mm. Differences are means inside "
+        f"the cone without its outer {_EDGE} voxels, in per cent of the range 0..255.",
+        "",
+        "## 24 axis-aligned orientations",
+        "",
+        "The same volume turned, translated, and turned back, against the volume as it was "
+        "simulated.",
+        "",
+        table(
+            ("", "mean difference", "largest"),
+            [
+                ("the library, which turns the probe to the top", *_mean_max(aligned)),
+                ("the generator on the volume as it lies (6 of them)", *_mean_max(plain)),
+            ],
+        ),
+        "",
+        f"## {OBLIQUE} oblique orientations",
+        "",
+        "Turned at random with linear interpolation, translated along the nearest axes, and "
+        'interpolated back. "There and back" is the answer of the volume as simulated, only '
+        "interpolated twice: what the measurement itself costs. The angle is that between the "
+        "depth and the nearest axis.",
+        "",
+        table(
+            ("angle in degrees", "volumes", "mean difference", "there and back", "largest"),
+            oblique_rows(turned),
+        ),
+        "",
+        "## Against the simulated MRI",
+        "",
+        "Mean difference from the MRI in the cone, mean of the test heads.",
+        "",
+        table(
+            ("", "mean difference"),
+            [
+                ("the library", f"{errors[0]:.2f}"),
+                ("sweep and lateral axis exchanged", f"{errors[1]:.2f}"),
+                ("without fading where nothing echoes", f"{errors[2]:.2f}"),
+            ],
+        ),
+        "",
+    ]
+    options.output.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _mean_max(values: list[float]) -> tuple[str, str]:
+    return f"{np.mean(values):.3g}", f"{max(values):.3g}"
+
+
+if __name__ == "__main__":
+    main()
