@@ -352,7 +352,7 @@ def test_progress_as_json(images, tmp_path, capsys):
         (["in", "in/a.nrrd"], "cannot be created"),
         (["in", "out", "--method", "magic"], "choose from pix2pix2d"),
         (["in", "out", "--method", "ddic", "--steps", "1"], "2 to 1000"),
-        (["in", "out", "--solver", "magic"], "choose from"),
+        (["in", "out", "--method", "ddic", "--solver", "magic"], "choose from"),
         (["in", "out", "--device", "abacus"], "is unknown"),
         (["in", "out", "--axis", "q"], "choose from auto, k, j, i"),
         (["in", "out", "--jobs", "0"], "cannot work"),
