@@ -121,6 +121,9 @@ SAID = {
     "fetal_head_seg": "Dice {dice_mean:.3f}, error of the head circumference "
     "{hc_mean_absolute_error_mm:.1f} mm (mean), {hc_median_absolute_error_mm:.1f} mm (median); "
     "{images} images",
+    "pix2pix2d": "correlation {usual[correlation]:.3f}, ventricle Dice "
+    "{usual[dice][ventricles and cavum]:.3f}, its area within "
+    "{usual[ventricle_area_error_percent]:.1f} %",
     "fetal_us_eps": "velocity loss {velocity_loss_test:.3f}",
     "fetal_mri_eps": "velocity loss {velocity_loss_test:.3f}",
     "cyclegan_fetal": "correlation with the ultrasound inside the head "

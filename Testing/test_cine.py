@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from USToMRILib import Grid, ImageSequence, InputError, Volume, translate_cine
 from USToMRILib.cli.command import main
 from USToMRILib.files import sidecar_path
 
+DATA = os.environ.get("USTOMRI_DATA")
 SIZE, COUNT = 96, 6
 GRID = Grid((SIZE, SIZE, 1), (1.2, 1.2, 1.0), (5.0, 6.0, 0.0))
 TIMES = tuple(n * 0.05 for n in range(COUNT))
@@ -107,3 +109,33 @@ def test_what_cannot_be_a_cine_is_refused(
     how = [*FAST, "--frame", "all"]
     assert main(["translate", str(tmp_path / "one.png"), str(tmp_path / "o.mp4"), *how]) == 2
     assert "has no pixel size" in capsys.readouterr().err
+
+
+def test_a_batch_translates_cines(tmp_path: Path, cine: ImageSequence) -> None:
+    """Of a folder that also holds a single image; what is complete is left alone."""
+    (tmp_path / "in").mkdir()
+    cine.write(tmp_path / "in" / "a.seq.nrrd")
+    cine[2].write(tmp_path / "in" / "b.nrrd")
+    how = [str(tmp_path / "in"), str(tmp_path / "out"), *FAST, "--head-mask", "none"]
+    assert main(["batch", *how, "--frame", "all"]) == 0
+    first, second = sorted((tmp_path / "out").glob("*.seq.nrrd"))
+    made = ImageSequence.read(first)
+    assert len(made) == COUNT
+    assert made.seconds == pytest.approx(TIMES)
+    assert len(ImageSequence.read(second)) == 1
+    written = first.stat().st_mtime_ns
+    assert main(["batch", *how, "--frame", "all", "--resume"]) == 0
+    assert first.stat().st_mtime_ns == written
+
+
+@pytest.mark.skipif(not DATA, reason="USTOMRI_DATA names no folder with hc18")
+def test_the_head_of_a_real_cine_is_followed() -> None:
+    ultrasound = Volume.read(Path(str(DATA)) / "hc18" / "images" / "218_HC.png", 0.130134)
+    frames = np.stack([np.roll(ultrasound.array, 3 * n, axis=2) for n in range(8)])
+    cine = ImageSequence(frames, ultrasound.grid, tuple(0.04 * n for n in range(8)))
+    result = translate_cine(cine, "cyclegan")
+    assert "fetal_head_seg" in result.provenance["bundles"]
+    columns = [centre(frame[0]) for frame in result.sequence.array]
+    assert (np.diff(columns) > 0).all()
+    assert 8 < columns[-1] - columns[0] <= 22
+    assert result.provenance["flicker"]["pseudo_mri"] < result.provenance["flicker"]["ultrasound"]

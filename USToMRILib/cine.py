@@ -1,7 +1,7 @@
 """From a cine, or a sequence of volumes, to one of pseudo-MRIs of the same length and timing.
 
-The frames of a cine are the slices of a stack whose third axis is time: the head is followed, and
-latents are shared, from frame to frame as they are from slice to slice.
+The frames of a cine are the slices of a stack whose third axis is time. The head is followed from
+frame to frame; latents are shared as they are from slice to slice.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from .compute.bundle import load_bundle
+from .compute.device import choose_device
 from .errors import InputError
-from .fetal.heads import HeadHint
+from .fetal.head import BUNDLE as HEAD_BUNDLE
+from .fetal.heads import FollowedHead, HeadHint
+from .fetal.tracking import HeadTracker
 from .files import atomic, expanded
 from .image.grid import Grid
 from .image.sequence import ImageSequence
 from .image.volume import PathLike, Volume
 from .methods import DEFAULT, method_named
 from .progress import CancelToken, Progress, ProgressCallback
-from .provenance import sidecar_path
+from .provenance import describe_input, sidecar_path
 from .result import Result
 from .translate import translate
 
@@ -36,17 +40,24 @@ class CineResult:
     """Pseudo-MRIs that follow each other as their ultrasound does.
 
     Attributes:
-        sequence: on the input's grid and with its times, float32 in 0 .. 255.
+        sequence: on the input's grid and with its times, whole numbers in 0 .. 255.
         provenance: how it was made, ready for JSON; "flicker" is how much neighbouring frames
             differ inside the head, in grey levels, in it and in the ultrasound.
         warnings: sentences that the user should read.
         maps: what else was asked for, by key of :data:`.result.MAPS`.
+        timings: seconds of each phase.
     """
 
     sequence: ImageSequence
     provenance: dict[str, Any]
     warnings: list[str]
     maps: dict[str, ImageSequence] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def image(self) -> ImageSequence:
+        """The same as `sequence`: what was made of the input, be it a volume or a cine."""
+        return self.sequence
 
     def write(
         self,
@@ -110,6 +121,9 @@ def translate_cine(
             "for slices."
         )
     stack = _stack(sequence)
+    followed: dict[str, str] = {}
+    if head is None:
+        followed, head = _follow(sequence, device, Progress(progress, cancel))
     result = translate(
         stack,
         method,
@@ -119,15 +133,37 @@ def translate_cine(
         cancel=cancel,
         **how,
     )
+    result.provenance["bundles"].update(followed)
     made = [volume.array[:, None] for volume in (result.volume, *result.maps.values())]
     return _result(sequence, [result], made[0], dict(zip(result.maps, made[1:])))
 
 
+def _follow(
+    sequence: ImageSequence, device: str, progress: Progress
+) -> tuple[dict[str, str], FollowedHead]:
+    """Follow the head through the frames; return the network's digest by its name too."""
+    on = choose_device(device)
+    bundle = load_bundle(HEAD_BUNDLE, on)
+    frames = progress.track("head", list(sequence))
+    outlines = HeadTracker(bundle.net, on).outlines(frames, _step(sequence))
+    if not outlines:
+        raise InputError(
+            f"No fetal head was found in any of the {len(sequence)} frames; give the head with "
+            "--head-mask FILE, or check the cine and its pixel size."
+        )
+    return {bundle.name: bundle.sha256}, FollowedHead(outlines)
+
+
+def _step(sequence: ImageSequence) -> float:
+    """Return the mean seconds from frame to frame."""
+    seconds = sequence.seconds
+    step = (seconds[-1] - seconds[0]) / (len(seconds) - 1) if len(seconds) > 1 else 0.0
+    return step or _SECONDS_A_MM
+
+
 def _stack(sequence: ImageSequence) -> Volume:
     """Return the frames as a volume whose slices are as far apart as they change."""
-    seconds = sequence.seconds
-    step = (seconds[-1] - seconds[0]) / (len(seconds) - 1) if len(seconds) > 1 else _SECONDS_A_MM
-    distance = float(np.clip(step / _SECONDS_A_MM, _LEAST_MM, _MOST_MM))
+    distance = float(np.clip(_step(sequence) / _SECONDS_A_MM, _LEAST_MM, _MOST_MM))
     grid = sequence.grid
     spacing = (grid.spacing[0], grid.spacing[1], distance)
     size = (grid.size[0], grid.size[1], len(sequence))
@@ -169,17 +205,18 @@ def _result(
     maps: dict[str, np.ndarray],
 ) -> CineResult:
     """Return sequences with the record of the first image, and what is true of all."""
-    first = results[0]
+    first, array = results[0], np.rint(array).astype(np.uint8)
     warnings = list(dict.fromkeys(text for result in results for text in result.warnings))
     if sequence.grid.size[2] == 1:  # the slices of the stack are frames
         warnings = [text.replace(" along k", "").replace("slices", "frames") for text in warnings]
     provenance = {
         **first.provenance,
+        "input": describe_input(sequence),
         "warnings": warnings,
         "frames": len(sequence),
         "flicker": {
-            "pseudo_mri": _flicker(array, array > 0),
-            "ultrasound": _flicker(sequence.array, array > 0),
+            "pseudo_mri": _flicker(array, array),
+            "ultrasound": _flicker(sequence.array, array),
         },
     }
     fields = {**first.volume.metadata}
@@ -193,13 +230,18 @@ def _result(
         name: following(values, first.maps[name].metadata["description"])
         for name, values in maps.items()
     }
-    return CineResult(made, provenance, warnings, others)
+    timings: dict[str, float] = {}
+    for result in results:
+        for phase, seconds in result.timings.items():
+            timings[phase] = timings.get(phase, 0.0) + seconds
+    return CineResult(made, provenance, warnings, others, timings)
 
 
-def _flicker(array: np.ndarray, inside: np.ndarray) -> float | None:
+def _flicker(array: np.ndarray, shown: np.ndarray) -> float | None:
     """Return the mean difference of neighbouring images where both show a head."""
-    both = inside[1:] & inside[:-1]
-    if not both.any():
-        return None
-    steps = np.abs(np.diff(array.astype(np.float32), axis=0))
-    return round(float(steps[both].mean()), 3)
+    total, count = 0.0, 0
+    for n in range(1, len(array)):  # one by one, for the memory
+        both = (shown[n] > 0) & (shown[n - 1] > 0)
+        steps = array[n][both].astype(np.float32) - array[n - 1][both].astype(np.float32)
+        total, count = total + float(np.abs(steps).sum()), count + len(steps)
+    return round(total / count, 3) if count else None

@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from . import __version__
 from .files import sidecar_path as sidecar_path
+from .image.sequence import ImageSequence
 from .image.volume import Volume
 
 SYNTHETIC = (
@@ -49,7 +51,7 @@ def make_provenance(
     }
 
 
-def describe_input(volume: Volume) -> dict[str, Any]:
+def describe_input(volume: Volume | ImageSequence) -> dict[str, Any]:
     """By which an input is known again: its voxels' digest and type, and where they lie."""
     return {
         "voxels_sha256": voxels_sha256(volume.array),
@@ -81,6 +83,7 @@ def header_fields(provenance: dict[str, Any]) -> dict[str, str]:
     }
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)

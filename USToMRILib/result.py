@@ -94,6 +94,11 @@ class Result:
     labels: dict[int, Label] = field(default_factory=dict)
 
     @property
+    def image(self) -> Volume:
+        """The same as `volume`: what was made of the input, be it a volume or a cine."""
+        return self.volume
+
+    @property
     def uncertainty(self) -> Volume | None:
         """The spread of the answer, float32 in the units of `volume`, where it was asked for."""
         return self.maps.get("uncertainty")

@@ -65,6 +65,8 @@ def answer(manner: str, number: int, task: str, arguments: dict[str, Any]) -> di
     if task == "head":
         found = {"circumference_mm": 4.7, "ellipse": ELLIPSE, "biometry": BIOMETRY}
         return {"done": {**found, "warnings": []}}
+    if task == "live":
+        return live(manner, arguments)
     report(number, 1, 2.6)
     if manner == "slow":
         sleep_with_child(number, Path(arguments["input"]).parent)
@@ -85,6 +87,19 @@ def answer(manner: str, number: int, task: str, arguments: dict[str, Any]) -> di
             sitk.WriteImage(made + 1, arguments["maps"]["residual"])
         report(number, 4, None)
     return {"done": {"provenance": provenance(arguments)}}
+
+
+def live(manner: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Answer with the frame itself, or find no head where it is dark."""
+    if manner == "slow":
+        time.sleep(60)
+    if manner == "crash":
+        os.kill(os.getpid(), 9)
+    image = sitk.Cast(sitk.ReadImage(arguments["input"]), sitk.sitkFloat32)
+    if sitk.GetArrayViewFromImage(image).max() < 0.01:
+        return {"error": f"{arguments['input']}: No fetal head was found.", "kind": "input"}
+    sitk.WriteImage(image, arguments["output"])
+    return {"done": {"provenance": {"method": arguments["method"], "warnings": []}}}
 
 
 def provenance(arguments: dict[str, Any]) -> dict[str, Any]:

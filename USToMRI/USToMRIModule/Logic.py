@@ -19,6 +19,7 @@ from .Translate.MethodChoice import takesSlices
 from .Translate.Task import Task
 
 if TYPE_CHECKING:
+    from .Live.LiveJob import LiveJob
     from .ParameterNode import USToMRIParameterNode
     from .Worker.WorkerJobs import HeadJob, TranslationJob, Worker, WorkerJob
 
@@ -219,6 +220,30 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         job.start()
         return job
 
+    def liveJob(
+        self,
+        inputNode: Any,
+        outputNode: Optional[Any] = None,
+        *,
+        pixelSize: float = 0.0,
+        device: str = "auto",
+    ) -> LiveJob:
+        """Return a job that lets a pseudo-MRI follow a volume as it changes, once it is started.
+
+        :param outputNode: scalar volume that shows the pseudo-MRI; a new one where it is None.
+        :raises USToMRILib.InputError: one sentence that says why the volume cannot be followed.
+        """
+        from USToMRILib import InputError
+        from USToMRILib.live import LIVE_METHOD
+
+        from .Live.LiveJob import LiveJob, reasonNotLive
+
+        reason = reasonNotLive(inputNode, outputNode, pixelSize)
+        if reason:
+            raise InputError(reason)
+        settings = {"method": LIVE_METHOD, "device": device}
+        return LiveJob(self._worker(), inputNode, outputNode, settings, pixelSize)
+
     def reasonNotReady(
         self,
         inputNode: Any,
@@ -252,8 +277,14 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
     def _worker(self) -> Worker:
         if self._standIn:
             return self._standIn
-        from .Worker.WorkerClient import defaultCommand, sharedWorker
+        from .Worker.WorkerClient import sharedWorker
+
+        return sharedWorker(self.libraryCommand())
+
+    def libraryCommand(self) -> list[str]:
+        """Return the library's command line, having asked for the packages that it needs."""
+        from .Worker.WorkerClient import defaultCommand
 
         if self._command is None:
             ensureDependencies()
-        return sharedWorker(self._command or defaultCommand())
+        return self._command or defaultCommand()

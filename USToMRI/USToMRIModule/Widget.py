@@ -8,8 +8,10 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
+from .Batch.BatchSection import BatchSection
 from .CNR.CNRSection import CNRSection
 from .Compare.CompareSection import CompareSection
+from .Live.LiveSection import LiveSection
 from .Logic import USToMRILogic
 from .ReaderStudy.ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
@@ -19,7 +21,14 @@ from .Worker.WorkerClient import stopWorkers
 
 # From top to bottom. Each is made with (the panel's layout, the logic, a function from the name of
 # a file in Resources to its path) and has setParameterNode(parameterNode or None) and cleanup().
-SECTIONS = (TranslateSection, CompareSection, CNRSection, ReaderStudySection)
+SECTIONS = (
+    TranslateSection,
+    CompareSection,
+    CNRSection,
+    ReaderStudySection,
+    BatchSection,
+    LiveSection,
+)
 
 
 class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

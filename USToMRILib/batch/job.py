@@ -33,6 +33,7 @@ class Job:
         resume: whether a case that is complete from an earlier run is left as it is.
         allow_synthetic: whether to take what is itself a pseudo-MRI.
         processes: that share this machine's memory.
+        all_frames: whether a case that names no frame is translated as a cine.
         since: nanoseconds on the output disk's clock; what was done later is of this run.
         run: id of the run.
     """
@@ -43,6 +44,7 @@ class Job:
     device: str = "auto"
     pixel_size: Optional[float] = None
     frame: Optional[int] = None
+    all_frames: bool = False
     head_mask: Optional[str] = None
     resume: bool = False
     region: Optional[int] = None
@@ -77,7 +79,12 @@ class Job:
 
     def output_path(self, case: Case) -> Path:
         """Where the pseudo-MRI of a case goes."""
-        return self.output / case.output_name(self.method)
+        path = self.output / case.output_name(self.method)
+        return path.with_suffix(f".seq{path.suffix}") if self.is_cine(case) else path
+
+    def is_cine(self, case: Case) -> bool:
+        """Whether all frames of a case are translated."""
+        return self.all_frames and case.frame is None
 
     def head_mask_of(self, case: Case) -> str | None:
         """What is known about the head in a case: path of a mask, "none", or nothing."""
@@ -98,7 +105,7 @@ class Job:
     @property
     def digest(self) -> str:
         """What two runs on one folder must agree on."""
-        how = [self.pixel_size, self.frame, self.region, self.head_mask]
+        how = [self.pixel_size, self.frame, self.all_frames, self.region, self.head_mask]
         asked = [__version__, self.asked, *how]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 

@@ -20,6 +20,7 @@ from ..fetal.heads import read_head_hint
 from ..files import check_creatable, printable
 from ..image.cnr import contrast_to_noise
 from ..image.regions import read_region
+from ..image.sequence import ImageSequence, check_sequence_writable
 from ..image.volume import Volume, check_writable
 from ..progress import CancelToken
 from ..provenance import describe_input, sidecar_path
@@ -27,7 +28,7 @@ from .cases import Case
 from .claims import Claim, Claims, state_error
 from .job import Job
 from .outcomes import DONE, FAILED, KeptOutcomes, Outcome, file_sha256
-from .source import Source
+from .source import Image, Source
 from .thumbnails import thumbnail
 
 # A case over which so many processes died is not tried again in this run.
@@ -116,24 +117,28 @@ def _translated(
     case: Case, job: Job, request: str, claim: Claim, source: Source, cancel: CancelToken
 ) -> Outcome:
     job.request(case)  # for the error of a head mask that cannot be read
-    volume = source.read(case, job)
+    image = source.read(case, job)
+    volume = _shown(image)
     regions = _regions(case, volume)
     output = job.output_path(case)
-    _prepare(output, volume)
+    _prepare(output, image)
     earlier = None
     if job.resume and source.kept(output):
-        earlier = KeptOutcomes(job).complete(case, request, describe_input(volume))
+        earlier = KeptOutcomes(job).complete(case, request, describe_input(image))
     if earlier:
         earlier.resumed, earlier.input = True, printable(case.input)
-        earlier.cnr = _cnr(volume, Volume.read(output), regions) if regions else {}
+        earlier.cnr = {}
+        if regions:
+            made = ImageSequence.read(output) if job.is_cine(case) else Volume.read(output)
+            earlier.cnr = _cnr(volume, _shown(made), regions)
         return earlier
     head = read_head_hint(job.head_mask_of(case), volume)
-    result = source.translate(volume, job, head, cancel)
+    result = source.translate(image, job, head, cancel)
     if not claim.holds():
         raise _TakenOver
     source.keep(case, result, output)
     result.write(output)
-    provenance = result.provenance
+    provenance, made = result.provenance, _shown(result.image)
     biometry = Biometry.of_record(provenance)
     return Outcome(
         case.name,
@@ -142,15 +147,20 @@ def _translated(
         output=output.relative_to(job.output).as_posix(),
         timings={phase: round(s, 3) for phase, s in result.timings.items()},
         warnings=result.warnings,
-        cnr=_cnr(volume, result.volume, regions) if regions else {},
+        cnr=_cnr(volume, made, regions) if regions else {},
         biometry=biometry.as_dict() if biometry else {},
         provenance={"input": provenance["input"], "bundles": provenance["bundles"]},
         output_sha256=file_sha256(output),
-        thumbnail=thumbnail(volume, result.volume),
+        thumbnail=thumbnail(volume, made),
     )
 
 
-def _prepare(output: Path, volume: Volume) -> None:
+def _shown(image: Image) -> Volume:
+    """What is looked at of an image: itself, or the middle frame of a cine."""
+    return image[len(image) // 2] if isinstance(image, ImageSequence) else image
+
+
+def _prepare(output: Path, image: Image) -> None:
     """Make the folder of an output, and see before the long work that it can be written."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +169,8 @@ def _prepare(output: Path, volume: Volume) -> None:
             f"The folder {output.parent} cannot be created ({error.strerror}); choose another "
             "output folder."
         ) from error
-    check_writable(output, volume.grid)
+    check = check_sequence_writable if isinstance(image, ImageSequence) else check_writable
+    check(output, image.grid)
     check_creatable(sidecar_path(output))
 
 

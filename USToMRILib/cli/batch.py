@@ -18,6 +18,7 @@ from ..files import check_creatable, expanded
 from ..methods import method_named
 from ..progress import ProgressEvent
 from .options import (
+    ALL,
     CANCELLED,
     DONE,
     SOME_FAILED,
@@ -40,15 +41,15 @@ if TYPE_CHECKING:
 def add_batch(commands: Any) -> None:
     """Add the command ``batch``."""
     command = commands.add_parser("batch", help="a folder of images, or those that a CSV names")
-    add_batch_options(command)
+    add_batch_options(command, cines=True)
     command.set_defaults(run=_run)
 
 
-def add_batch_options(command: argparse.ArgumentParser) -> None:
-    """Add what a run on files and one in Slicer have in common."""
+def add_batch_options(command: argparse.ArgumentParser, cines: bool = False) -> None:
+    """Add what a run on files and one in Slicer have in common; of ``cines`` all frames too."""
     command.add_argument("input", help="folder, CSV file with a column 'input', or one image")
     command.add_argument("output", type=Path, help="folder of the results and of the summary")
-    add_reading(command)
+    add_reading(command, cines)
     add_allow_synthetic(command)
     add_method(command)
     add_head_mask(command)
@@ -83,7 +84,8 @@ def run_options(options: argparse.Namespace, source: Source, runner: Runner) -> 
         method_named(options.method).make_options(values=method_options(options)),
         options.device,
         options.pixel_size,
-        options.frame,
+        None if options.frame == ALL else options.frame,
+        options.frame == ALL,
         _head_mask(options),
         options.resume,
         options.region,

@@ -26,6 +26,7 @@ from .batch import add_batch
 from .devices import add_devices
 from .evaluate import add_evaluate
 from .head import add_head
+from .live import add_live
 from .methods import add_methods
 from .options import CANCELLED, DONE, UNUSABLE, add_input
 from .outlines import add_outlines
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add_translate(commands)
     add_batch(commands)
     add_head(commands)
+    add_live(commands)
     add_methods(commands)
     add_devices(commands)
     add_worker(commands)

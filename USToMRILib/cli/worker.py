@@ -9,8 +9,9 @@ The process reads one JSON object a line on its standard input::
     {"quit": true}
 
 ``run`` is one of :data:`TASKS`: the functions behind the commands ``translate``, ``head``,
-``devices`` and ``methods``; ``with`` are its arguments by name. It answers with one JSON object a
-line on its standard output, any number of the first kind and then one of the others::
+``devices`` and ``methods``, and ``live``, which remembers where the head was; ``with`` are their
+arguments by name. It answers with one JSON object a line on its standard output, any number of
+the first kind and then one of the others::
 
     {"id": 1, "progress": {"phase": "decode", "step": 3, "of": 50, "eta_s": 4.2}}
     {"id": 1, "done": {"provenance": {...}}}
@@ -38,6 +39,7 @@ from ..errors import Cancelled, InputError
 from ..progress import CancelToken, ProgressEvent
 from .devices import describe_devices
 from .head import find_head_in_file
+from .live_frame import translate_live_frame
 from .methods import describe_methods
 from .options import CANCELLED, DONE
 from .translate import translate_file
@@ -46,6 +48,7 @@ from .translate import translate_file
 # answer is ready for JSON.
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "translate": translate_file,
+    "live": translate_live_frame,
     "head": find_head_in_file,
     "devices": describe_devices,
     "methods": describe_methods,

@@ -65,9 +65,8 @@ class Head:
         inside = ellipse.mask(volume.array.shape[1:], volume.grid.spacing[:2])
         if not inside.any():
             raise InputError("The head ellipse lies beside the image; give one that lies on it.")
-        return cls(
-            volume.with_array(inside[None].astype(np.uint8)), ellipse, _doubts(ellipse, inside)
-        )
+        mask = volume.with_array(inside[None].astype(np.uint8))
+        return cls(mask, ellipse, doubts_of(ellipse, inside.shape, volume.grid.spacing[:2]))
 
     @classmethod
     def from_mask(cls, mask: Volume, volume: Volume) -> Head:
@@ -114,7 +113,7 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     pixels, spacing = volume.array[0], volume.grid.spacing[:2]
 
     def look(grid: sitk.Image) -> tuple[float, Ellipse]:
-        return _fitted_ellipse(_probability(net, to_net(pixels, spacing, grid), device), grid)
+        return look_at(net, pixels, spacing, grid, device)
 
     # The first look says where; with the second grid turned, the network, which knows heads that
     # lie, finds those that stand. The close ones, with the head lying, say how large.
@@ -122,6 +121,30 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     _, first = max(_answers(look, turned), key=lambda answer: answer[0])
     close = _answers(look, [close_grid(first, width) for width in CLOSE_WIDTHS])
     return Head.from_ellipse(Ellipse.mean([ellipse for _, ellipse in close]), volume)
+
+
+def look_at(
+    net: HeadNet,
+    pixels: np.ndarray,
+    spacing: tuple[float, float],
+    grid: sitk.Image,
+    device: str,
+    mirrored: bool = True,
+) -> tuple[float, Ellipse]:
+    """The ellipse that the network sees on a grid, and how sure it is, 0 .. 1.
+
+    Args:
+        net, device: as of :func:`find_head_with`.
+        pixels: a slice [rows, columns].
+        spacing: (x, y) of it in mm.
+        grid: of :func:`net_grid` or :func:`close_grid`.
+        mirrored: whether the answer is the mean over mirrored views, at four times the work.
+
+    Raises:
+        InputError: no head is there.
+    """
+    seen = to_net(pixels, spacing, grid)
+    return _fitted_ellipse(_probability(net, seen, device, mirrored), grid)
 
 
 def _answers(
@@ -188,11 +211,11 @@ def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -
     return sitk.GetArrayFromImage(sitk.Resample(image, grid)) - 1
 
 
-def _probability(net: HeadNet, pixels: np.ndarray, device: str) -> np.ndarray:
-    """The network's answer [192, 192], the mean over the image and its mirror images."""
+def _probability(net: HeadNet, pixels: np.ndarray, device: str, mirrored: bool) -> np.ndarray:
+    """The network's answer [192, 192], or the mean over the image and its mirror images."""
     import torch
 
-    flips: list[list[int]] = [[], [0], [1], [0, 1]]
+    flips: list[list[int]] = [[], [0], [1], [0, 1]] if mirrored else [[]]
     image = torch.from_numpy(pixels)
     with torch.no_grad():
         answers = net(torch.stack([image.flip(axes) for axes in flips])[:, None].to(device))[:, 0]
@@ -241,7 +264,16 @@ def _on_slice(ellipse: Ellipse, grid: sitk.Image) -> Ellipse:
     return Ellipse((x, y), ellipse.semi_axes, axis_angle(ellipse.angle + turn))
 
 
-def _doubts(ellipse: Ellipse, inside: np.ndarray) -> tuple[str, ...]:
+def doubts_of(
+    ellipse: Ellipse, shape: tuple[int, ...], spacing: tuple[float, float]
+) -> tuple[str, ...]:
+    """Sentences on what makes a head less certain.
+
+    Args:
+        ellipse: outline of the head.
+        shape: (rows, columns) of the slice.
+        spacing: (x, y) of it in mm.
+    """
     doubts = []
     low, high = TRAINED_RANGE_MM
     if not low <= ellipse.circumference_mm <= high:
@@ -249,8 +281,11 @@ def _doubts(ellipse: Ellipse, inside: np.ndarray) -> tuple[str, ...]:
             f"The head circumference of {ellipse.circumference_mm:.0f} mm is outside the "
             f"{low:.0f}-{high:.0f} mm that the networks were trained on."
         )
-    edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
-    if any(edge.any() for edge in edges):
+    x, y = (np.arange(n) * mm for n, mm in zip(shape[::-1], spacing))
+    # The slice's outermost pixels only.
+    rows, columns = np.full_like(x, y[-1]), np.full_like(y, x[-1])
+    edges = ((x, 0 * x), (x, rows), (0 * y, y), (columns, y))
+    if any((ellipse.radius(*edge) <= 1).any() for edge in edges):
         doubts.append(
             "The head reaches the border of the image: its ellipse, circumference and alignment "
             "are less certain."

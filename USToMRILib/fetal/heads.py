@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Optional, Union
 
 import numpy as np
@@ -15,9 +16,21 @@ from .ellipse import Ellipse
 from .head import Head, check_mask, find_head
 from .stack import AXES, Stack
 
-# What the user may say about the head: a mask, an ellipse in the plane of every slice, "none" for
-# an image that shows nothing but the head, or nothing, and it is looked for.
-HeadHint = Optional[Union[Volume, Ellipse, str]]
+
+@dataclass(frozen=True)
+class FollowedHead:
+    """A head that was followed through the frames of a cine, which are the slices of a volume.
+
+    Attributes:
+        outlines: by number of the frame, of those that show it.
+    """
+
+    outlines: dict[int, Ellipse]
+
+
+# What is known about the head: a mask, an ellipse in the plane of every slice, "none" for an image
+# that shows nothing but the head, where it was followed to, or nothing, and it is looked for.
+HeadHint = Optional[Union[Volume, Ellipse, FollowedHead, str]]
 
 # An axis whose slices are this much further apart than the others' is the one of the sweep.
 _THICK = 1.5
@@ -46,6 +59,8 @@ def stack_of(volume: Volume, axis: str, hint: HeadHint, device: str) -> Stack:
         hint: about the head.
         device: "cpu", "cuda" or "mps".
     """
+    if isinstance(hint, FollowedHead):
+        return Stack(volume, "k", in_time=True)
     if volume.is_slice:
         return Stack(volume, "k")
     return Stack(volume, axis if axis != "auto" else _found_axis(volume, hint, device))
@@ -81,6 +96,8 @@ def find_heads(
     Raises:
         InputError: if no slice shows a head, or the hint cannot be used.
     """
+    if isinstance(hint, FollowedHead):
+        return hint.outlines
     masks = _mask_stack(volume, hint, stack.axis)
 
     def look(progress: Progress, number: int) -> Head | InputError:

@@ -1,4 +1,4 @@
-"""What neighbouring slices through one head have in common."""
+"""What neighbouring slices through one head, or frames of it, have in common."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ _GAP_MM = 10.0
 # The outline of a skull changes little over this distance.
 _SMOOTH_MM = 4.0
 _MEDIAN_SLICES = 5
+# The same of the frames of a cine, in seconds.
+_GAP_S = 0.3
+_SMOOTH_S = 0.12
 
 
 def smooth_outline(found: Mapping[int, Ellipse], distance_mm: float) -> dict[int, Ellipse]:
@@ -29,18 +32,35 @@ def smooth_outline(found: Mapping[int, Ellipse], distance_mm: float) -> dict[int
         An ellipse for every slice from the first to the last of the longest run without a large
         gap; none where none was found.
     """
-    from scipy.ndimage import gaussian_filter1d, median_filter
-
-    numbers = _longest_run(sorted(found), _GAP_MM / distance_mm)
+    numbers = max(_runs(sorted(found), _GAP_MM / distance_mm), key=len, default=[])
     if len(numbers) < 2:
         return {number: found[number] for number in numbers}
-    moments = np.array([_moments(found[n]) for n in numbers])
-    angle = _common_angle(moments)
-    every = np.arange(numbers[0], numbers[-1] + 1)
-    filled = np.stack([np.interp(every, numbers, column) for column in moments.T], axis=1)
-    steady = median_filter(filled, (min(_MEDIAN_SLICES, len(every)), 1), mode="nearest")
-    smooth = gaussian_filter1d(steady, _SMOOTH_MM / distance_mm, axis=0, mode="nearest")
-    return {int(n): _from_moments(row, angle) for n, row in zip(every, smooth)}
+    angle = _common_angle(np.array([moments_of(found[n]) for n in numbers]))
+    smooth = _smoothed(found, numbers, _SMOOTH_MM / distance_mm)
+    return {number: _from_moments(row, angle) for number, row in smooth.items()}
+
+
+def smooth_motion(found: Mapping[int, Ellipse], step_s: float) -> dict[int, Ellipse]:
+    """Draw smooth outlines through the ellipses of the frames of a cine.
+
+    Centre and second moments change smoothly from frame to frame, and single slips are left out.
+    Unlike in :func:`smooth_outline` the head may turn, and be lost and found again.
+
+    Args:
+        found: ellipses by number of the frame.
+        step_s: seconds between frames.
+
+    Returns:
+        An ellipse for every frame with one, and for those in short gaps; the angles go on from
+        frame to frame without a jump, beyond a quarter turn too.
+    """
+    outlines: dict[int, Ellipse] = {}
+    for numbers in _runs(sorted(found), _GAP_S / step_s):
+        angle = found[numbers[0]].angle
+        for number, row in _smoothed(found, numbers, _SMOOTH_S / step_s).items():
+            outlines[number] = ellipse_of(row, angle)
+            angle = outlines[number].angle
+    return outlines
 
 
 def steady_brightness(frames: np.ndarray, masks: np.ndarray, sigma: float) -> np.ndarray:
@@ -64,21 +84,48 @@ def steady_brightness(frames: np.ndarray, masks: np.ndarray, sigma: float) -> np
     return np.where(masks, shifted, frames).astype(np.float32)
 
 
-def _longest_run(numbers: list[int], gap: float) -> list[int]:
+def _runs(numbers: list[int], gap: float) -> list[list[int]]:
+    """Ascending numbers in runs without a larger gap."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number - runs[-1][-1] <= max(gap, 1):
             runs[-1].append(number)
         else:
             runs.append([number])
-    return max(runs, key=len, default=[])
+    return runs
 
 
-def _moments(ellipse: Ellipse) -> list[float]:
+def _smoothed(
+    found: Mapping[int, Ellipse], numbers: list[int], sigma: float
+) -> dict[int, np.ndarray]:
+    """Smooth moments from the first to the last number of a run, those in between filled in."""
+    from scipy.ndimage import gaussian_filter1d, median_filter
+
+    moments = np.array([moments_of(found[n]) for n in numbers])
+    every = np.arange(numbers[0], numbers[-1] + 1)
+    filled = np.stack([np.interp(every, numbers, column) for column in moments.T], axis=1)
+    steady = median_filter(filled, (min(_MEDIAN_SLICES, len(every)), 1), mode="nearest")
+    smooth = gaussian_filter1d(steady, sigma, axis=0, mode="nearest")
+    return dict(zip(every.tolist(), smooth))
+
+
+def moments_of(ellipse: Ellipse) -> list[float]:
     """Centre (x, y), and the matrix (xx, xy, yy) of squared semi-axes along x and y."""
     turn = ellipse.rotation
     matrix = turn @ np.diag(np.square(ellipse.semi_axes)) @ turn.T
     return [*ellipse.centre, matrix[0, 0], matrix[0, 1], matrix[1, 1]]
+
+
+def ellipse_of(moments: np.ndarray, near_angle: float) -> Ellipse:
+    """The ellipse with the moments of :func:`moments_of`.
+
+    Its long axis, which has no sign, has the angle nearest to ``near_angle``, of any size.
+    """
+    x, y, xx, xy, yy = moments.tolist()
+    angle = float(np.arctan2(2 * xy, xx - yy) / 2)
+    angle += np.pi * round((near_angle - angle) / np.pi)
+    half, turned = (xx + yy) / 2, float(np.hypot((xx - yy) / 2, xy))
+    return Ellipse((x, y), (float(np.sqrt(half + turned)), float(np.sqrt(half - turned))), angle)
 
 
 def _common_angle(moments: np.ndarray) -> float:

@@ -24,7 +24,7 @@ from .frame import HeadFrame, head_limits, normalise_head
 from .frame_spec import FrameSpec
 from .gain import is_dark
 from .head import BUNDLE as HEAD_BUNDLE
-from .head import Head
+from .head import doubts_of
 from .heads import find_heads, stack_of
 from .outline import smooth_outline, steady_brightness
 from .stack import Stack
@@ -137,8 +137,9 @@ class FrameMethod:
         device, hint = request.device, request.head
         used = {} if hint is not None else {HEAD_BUNDLE: load_bundle(HEAD_BUNDLE, device).sha256}
         stack = stack_of(volume, self.axis, hint, device)
-        found = find_heads(stack, volume, hint, device, request.progress)
-        outline = smooth_outline(found, stack.distance)
+        outline = find_heads(stack, volume, hint, device, request.progress)
+        if not stack.in_time:  # where it was followed, it is smooth already
+            outline = smooth_outline(outline, stack.distance)
         laid = Laid.on(stack, outline, self.frame)
         frames = laid.frames(self, request)
         answer = self.translate_frames(frames)
@@ -150,9 +151,10 @@ class FrameMethod:
         shown = None if answer.tissues is None else 1 - answer.tissues[:, 0].numpy()
         carried = laid.maps_back(maps)
         parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
-        if answer.tissues is not None:
+        if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
             labels = laid.labels_back(answer.tissues)
-            parameters["tissues_measured"] = _tissues(stack, labels, laid.by_slice)
+            if not stack.in_time:
+                parameters["tissues_measured"] = _tissues(stack, labels, laid.by_slice)
             if "tissues" in request.maps:
                 carried["tissues"] = stack.volume_array(labels)
         return Made(
@@ -263,9 +265,10 @@ def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> 
             "circumference_mm": ellipse.circumference_mm,
         }
         return {"axis": stack.axis, "head": head}
+    shown = _ranges(sorted(outline))
+    where = {"axis": stack.axis, "slices_with_head": shown}
     return {
-        "axis": stack.axis,
-        "slices_with_head": _ranges(sorted(outline)),
+        **({"frames_with_head": shown} if stack.in_time else where),
         **({"latent_sharing_mm": latent_mm} if latent_mm else {}),
         "largest_circumference_mm": max(e.circumference_mm for e in outline.values()),
     }
@@ -287,26 +290,25 @@ def _tissues(stack: Stack, labels: np.ndarray, by_slice: dict[int, HeadFrame]) -
 
 def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> list[str]:
     """What to say of slices without a head, and of doubtful ones."""
-    heads = {n: Head.from_ellipse(ellipse, stack.slice(n)) for n, ellipse in outline.items()}
+    shape = stack.array.shape[1:]
+    doubts = {n: doubts_of(ellipse, shape, stack.spacing) for n, ellipse in outline.items()}
     if len(stack) == 1:
-        return [*heads[0].warnings, *([f"A large part of the head is {_DARK}"] if dark else [])]
+        return [*doubts[0], *([f"A large part of the head is {_DARK}"] if dark else [])]
     warnings = []
     without = sorted(set(range(len(stack))) - set(outline))
     if without:
         warnings.append(
-            f"No head was found in the slices {_ranges(without)} along {stack.axis}, counted from "
-            "0: they stay background."
+            f"No head was found in the {stack.named(_ranges(without))}, counted from 0: they stay "
+            "background."
         )
-    doubtful = [n for n, head in heads.items() if head.warnings]
+    doubtful = [n for n, sentences in doubts.items() if sentences]
     if doubtful:
         warnings.append(
-            f"In the slices {_ranges(doubtful)} along {stack.axis} the head reaches the border or "
-            "is smaller or larger than the networks have seen: there the result is less certain."
+            f"In the {stack.named(_ranges(doubtful))} the head reaches the border or is smaller or "
+            "larger than the networks have seen: there the result is less certain."
         )
     if dark:
-        warnings.append(
-            f"In the slices {_ranges(dark)} along {stack.axis} a large part of the head is {_DARK}"
-        )
+        warnings.append(f"In the {stack.named(_ranges(dark))} a large part of the head is {_DARK}")
     return warnings
 
 

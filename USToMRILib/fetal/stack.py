@@ -22,13 +22,15 @@ class Stack:
 
     Attributes:
         axis: along which.
+        in_time: whether they are the frames of a cine.
         array: [n, rows, columns], a view.
         distance: of neighbouring slices in mm.
         spacing: (x, y) of their pixels in mm.
     """
 
-    def __init__(self, volume: Volume, axis: str) -> None:
+    def __init__(self, volume: Volume, axis: str, in_time: bool = False) -> None:
         self.axis = axis
+        self.in_time = in_time
         self._number = AXES.index(axis) - 1
         self.array = np.moveaxis(volume.array, self._number, 0)
         spacing = list(volume.grid.spacing[::-1])
@@ -37,6 +39,10 @@ class Stack:
 
     def __len__(self) -> int:
         return len(self.array)
+
+    def named(self, numbers: str) -> str:
+        """Return words for some of the slices."""
+        return f"frames {numbers}" if self.in_time else f"slices {numbers} along {self.axis}"
 
     def slice(self, number: int) -> Volume:
         """Return one slice as a volume in its own plane."""

@@ -113,7 +113,7 @@ def head_inside(mask: np.ndarray) -> np.ndarray:
     inside = filled(mask)
     if len(inside) == 1 and inside.sum() > 2:
         try:
-            hull = ConvexHull(np.argwhere(inside[0])).volume
+            hull = ConvexHull(_ends_of_rows(inside[0])).volume
         except QhullError:  # on one line, which the ellipse is refused for
             return inside
         if inside.sum() < _LEAST_SOLIDITY * hull:
@@ -121,6 +121,14 @@ def head_inside(mask: np.ndarray) -> np.ndarray:
                 "The head mask is a line that is not closed, or no head; fill the outline."
             )
     return inside
+
+
+def _ends_of_rows(mask: np.ndarray) -> np.ndarray:
+    """Return the first and the last pixel (row, column) of every row that a mask has pixels in."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
+    return np.concatenate([np.stack([rows, first], 1), np.stack([rows, last], 1)])
 
 
 def _soft(values: np.ndarray, top: float) -> np.ndarray:

@@ -69,10 +69,13 @@ class ImageSequence:
         """Return the number of images."""
         return len(self.array)
 
+    def __getitem__(self, number: int) -> Volume:
+        """Return one image."""
+        return Volume(self.array[number], self.grid, dict(self.metadata), self.source)
+
     def __iter__(self) -> Iterator[Volume]:
-        """Yield the images as volumes."""
-        for array in self.array:
-            yield Volume(array, self.grid, dict(self.metadata), self.source)
+        """Return the images as volumes, one after the other."""
+        return (self[number] for number in range(len(self)))
 
     @classmethod
     def of(cls, volumes: Sequence[Volume], seconds: tuple[float, ...] = ()) -> ImageSequence:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import sidecar_path
+from .sequence import ImageSequence
 from .volume import Volume
 
 # Every description of a pseudo-MRI has these words; that of a map of one, such as a residual, says
@@ -16,13 +17,13 @@ MARK = "SYNTHETIC pseudo-MRI"
 _MOST_RECORD_BYTES = 2**22
 
 
-def is_synthetic(volume: Volume) -> bool:
+def is_synthetic(volume: Volume | ImageSequence) -> bool:
     """Whether a volume is a pseudo-MRI or what goes with one."""
     in_header = any(MARK in value for value in volume.metadata.values())
     return in_header or (volume.source is not None and _has_record(volume.source))
 
 
-def check_measured(volume: Volume) -> None:
+def check_measured(volume: Volume | ImageSequence) -> None:
     """Raise InputError for an image that is itself synthetic."""
     if is_synthetic(volume):
         raise InputError(

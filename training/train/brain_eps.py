@@ -19,13 +19,14 @@ import torch
 from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 
 from training.data.brain_slices import hc18_brains
+from training.data.fetal_slices import contact_sheet
 from training.data.location import add_data_option
 from training.networks.eps import USUAL_SIZE_MM, EpsNet
 from training.runinfo import run_record
 from training.simulation.brain_pairs import PairPool, read_brains
 from training.train.checkpoint import step_generator
 from training.train.eps import FIRST_WEIGHT, earlier_weights
-from training.train.loop import CHECKPOINT, rate, run
+from training.train.loop import CHECKPOINT, go_on, rate, run
 from training.train.moving_average import move_average
 from training.train.precision import convolution_layout, mixed_precision
 from USToMRILib.bridge.diffusion_bridge import decode
@@ -271,7 +272,21 @@ def main() -> None:
     trainer = BrainEpsTrainer(
         config, options.steps, options.cooldown, draw, validation, start, device
     )
-    run(trainer, work, options.steps, options.cooldown, record)
+
+    def check() -> dict[str, float]:
+        contact_sheet(trainer.pictures(), work / f"sheet_{trainer.step:06d}.png")
+        return trainer.validate()
+
+    go_on(trainer, work, record)
+    run(
+        trainer,
+        options.steps,
+        work,
+        check,
+        check_every=1000,
+        save_every=250,
+        level_until=options.steps - options.cooldown,
+    )
 
 
 def _heads(data: Path, part: str) -> tuple[np.ndarray, np.ndarray]:

@@ -23,10 +23,10 @@ from training.data.fetal_slices import DOMAINS, contact_sheet
 from training.data.location import add_data_option
 from training.networks.cyclegan import ResNetGenerator, make_discriminator
 from training.runinfo import append_record, run_record
-from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.train.checkpoint import load_checkpoint, step_generator
 from training.train.eps import augmentation, prepared_slices
+from training.train.loop import run
 from training.train.parallel import ALONE, Ranks, start_ranks
-from training.train.runlog import RunLog, progress_bar
 
 OTHER = {"us": "mri", "mri": "us"}
 SHOWN = 8
@@ -260,24 +260,13 @@ def train(
     Both are done with :data:`SHOWN` slices of each domain, spread over the validation part.
     """
     shown = spread(validation)
-    steps, recent = trainer.config.steps, []
-    tenth = max(1, steps // 10)
-    bar = progress_bar(trainer.step, steps, trainer.ranks)
-    with RunLog(work, trainer.step, trainer.ranks) as log:
-        for _ in bar:
-            recent.append(trainer.train_step())
-            if not trainer.ranks.first:
-                continue
-            figures: dict[str, float] = {}
-            if trainer.step % log_every == 0:
-                figures = {name: float(np.mean([r[name] for r in recent])) for name in recent[0]}
-                recent.clear()
-            if trainer.step % tenth == 0 or trainer.step == steps:
-                figures.update(trainer.cycle_errors(shown))
-                sheet(trainer, shown, work / f"samples_{trainer.step:06d}.png")
-            if figures:
-                log.write(trainer.step, figures)
-                save_checkpoint(work / "checkpoint.pt", trainer.state())
+
+    def check() -> dict[str, float]:
+        sheet(trainer, shown, work / f"samples_{trainer.step:06d}.png")
+        return trainer.cycle_errors(shown)
+
+    steps = trainer.config.steps
+    run(trainer, steps, work, check, ranks=trainer.ranks, log_every=log_every, save_every=log_every)
 
 
 def main() -> None:

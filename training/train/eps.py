@@ -23,12 +23,12 @@ from training.data.location import add_data_option, add_feta_option
 from training.networks.eps import EpsNet
 from training.networks.inference_form import as_trained
 from training.runinfo import append_record, run_record
-from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.train.checkpoint import load_checkpoint, step_generator
 from training.train.dream import dream
+from training.train.loop import run
 from training.train.moving_average import move_average
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import convolution_layout, mixed_precision
-from training.train.runlog import RunLog, progress_bar
 from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.compute.bundle import METADATA_FILE, WEIGHTS_FILE
 
@@ -99,8 +99,8 @@ class EpsTrainer:
         self.augment = augmentation()
         self.step = 0
 
-    def train_step(self) -> float:
-        """One optimiser step; returns the multi-scale loss."""
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step; the multi-scale loss."""
         config = self.config
         generator = step_generator(config.seed, self.step, self.ranks.rank)
         x0 = self._batch(generator).to(self.device)
@@ -117,7 +117,7 @@ class EpsTrainer:
         self.optimiser.step()
         self.step += 1
         move_average(self.ema, self.net, self.step, config.ema)
-        return float(loss.detach())
+        return {"loss": float(loss.detach())}
 
     def _batch(self, generator: torch.Generator) -> torch.Tensor:
         picks = torch.randint(len(self.slices), (self.config.batch,), generator=generator)
@@ -202,24 +202,13 @@ class EpsTrainer:
 
 def train(trainer: EpsTrainer, validation: np.ndarray, work: Path, log_every: int = 50) -> None:
     """Run to the last step; ten times on the way validate and draw samples into ``work``."""
-    config, losses = trainer.config, []
-    tenth = max(1, config.steps // 10)
-    bar = progress_bar(trainer.step, config.steps, trainer.ranks)
-    with RunLog(work, trainer.step, trainer.ranks) as log:
-        for _ in bar:
-            losses.append(trainer.train_step())
-            if not trainer.ranks.first:
-                continue
-            entry: dict[str, float] = {}
-            if trainer.step % log_every == 0:
-                entry = {"loss": float(np.mean(losses))}
-                losses.clear()
-            if trainer.step % tenth == 0 or trainer.step == config.steps:
-                entry["validation_loss"] = trainer.validation_loss(validation)
-                contact_sheet(trainer.samples(8), work / f"samples_{trainer.step:06d}.png")
-                save_checkpoint(work / "checkpoint.pt", trainer.state())
-            if entry:
-                log.write(trainer.step, entry)
+
+    def check() -> dict[str, float]:
+        contact_sheet(trainer.samples(8), work / f"samples_{trainer.step:06d}.png")
+        return {"validation_loss": trainer.validation_loss(validation)}
+
+    steps = trainer.config.steps
+    run(trainer, steps, work, check, ranks=trainer.ranks, log_every=log_every)
 
 
 def prepared_slices(

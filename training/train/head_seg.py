@@ -28,12 +28,12 @@ from torch.nn import functional as F
 from training.data.hc18 import read_hc18
 from training.data.location import add_data_option
 from training.runinfo import append_record, run_record
-from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.train.checkpoint import load_checkpoint, step_generator
 from training.train.head_views import HeadExamples, View
+from training.train.loop import run
 from training.train.moving_average import move_average
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import mixed_precision
-from training.train.runlog import RunLog, progress_bar
 
 # How often the network is shown a head cut out on black, and no head at all.
 CUT_OUT, NO_HEAD = 0.1, 0.2
@@ -116,8 +116,8 @@ class HeadTrainer:
             ]
         )
 
-    def train_step(self) -> float:
-        """One optimiser step; returns the loss."""
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step; the loss."""
         generator = step_generator(self.config.seed, self.step, self.ranks.rank)
         batch = self._batch(generator).to(self.device)
         with mixed_precision(self.device):
@@ -131,7 +131,7 @@ class HeadTrainer:
         self.schedule.step()
         self.step += 1
         move_average(self.ema, self.net, self.step, self.config.ema)
-        return float(loss.detach())
+        return {"loss": float(loss.detach())}
 
     def _batch(self, generator: torch.Generator) -> torch.Tensor:
         picks = torch.multinomial(self.chances, self.config.batch, True, generator=generator)
@@ -263,19 +263,12 @@ def mean_dice(net: nn.Module, views: np.ndarray, device: torch.device) -> float:
 
 def train(trainer: HeadTrainer, validation: np.ndarray, work: Path) -> None:
     """Run to the last step; ten times on the way validate and save."""
-    config, losses = trainer.config, []
-    tenth = max(1, config.steps // 10)
-    bar = progress_bar(trainer.step, config.steps, trainer.ranks)
-    with RunLog(work, trainer.step, trainer.ranks) as log:
-        for _ in bar:
-            losses.append(trainer.train_step())
-            if not trainer.ranks.first:
-                continue
-            if trainer.step % tenth == 0 or trainer.step == config.steps:
-                dice = mean_dice(trainer.ema, validation, trainer.device)
-                log.write(trainer.step, {"loss": float(np.mean(losses)), "dice": dice})
-                losses.clear()
-                save_checkpoint(work / "checkpoint.pt", trainer.state())
+
+    def check() -> dict[str, float]:
+        return {"dice": mean_dice(trainer.ema, validation, trainer.device)}
+
+    steps = trainer.config.steps
+    run(trainer, steps, work, check, ranks=trainer.ranks, log_every=max(1, steps // 10))
 
 
 def main() -> None:

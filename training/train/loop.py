@@ -1,19 +1,21 @@
-"""The loop that all trainings of slices share: steps, checkpoints, log, validation, pictures."""
+"""The loop of every training: steps, log, checks, checkpoints."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from training.data.fetal_slices import contact_sheet
 from training.runinfo import append_record
 from training.train.checkpoint import load_checkpoint, save_checkpoint
-from training.train.runlog import RunLog
+from training.train.parallel import ALONE, Ranks
+from training.train.runlog import RunLog, progress_bar
 
 CHECKPOINT = "checkpoint.pt"
+# The newest checkpoint before the learning rate goes down, from which a run can go on for longer.
+LEVEL_CHECKPOINT = "level.pt"
 
 
 class Trainer(Protocol):
@@ -23,12 +25,6 @@ class Trainer(Protocol):
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; its losses."""
-
-    def validate(self) -> dict[str, float]:
-        """Figures of the averaged network on data that training does not see."""
-
-    def pictures(self) -> np.ndarray:
-        """What to look at, [N, 128, 128] in [-1, 1], eight a row."""
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
@@ -49,45 +45,55 @@ def rate(step: int, steps: int, warmup: int, cooldown: int) -> float:
     return max(0.01, 1 - max(0.0, 1 - left) ** 0.5) if left < 1 else 1.0
 
 
-def run(
-    trainer: Trainer,
-    work: Path,
-    steps: int,
-    cooldown: int,
-    record: dict[str, Any],
-    every: int = 1000,
-    minutes: float = 5.0,
-) -> None:
-    """Train to the last step, from the newest checkpoint in ``work`` if there is one.
-
-    Args:
-        trainer: of the run.
-        work: its folder; gets ``checkpoint.pt``, ``level.pt`` (the newest before the learning rate
-            goes down), ``run.json``, ``log.jsonl`` and sheets of pictures.
-        steps: the last one.
-        cooldown: over how many of them the rate goes down.
-        record: of the command, see :func:`training.runinfo.run_record`.
-        every: steps between validations.
-        minutes: between checkpoints.
-    """
+def go_on(trainer: Trainer, work: Path, record: dict[str, Any]) -> None:
+    """Go on from the newest checkpoint in ``work``, if there is one, and note by which command."""
     if (work / CHECKPOINT).exists():
         trainer.load(load_checkpoint(work / CHECKPOINT))
     append_record(work / "run.json", record, trainer.step)
-    saved, losses = time.monotonic(), []
-    with RunLog(work, trainer.step) as log:
-        while trainer.step < steps:
-            losses.append(trainer.train_step())
-            if trainer.step % 50 == 0:
-                log.write(
-                    trainer.step, {k: float(np.mean([x[k] for x in losses])) for k in losses[0]}
-                )
-                losses.clear()
-            due = trainer.step % every == 0 or trainer.step == steps
-            if due:
-                log.write(trainer.step, trainer.validate())
-                contact_sheet(trainer.pictures(), work / f"sheet_{trainer.step:06}.png")
-            if due or time.monotonic() - saved > 60 * minutes:
+
+
+def run(
+    trainer: Trainer,
+    steps: int,
+    work: Path,
+    check: Callable[[], dict[str, float]],
+    *,
+    ranks: Ranks = ALONE,
+    log_every: int = 50,
+    check_every: int | None = None,
+    save_every: int | None = None,
+    level_until: int = 0,
+) -> None:
+    """Train to the last step.
+
+    Args:
+        trainer: of the run, which may have taken steps before.
+        steps: the last one.
+        work: folder of the run; gets ``log.jsonl`` and ``checkpoint.pt``.
+        check: figures of the network as it is by then; may draw pictures of it too.
+        ranks: the processes that train together; the first one checks, logs and saves.
+        log_every: steps between entries of the mean losses.
+        check_every: steps between checks; a tenth of the run where None.
+        save_every: steps between checkpoints beside those with each check.
+        level_until: up to this step a checkpoint is ``level.pt`` too.
+    """
+    recent: list[dict[str, float]] = []
+    check_every = check_every or max(1, steps // 10)
+    with RunLog(work, trainer.step, ranks) as log:
+        for _ in progress_bar(trainer.step, steps, ranks):
+            recent.append(trainer.train_step())
+            if not ranks.first:
+                continue
+            last, figures = trainer.step == steps, {}
+            if trainer.step % log_every == 0 or last:
+                figures = {name: float(np.mean([r[name] for r in recent])) for name in recent[0]}
+                recent.clear()
+            checked = trainer.step % check_every == 0 or last
+            if checked:
+                figures.update(check())
+            if figures:
+                log.write(trainer.step, figures)
+            if checked or (save_every and trainer.step % save_every == 0):
                 save_checkpoint(work / CHECKPOINT, trainer.state())
-                if trainer.step <= steps - cooldown:
-                    save_checkpoint(work / "level.pt", trainer.state())
-                saved = time.monotonic()
+                if trainer.step <= level_until:
+                    save_checkpoint(work / LEVEL_CHECKPOINT, trainer.state())

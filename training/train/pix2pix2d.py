@@ -17,12 +17,13 @@ from monai.losses.ssim_loss import SSIMLoss
 from torch.nn import functional as F
 
 from training.data.brain_slices import hc18_brains
+from training.data.fetal_slices import contact_sheet
 from training.data.location import add_data_option
 from training.networks.slice_translator import CLASSES, SliceTranslator
 from training.runinfo import run_record
 from training.simulation.brain_pairs import PairPool, Pairs, draw_pairs, read_brains
 from training.train.checkpoint import step_generator
-from training.train.loop import rate, run
+from training.train.loop import go_on, rate, run
 from training.train.moving_average import move_average
 from training.train.precision import convolution_layout, mixed_precision
 
@@ -248,7 +249,21 @@ def main() -> None:
     real = np.stack([h.pixels for h in heads]), np.array([h.size_mm for h in heads], np.float32)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = SliceTrainer(config, options.steps, options.cooldown, pool, validation, real, device)
-    run(trainer, options.work, options.steps, options.cooldown, run_record(options.seed))
+
+    def check() -> dict[str, float]:
+        contact_sheet(trainer.pictures(), options.work / f"sheet_{trainer.step:06d}.png")
+        return trainer.validate()
+
+    go_on(trainer, options.work, run_record(options.seed))
+    run(
+        trainer,
+        options.steps,
+        options.work,
+        check,
+        check_every=1000,
+        save_every=250,
+        level_until=options.steps - options.cooldown,
+    )
 
 
 if __name__ == "__main__":

@@ -28,13 +28,13 @@ from training.networks.pix2pix3d import Generator, make_discriminator
 from training.networks.structural_loss import structural_loss
 from training.runinfo import append_record, run_record
 from training.simulation.adult_pairs import cached_pairs
-from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
+from training.train.checkpoint import load_checkpoint, step_generator
 from training.train.image_metrics import similarity
+from training.train.loop import run
 from training.train.moving_average import move_average
 from training.train.pair_patches import Batch, PatchSampler
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import mixed_precision
-from training.train.runlog import RunLog, progress_bar
 
 # BrainVoxGen's, D, H, W; validation has it throughout, so that its figures can be compared.
 PATCH = (8, 128, 128)
@@ -232,26 +232,13 @@ def train(
     checkpoint_every: int = 100,
 ) -> None:
     """Run to the last step; log losses, and the similarity at every tenth of the run."""
-    steps, recent = trainer.config.steps, []
-    tenth = max(1, steps // 10)
-    bar = progress_bar(trainer.step, steps, trainer.ranks)
-    with RunLog(work, trainer.step, trainer.ranks) as log:
-        for _ in bar:
-            recent.append(trainer.train_step())
-            if not trainer.ranks.first:
-                continue
-            entry: dict[str, float] = {}
-            if trainer.step % log_every == 0 or trainer.step == steps:
-                entry = {name: float(np.mean([r[name] for r in recent])) for name in recent[0]}
-                recent.clear()
-                bar.set_postfix(l1=f"{entry['l1']:.3f}")
-            if trainer.step % tenth == 0 or trainer.step == steps:
-                scores = trainer.validate(validation)
-                entry.update({f"validation_{name}": value for name, value in scores.items()})
-            if entry:
-                log.write(trainer.step, entry)
-            if trainer.step % checkpoint_every == 0 or trainer.step == steps:
-                save_checkpoint(work / "checkpoint.pt", trainer.state())
+
+    def check() -> dict[str, float]:
+        scores = trainer.validate(validation)
+        return {f"validation_{name}": value for name, value in scores.items()}
+
+    steps, ranks = trainer.config.steps, trainer.ranks
+    run(trainer, steps, work, check, ranks=ranks, log_every=log_every, save_every=checkpoint_every)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

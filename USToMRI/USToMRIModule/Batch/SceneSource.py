@@ -83,7 +83,9 @@ class SceneSource:
         """
         if _isOfLibrary(case.input):
             self._inputNode = None
-            self._volume = self._files.read(case, job)
+            read = self._files.read(case, job)
+            assert isinstance(read, Volume)  # inside Slicer all frames cannot be asked for
+            self._volume = read
         else:
             frame = job.frame if case.frame is None else case.frame
             self._inputNode = self._node(case.input, frame)

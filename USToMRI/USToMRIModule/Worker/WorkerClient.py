@@ -135,9 +135,7 @@ class WorkerClient:
 
     def _start(self) -> None:
         process = qt.QProcess()
-        environment = qt.QProcessEnvironment.systemEnvironment()
-        environment.insert("PYTHONPATH", _libraryPath(environment.value("PYTHONPATH")))
-        process.setProcessEnvironment(environment)
+        process.setProcessEnvironment(libraryEnvironment())
         process.connect("readyReadStandardOutput()", self._readReplies)
         process.connect("readyReadStandardError()", self._readLog)
         process.connect("finished(int,QProcess::ExitStatus)", self._ended)
@@ -151,7 +149,7 @@ class WorkerClient:
             self._process.write((json.dumps(request) + "\n").encode("ascii"))
 
     def _readReplies(self) -> None:
-        text = self._unfinishedLine + _text(self._process.readAllStandardOutput())
+        text = self._unfinishedLine + textOf(self._process.readAllStandardOutput())
         *lines, self._unfinishedLine = text.split("\n")
         for line in lines:
             try:
@@ -160,7 +158,7 @@ class WorkerClient:
                 logging.exception("USToMRI: a reply of the worker could not be used")
 
     def _readLog(self) -> None:
-        for line in _text(self._process.readAllStandardError()).splitlines():
+        for line in textOf(self._process.readAllStandardError()).splitlines():
             logging.info("USToMRI: %s", line)
 
     def _take(self, reply: dict[str, Any]) -> None:
@@ -228,6 +226,13 @@ def _error(reply: dict[str, Any]) -> Exception:
     return WorkerError(message.format(error=reply["error"]))
 
 
+def libraryEnvironment() -> Any:
+    """Return an environment in which a process finds the same library as Slicer."""
+    environment = qt.QProcessEnvironment.systemEnvironment()
+    environment.insert("PYTHONPATH", _libraryPath(environment.value("PYTHONPATH")))
+    return environment
+
+
 def _libraryPath(pythonPath: str) -> str:
     """Return a PYTHONPATH on which the process finds the same USToMRILib as Slicer."""
     import USToMRILib
@@ -236,7 +241,7 @@ def _libraryPath(pythonPath: str) -> str:
     return os.pathsep.join([folder, pythonPath]) if pythonPath else folder
 
 
-def _text(data: Any) -> str:
+def textOf(data: Any) -> str:
     """Return the text of a QByteArray; ``data()`` is bytes or, in some PythonQt, already text."""
     content = data.data()
     return content if isinstance(content, str) else bytes(content).decode("utf-8", "replace")

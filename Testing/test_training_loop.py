@@ -1,0 +1,65 @@
+"""The loop of every training, driven by a trainer that only counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.train.checkpoint import load_checkpoint
+from training.train.loop import go_on, rate, run
+from training.train.runlog import read_log
+
+
+class Counter:
+    """Its loss is the number of the step."""
+
+    step = 0
+
+    def train_step(self) -> dict[str, float]:
+        self.step += 1
+        return {"loss": float(self.step)}
+
+    def state(self) -> dict[str, Any]:
+        return {"step": self.step}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+
+
+def test_losses_are_logged_as_means_and_checks_come_when_due(tmp_path: Path) -> None:
+    counter, seen = Counter(), []
+
+    def check() -> dict[str, float]:
+        seen.append(counter.step)
+        return {"good": 1.0}
+
+    run(counter, 10, tmp_path, check, log_every=4, check_every=5)
+    assert seen == [5, 10]
+    log = {entry["step"]: entry for entry in read_log(tmp_path)}
+    assert log[4]["loss"] == pytest.approx(2.5)
+    assert log[8]["loss"] == pytest.approx(6.5)
+    assert log[10]["loss"] == pytest.approx(9.5)
+    assert {step for step, entry in log.items() if "good" in entry} == {5, 10}
+
+
+def test_a_run_goes_on_from_its_checkpoint_and_notes_each_command(tmp_path: Path) -> None:
+    run(Counter(), 7, tmp_path, dict, save_every=3, level_until=5, check_every=100)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 7
+    assert load_checkpoint(tmp_path / "level.pt")["step"] == 3
+    again = Counter()
+    go_on(again, tmp_path, {"command": "again"})
+    assert again.step == 7
+    assert '"from_step": 7' in (tmp_path / "run.json").read_text()
+    run(again, 9, tmp_path, dict)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 9
+
+
+def test_the_rate_goes_up_stays_and_goes_down() -> None:
+    rates = [rate(step, 1000, 100, 200) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[100:800] == [1.0] * 700
+    assert all(a >= b for a, b in zip(rates[800:], rates[801:]))
+    assert rates[-1] < 0.05
+    assert min(rates) >= 0.01

@@ -1,0 +1,1 @@
+"""Live mode: while an ultrasound changes, its pseudo-MRI follows."""

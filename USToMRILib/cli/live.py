@@ -1,0 +1,222 @@
+"""``ustomri live``: images that come by OpenIGTLink, and pseudo-MRIs that go back."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+import numpy as np
+
+from ..errors import InputError
+from ..image.grid import Grid
+from ..image.image_file import on_black
+from ..image.volume import Volume, check_usable
+from ..live import LIVE_METHOD, LiveFrame, LiveTranslation
+from ..progress import CancelToken
+from .options import DONE, add_method, cancel_on_signals, method_options
+
+if TYPE_CHECKING:
+    from pyigtl import ImageMessage, OpenIGTLinkClient
+
+# Names of what is sent: what comes back under them, as from a server that hands everything to
+# everybody, is not ultrasound.
+MRI_NAME, TISSUES_NAME = "SYNTHETIC_MRI", "SYNTHETIC_TISSUES"
+_WAIT_S = 0.002
+# Between attempts to reach a peer, and between looks at whether it is still there.
+_RETRY_S = 0.5
+# How often the same trouble is told.
+_TELL_S = 5.0
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def add_live(commands: Any) -> None:
+    """Add the command ``live``."""
+    command = commands.add_parser("live", help="images by OpenIGTLink, pseudo-MRIs back")
+    command.add_argument(
+        "--igtl", required=True, metavar="HOST:PORT", help="of the server that sends ultrasound"
+    )
+    command.add_argument(
+        "--device-name", metavar="NAME", help="of the images to translate; default: any"
+    )
+    command.add_argument(
+        "--tissues", action="store_true", help=f"send labels too, as {TISSUES_NAME}"
+    )
+    add_method(command)
+    command.set_defaults(run=_run, method=LIVE_METHOD)
+
+
+class LiveLink:
+    """Receives images from an OpenIGTLink server, newest first, and answers each on its link.
+
+    Args:
+        host, port: of the server; it may come, go and come back.
+        live: translates.
+        only: name of the images to translate; None for any but those sent here.
+        tell: called with sentences for the user.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        live: LiveTranslation,
+        only: str | None = None,
+        tell: Callable[[str], None] = print,
+    ) -> None:
+        self._host, self._port = host, port
+        self._live = live
+        self._only = only
+        self._tell = tell
+        self._client: Optional[OpenIGTLinkClient] = None
+        self._told: dict[str, float] = {}
+        self._looked = 0.0
+        self._was_connected = False
+
+    def run(self, cancel: CancelToken) -> None:
+        """Answer until the token is set."""
+        try:
+            while not cancel.cancelled:
+                message = self._newest()
+                if message is None:
+                    time.sleep(_WAIT_S)
+                else:
+                    self._answer(message)
+        finally:
+            self._close()
+
+    def _newest(self) -> ImageMessage | None:
+        """The image that came last; what came before it and was not translated is dropped."""
+        client = self._connected()
+        images = [
+            message
+            for message in client.get_latest_messages()
+            if message.message_type == "IMAGE"
+            and message.device_name not in (MRI_NAME, TISSUES_NAME)
+            and self._only in (None, message.device_name)
+        ]
+        return max(images, key=lambda message: message.timestamp, default=None)
+
+    def _answer(self, message: ImageMessage) -> None:
+        try:
+            frame = volume_of(message)
+            check_usable(frame)
+            made = self._live.translate(frame, message.timestamp)
+        except InputError as error:
+            self._say(f"{message.device_name}: {error}")
+            return
+        for answer in answers_to(message, made):
+            assert self._client is not None
+            self._client.send_message(answer, wait=False)
+
+    def _connected(self) -> OpenIGTLinkClient:
+        """The link, made anew where the peer has closed it."""
+        from pyigtl import OpenIGTLinkClient
+
+        now = time.monotonic()
+        if self._client is not None and now - self._looked < _RETRY_S:
+            return self._client
+        self._looked = now
+        if self._client is not None and self._was_connected and _is_closed(self._client):
+            self._say(f"{self._host}:{self._port} has closed the link; trying again.")
+            self._close()
+        if self._client is None:
+            self._client = OpenIGTLinkClient(self._host, self._port)
+            return self._client  # which has just begun to look for its peer
+        is_connected = self._client.is_connected()
+        if not is_connected:
+            self._say(f"{self._host}:{self._port} does not answer yet; waiting for it.")
+        elif not self._was_connected:
+            self._tell(f"Connected to {self._host}:{self._port}.")
+            self._told.clear()
+        self._was_connected = is_connected
+        return self._client
+
+    def _close(self) -> None:
+        client, self._client, self._was_connected = self._client, None, False
+        if client is not None:
+            client.stop()
+
+    def _say(self, sentence: str) -> None:
+        """Tell something, the same not again and again."""
+        now = time.monotonic()
+        if now - self._told.get(sentence, -_TELL_S) >= _TELL_S:
+            self._told[sentence] = now
+            self._tell(sentence)
+
+
+def volume_of(message: ImageMessage) -> Volume:
+    """The image of a message; colour becomes grey.
+
+    Raises:
+        InputError: its axes are no axes of an image, or it holds vectors.
+    """
+    array = np.asarray(message.image)
+    if array.ndim == 4:
+        if array.shape[-1] > 4:
+            raise InputError(f"The image has {array.shape[-1]} values a pixel; send grey or RGB.")
+        array = on_black(array)
+    matrix = np.asarray(message.ijk_to_world_matrix, float)
+    if message.world_coordinate_system == "ras":
+        matrix = _RAS_TO_LPS @ matrix
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not (np.isfinite(matrix).all() and (spacing > 0).all()):
+        raise InputError("The image's axes have no length; set the pixel size where it is sent.")
+    size = (array.shape[2], array.shape[1], array.shape[0])
+    return Volume(array, Grid.of(size, spacing, matrix[:3, 3], matrix[:3, :3] / spacing))
+
+
+def answers_to(message: ImageMessage, made: LiveFrame) -> list[ImageMessage]:
+    """What goes back: images with the same transform and time stamp."""
+    from pyigtl import ImageMessage
+
+    images = {MRI_NAME: made.mri, **({TISSUES_NAME: made.tissues} if made.tissues else {})}
+    answers = []
+    for name, volume in images.items():
+        answer = ImageMessage(
+            volume.array,
+            message.ijk_to_world_matrix,
+            message.world_coordinate_system,
+            message.timestamp,
+            name,
+        )
+        if message.header_version > 1:  # older ones have no room for it
+            answer.header_version = 2
+            answer.metadata = {"description": volume.metadata["description"]}
+        answers.append(answer)
+    return answers
+
+
+def _is_closed(client: OpenIGTLinkClient) -> bool:
+    """Whether the peer has closed the link, which the client only finds out when it sends."""
+    link = client.socket
+    if link is None or not client.is_connected():
+        return not client.is_connected()
+    try:
+        return link.recv(1, socket.MSG_PEEK) == b""
+    except socket.timeout:
+        return False
+    except OSError:
+        return True
+
+
+def _run(options: argparse.Namespace) -> int:
+    host, _, port = options.igtl.rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(f"{options.igtl!r} is no address; give HOST:PORT, as localhost:18944.")
+    try:
+        import pyigtl  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "Live images by OpenIGTLink need the Python package pyigtl; install 'ustomri[live]'."
+        ) from error
+    how = method_options(options)
+    live = LiveTranslation(options.method, how, options.device, options.tissues)
+
+    def tell(sentence: str) -> None:
+        print(f"ustomri: {sentence}", file=sys.stderr, flush=True)
+
+    LiveLink(host, int(port), live, options.device_name, tell).run(cancel_on_signals())
+    return DONE

@@ -1,0 +1,59 @@
+"""Translating frame after frame of a live image from file to file, for the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import numpy as np
+
+from ..image.volume import PathLike, Volume, check_usable
+from ..live import LIVE_METHOD, LiveTranslation
+from ..progress import CancelToken, ProgressCallback
+
+
+class _Held:
+    """The translation of the frames before, which holds networks and head."""
+
+    key: Any = None
+    live: Optional[LiveTranslation] = None
+
+
+def translate_live_frame(
+    input: PathLike,
+    output: PathLike,
+    seconds: float,
+    method: str = LIVE_METHOD,
+    *,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> dict[str, Any]:
+    """Translate the next frame; the head is followed from the one before.
+
+    Args:
+        input: file of the frame, one slice.
+        output: file of the pseudo-MRI, float32, written without compression.
+        seconds: when the frame was taken, by any clock.
+        method, options, device: as of :class:`USToMRILib.live.LiveTranslation`; others than before
+            begin afresh.
+        progress, cancel: a frame is one step.
+
+    Returns:
+        "provenance": the record.
+
+    Raises:
+        InputError: as :meth:`USToMRILib.live.LiveTranslation.translate`; nothing is written then.
+    """
+    asked = dict(options or {})
+    key = (method, tuple(sorted(asked.items())), device)
+    if _Held.live is None or _Held.key != key:
+        _Held.live = LiveTranslation(method, asked, device)
+        _Held.key = key
+    frame = Volume.read(input)
+    check_usable(frame)
+    made = _Held.live.translate(frame, seconds)
+    picture = made.mri.with_array(made.mri.array.astype(np.float32))
+    picture.write(output, compress=False)
+    return {"provenance": made.provenance}

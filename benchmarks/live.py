@@ -1,0 +1,239 @@
+"""Cines and live images: frames a second, latency, and ratios against the one-image command.
+
+``python -m benchmarks.live`` writes ``benchmarks/live.md``: a cine of 800 x 540 pixels is made of
+the sample image, translated by ``ustomri translate --frame all``, and played to ``ustomri live`` by
+an OpenIGTLink server. Linux alone: memory and seconds of processors are read in /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import affine_transform
+
+from benchmarks.machine import processor
+from benchmarks.markdown import table
+from training.runinfo import run_record
+from USToMRILib import ImageSequence, Volume
+from USToMRILib.cli.live import MRI_NAME
+
+SAMPLE = Path(__file__).parents[1] / "Resources" / "Sample" / "fetal_head.png"
+METHOD = ["--method", "pix2pix2d", "--device", "cpu"]
+FRAMES_A_SECOND = 30
+# Until networks are loaded and the first answers have come.
+_WARM_S = 10.0
+
+
+def made_cine(count: int) -> ImageSequence:
+    """The sample image as if the probe moved and turned, with speckle of its own in each frame."""
+    size = json.loads(SAMPLE.with_suffix(".json").read_text())["pixel_size_mm"]
+    still = Volume.read(SAMPLE, size)
+    pixels, random = still.array[0].astype(np.float32), np.random.default_rng(0)
+    middle, frames = np.array(pixels.shape) / 2, []
+    for n in range(count):
+        angle = 0.15 * np.sin(n / 30)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        shift = middle - turn @ middle + np.array([6 * np.sin(n / 15), 10 * np.sin(n / 25)])
+        moved = affine_transform(pixels, turn, shift, order=1)
+        frames.append(np.clip(moved * random.normal(1, 0.05, moved.shape), 0, 255))
+    times = tuple(n / FRAMES_A_SECOND for n in range(count))
+    return ImageSequence(np.stack(frames).astype(np.uint8)[:, None], still.grid, times)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds of wall clock and of processors."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def cost_of(command: list[str]) -> Cost:
+    """Run a command of ``ustomri`` and take the time, its start included."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, "-m", "USToMRILib", *command], check=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+@dataclass(frozen=True)
+class Live:
+    """What became of a played cine.
+
+    Attributes:
+        played, answered: numbers of frames.
+        seconds: it was played.
+        latencies: seconds from a frame's being sent to its answer's being there.
+        cpu_s: of the command's processors meanwhile.
+        memory_mib: of the command after the first answers, and in the end.
+    """
+
+    played: int
+    answered: int
+    seconds: float
+    latencies: list[float]
+    cpu_s: float
+    memory_mib: tuple[float, float]
+
+
+def played_live(cine: ImageSequence, seconds: float) -> Live:
+    """Play a cine to ``ustomri live`` over and over, at its own speed."""
+    with _server() as (server, port):
+        command = [sys.executable, "-m", "USToMRILib", "live", "--igtl", f"127.0.0.1:{port}"]
+        process = subprocess.Popen([*command, *METHOD])
+        try:
+            _play(server, cine, _WARM_S, wait=True)
+            cpu, memory = _cpu_s(process.pid), _memory_mib(process.pid)
+            start = time.perf_counter()
+            played, latencies = _play(server, cine, seconds, wait=False)
+            passed = time.perf_counter() - start
+            return Live(
+                played,
+                len(latencies),
+                passed,
+                latencies,
+                _cpu_s(process.pid) - cpu,
+                (memory, _memory_mib(process.pid)),
+            )
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _play(server: Any, cine: ImageSequence, seconds: float, wait: bool) -> tuple[int, list[float]]:
+    """Send frames and take answers; with ``wait`` the time begins with the first answer."""
+    from pyigtl import ImageMessage
+
+    matrix = np.diag([*cine.grid.spacing, 1.0])
+    latencies: list[float] = []
+    number, begin = 0, None if wait else time.time()
+    following = time.time()
+    while begin is None or time.time() - begin < seconds:
+        if time.time() >= following:
+            pixels = cine.array[number % len(cine)]
+            server.send_message(ImageMessage(pixels, matrix, "lps", time.time(), "US"), wait=False)
+            number, following = number + 1, following + 1 / FRAMES_A_SECOND
+        for message in server.get_latest_messages():
+            if message.device_name == MRI_NAME:
+                latencies.append(time.time() - message.timestamp)
+                begin = begin or time.time()
+        time.sleep(0.001)
+    return number, latencies
+
+
+@contextmanager
+def _server() -> Iterator[tuple[Any, int]]:
+    from pyigtl import OpenIGTLinkServer
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    server = OpenIGTLinkServer(port=port, local_server=True)
+    try:
+        yield server, port
+    finally:
+        server.stop()
+
+
+def _cpu_s(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_mib(process: int) -> float:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def main() -> None:
+    """Measure the one-image command, a cine and a played cine, one after the other."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60.0, help="to play live")
+    parser.add_argument("--beside", default="nothing else", help="what else runs, in words")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    cine = made_cine(options.frames)
+    with tempfile.TemporaryDirectory() as folder:
+        source, one = Path(folder) / "us.seq.nrrd", Path(folder) / "one.nrrd"
+        cine.write(source, compress=False)
+        cine[0].write(one)
+        single = cost_of(["translate", str(one), str(Path(folder) / "a.nrrd"), *METHOD])
+        target = Path(folder) / "out.seq.nrrd"
+        whole = cost_of(["translate", str(source), str(target), "--frame", "all", *METHOD])
+        flicker = json.loads(target.with_name("out.seq.nrrd.json").read_text())["flicker"]
+    live = played_live(cine, options.seconds)
+    loads = (load, os.getloadavg()[0])
+    machine = (
+        f"{processor()}, {os.cpu_count()} cores; beside it ran: {options.beside}; load average "
+        f"{loads[0]:.1f} at the start and {loads[1]:.1f} at the end"
+    )
+    text = _text(len(cine), single, whole, flicker, live, machine)
+    options.output.write_text(text, encoding="utf-8")
+
+
+def _text(
+    count: int,
+    single: Cost,
+    whole: Cost,
+    flicker: dict[str, float],
+    live: Live,
+    machine: str,
+) -> str:
+    run = run_record(0)
+    rows = [
+        ("one image, with the start", f"{single.wall_s:.1f}", f"{single.cpu_s:.1f}", "1"),
+        (
+            f"cine of {count} frames, with the start",
+            f"{whole.wall_s:.1f}",
+            f"{whole.cpu_s:.1f}",
+            f"{whole.wall_s / single.wall_s:.1f}",
+        ),
+    ]
+    middle, late = np.percentile(live.latencies, [50, 95])
+    each = {"cine": whole.cpu_s / count, "live": live.cpu_s / live.answered}
+    return f"""\
+# Cines and live images
+
+`{run["command"]}` at commit `{run["commit"]}`, {run["date"]}.
+{machine}. With a load above the number of cores, wall clock says
+little; the seconds of processors are what an idle core would take.
+
+The sample image, 800 x 540 pixels, as if the probe moved and turned; `pix2pix2d` on the CPU.
+
+{table(("command", "wall clock, s", "processors, s", "ratio of wall clock"), rows)}
+
+- **Cine**: {each["cine"]:.3f} s of a processor a frame, the start included. Neighbouring frames
+  differ by {flicker["pseudo_mri"]:.1f} grey levels in the pseudo-MRI, and by
+  {flicker["ultrasound"]:.1f} in the ultrasound.
+- **Live**, played to `ustomri live` at {FRAMES_A_SECOND} frames a second for
+  {live.seconds:.0f} s: {live.answered} of {live.played} frames answered,
+  {live.answered / live.seconds:.1f} a second, {each["live"]:.3f} s of a processor each.
+- **Latency** from a frame's being sent to its answer's being there: {middle:.2f} s in the median,
+  {late:.2f} s in the 95th percentile; the median is {middle / single.wall_s:.3f} of the one-image
+  command.
+- **Memory** of `ustomri live`: {live.memory_mib[0]:.0f} MiB after the first {_WARM_S:.0f} s,
+  {live.memory_mib[1]:.0f} MiB in the end.
+
+Live mode inside Slicer was not measured: its views take time of their own.
+"""
+
+
+if __name__ == "__main__":
+    main()
