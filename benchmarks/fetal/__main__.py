@@ -39,8 +39,9 @@ def main() -> None:
     here = set(list_bundles())
     methods = [name for name in ORDER if name in METHODS and set(METHODS[name].bundles) <= here]
     options.output.mkdir(parents=True, exist_ok=True)
+    run = run_record(seed=0)
     results: dict[str, Any] = {
-        "run": run_record(seed=0),
+        "run": {**run, "command": run["command"].replace(".__main__", "")},
         "bundles": {
             bundle: read_metadata(bundle)["sha256"]
             for name in methods

@@ -69,17 +69,26 @@ def ultrasound(heads: Sequence[Head]) -> Pictures:
     return Pictures(np.stack(images).astype(np.float32), None)
 
 
-def made_by(method: str, heads: Sequence[Head]) -> Pictures:
-    """What ``method`` makes of heads, with its defaults, as a user has it."""
+def made_by(method: str, heads: Sequence[Head], framed: bool = True) -> Pictures:
+    """What ``method`` makes of heads, with its defaults, as a user has it.
+
+    Args:
+        method: by its name.
+        heads: to translate.
+        framed: whether the pictures are brought into each head's frame; else they stay on the
+            grid of its image.
+    """
     known = "tissues" in METHODS[method].offers
     images, tissues = [], []
     for head in heads:
         rows, columns = head.pixels.shape
         volume = Volume(head.pixels[None], Grid((columns, rows, 1), (*head.spacing, 1.0)))
         result = translate(volume, method, head=head.outline, tissues=known)
-        images.append(head.frame.to_frame(result.volume.array[0]))
+        made = result.volume.array[0]
+        images.append(head.frame.to_frame(made) if framed else made)
         if known:
-            tissues.append(_labels_in_frame(head.frame, result.maps["tissues"].array[0]))
+            labels = result.maps["tissues"].array[0]
+            tissues.append(_labels_in_frame(head.frame, labels) if framed else labels)
     return Pictures(np.stack(images), np.stack(tissues) if tissues else None)
 
 
