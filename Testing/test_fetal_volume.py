@@ -71,6 +71,7 @@ def test_a_volume_is_the_same_whatever_the_number_of_threads(torch_threads) -> N
         torch_threads(threads)
         result = translate(
             us,
+            "ddic",
             steps=3,
             axis="k",
             head=head,

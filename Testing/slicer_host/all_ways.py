@@ -44,7 +44,8 @@ def main() -> None:
     slicer.app.exit = codes.append
     slicer.app.commandOptions = lambda: type("Options", (), {"runPythonAndExit": True})
     script = helpers.MODULE.with_name("batch.py")
-    sys.argv = [str(script), "--", str(folder / "in"), str(folder / "out"), "--method", "ddib"]
+    few = ["--method", "ddib", "--steps", "2"]
+    sys.argv = [str(script), "--", str(folder / "in"), str(folder / "out"), *few]
     runpy.run_path(str(script), run_name="__main__")
     found.update(modules="torch" in sys.modules, after=_has_torch("self"), batch=codes[0])
     found["made"] = len(helpers.outputs()) + len(list((folder / "out").glob("*.nrrd")))

@@ -85,6 +85,8 @@ def answer(manner: str, number: int, task: str, arguments: dict[str, Any]) -> di
         sitk.WriteImage(made, arguments["output"])
         if "residual" in arguments["maps"]:
             sitk.WriteImage(made + 1, arguments["maps"]["residual"])
+        if "tissues" in arguments["maps"]:
+            sitk.WriteImage(image > 0, arguments["maps"]["tissues"])
         report(number, 4, None)
     return {"done": {"provenance": provenance(arguments)}}
 

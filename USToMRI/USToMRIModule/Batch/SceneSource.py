@@ -84,6 +84,8 @@ class SceneSource:
         if _isOfLibrary(case.input):
             self._inputNode = None
             read = self._files.read(case, job)
+            from USToMRILib import Volume
+
             assert isinstance(read, Volume)  # inside Slicer all frames cannot be asked for
             self._volume = read
         else:
