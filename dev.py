@@ -106,7 +106,7 @@ def _demo(rest: list[str]) -> int:
         prog="dev.py demo", usage="%(prog)s [IMAGE] [OPTIONS of ustomri translate]"
     )
     parser.add_argument("--pixel-size", type=float, metavar="MM")
-    parser.add_argument("--method", default="ddic")
+    parser.add_argument("--method", default="pix2pix2d")
     named = bool(rest) and not rest[0].startswith("-")
     image = Path(rest[0]) if named else SAMPLE
     options, others = parser.parse_known_args(rest[1:] if named else rest)

@@ -23,8 +23,9 @@ from USToMRILib.compute.bundle import list_bundles
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "Resources" / "Sample" / "fetal_head.png"
 
-# Asked for in a sentence where a command needs it: its weights have to be fetched by hand anyway.
-OPTIONAL = {"segment_anything"}
+# Asked for in a sentence where a command needs them: the weights of the one have to be fetched by
+# hand anyway, the other is for live images alone.
+OPTIONAL = {"segment_anything", "pyigtl"}
 
 
 @pytest.fixture(scope="module")
