@@ -33,7 +33,7 @@ class FollowedHead:
 HeadHint = Optional[Union[Volume, Ellipse, FollowedHead, str]]
 
 # An axis whose slices are this much further apart than the others' is the one of the sweep.
-_THICK = 1.5
+THICK = 1.5
 # Where slices lie that tell for an axis whether it shows heads, as fractions of it.
 _PROBES = (0.3, 0.4, 0.5, 0.6, 0.7)
 
@@ -68,7 +68,7 @@ def stack_of(volume: Volume, axis: str, hint: HeadHint, device: str) -> Stack:
 
 def _found_axis(volume: Volume, hint: HeadHint, device: str) -> str:
     by_spacing = sorted(zip(volume.grid.spacing, "ijk"))
-    if by_spacing[2][0] > _THICK * by_spacing[1][0]:
+    if by_spacing[2][0] > THICK * by_spacing[1][0]:
         return by_spacing[2][1]
     if hint is not None:
         return "k"

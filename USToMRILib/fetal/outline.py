@@ -18,15 +18,18 @@ _GAP_S = 0.3
 _SMOOTH_S = 0.12
 
 
-def smooth_outline(found: Mapping[int, Ellipse], distance_mm: float) -> dict[int, Ellipse]:
+def smooth_outline(
+    found: Mapping[int, Ellipse], distance_mm: float, angle: float | None = None
+) -> dict[int, Ellipse]:
     """Draw one smooth outline through the ellipses of parallel slices.
 
     Centre and second moments change smoothly from slice to slice, single slips are left out, and
-    all ellipses have one direction, the mean one: the midline of a head has the same in all.
+    all ellipses have one direction: the midline of a head has the same in all.
 
     Args:
         found: ellipses by number of the slice.
         distance_mm: between slices.
+        angle: of the midline; the mean direction where None.
 
     Returns:
         An ellipse for every slice from the first to the last of the longest run without a large
@@ -35,7 +38,8 @@ def smooth_outline(found: Mapping[int, Ellipse], distance_mm: float) -> dict[int
     numbers = max(_runs(sorted(found), _GAP_MM / distance_mm), key=len, default=[])
     if len(numbers) < 2:
         return {number: found[number] for number in numbers}
-    angle = _common_angle(np.array([moments_of(found[n]) for n in numbers]))
+    if angle is None:
+        angle = _common_angle(np.array([moments_of(found[n]) for n in numbers]))
     smooth = _smoothed(found, numbers, _SMOOTH_MM / distance_mm)
     return {number: _from_moments(row, angle) for number, row in smooth.items()}
 

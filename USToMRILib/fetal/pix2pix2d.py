@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from .brain import normalise_brains
 from .frame_spec import FrameSpec
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
+from .volume_head.method import VolumeHeadMethod
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +38,7 @@ class Pix2Pix2dOptions:
     axis: str = axis_option()
 
 
-def load(options: Pix2Pix2dOptions, device: str) -> FrameMethod:
+def load(options: Pix2Pix2dOptions, device: str) -> VolumeHeadMethod:
     """The network on ``device``, ready to translate.
 
     Raises:
@@ -45,15 +46,22 @@ def load(options: Pix2Pix2dOptions, device: str) -> FrameMethod:
     """
     bundle = load_bundle(BUNDLE, device)
 
-    def translate(frames: Frames) -> Answer:
-        with frames.progress.phase("generate"):
-            answer = one_pass(bundle, frames.images, frames.sizes, device)
-            if "uncertainty" in frames.wanted:
-                _, spread = all_views(bundle, frames.images, frames.sizes, device)
-                answer.maps["uncertainty"] = spread
-        return answer
+    def look(frames: Frames, phase: str = "anatomy") -> Answer:
+        with frames.progress.phase(phase):
+            return one_pass(bundle, frames.images, frames.sizes, device)
 
-    return FrameMethod(
+    def look_from_all_sides(frames: Frames) -> Answer:
+        with frames.progress.phase("generate"):
+            answer, spread = all_views(bundle, frames.images, frames.sizes, device)
+        wanted = "uncertainty" in frames.wanted
+        return replace(answer, maps={"uncertainty": spread} if wanted else {})
+
+    def translate(frames: Frames) -> Answer:
+        answer = look(frames, "generate")
+        wanted = "uncertainty" in frames.wanted
+        return replace(answer, maps=look_from_all_sides(frames).maps if wanted else {})
+
+    slices = FrameMethod(
         FrameSpec.from_metadata(bundle.metadata),
         translate,
         {bundle.name: bundle.sha256},
@@ -61,6 +69,7 @@ def load(options: Pix2Pix2dOptions, device: str) -> FrameMethod:
         axis=options.axis,
         normalise=normalise_brains,
     )
+    return VolumeHeadMethod(slices, look_from_all_sides, look)
 
 
 def one_pass(bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: str) -> Answer:

@@ -1,0 +1,68 @@
+"""Top, front and thalami of a head, told from the tissues that a network names in its slices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..frame import HeadFrame
+from ..tissues import Tissue
+from .find import VolumeHead
+
+# Mean over atlas volumes of both the CRL and the Wu atlas, of the skull's long axis against the
+# axes of the atlases: it rises to the front.
+LONG_AXIS_RISE_DEG = 8.9
+# So far above the thalami, in lengths of the brain, the lateral ventricles are wide; so far below
+# there is little of them.
+_ABOVE = (0.04, 0.12)
+
+
+def upright(
+    head: VolumeHead,
+    frames: dict[int, HeadFrame],
+    middle: np.ndarray,
+    tissues: np.ndarray,
+    heights: np.ndarray,
+    length: float,
+) -> VolumeHead:
+    """Turn a head upright, its centre between the thalami.
+
+    The ventricles' widest parts, the atria, lie behind the thalami and above them.
+
+    Args:
+        head: whose front and top may be the other way round.
+        frames: laid on planes of it, by number.
+        middle: (x, y) of the head's centre in the planes, in mm.
+        tissues: probability of each label in every frame [n, labels, rows, columns].
+        heights: of all planes in mm above the head's centre.
+        length: of the brain in mm.
+    """
+    of_frames = np.array([heights[n] for n in frames])
+    area = np.array([frame.pixel_mm for frame in frames.values()]) ** 2
+    grey, grey_front = _profile(frames, tissues[:, Tissue.DEEP_GREY_MATTER], area)
+    fluid, fluid_front = _profile(frames, tissues[:, Tissue.VENTRICLES], area)
+    height = float(np.average(of_frames, weights=grey))
+    front = float(np.average(grey_front, weights=grey))
+    above = (of_frames - height) / length
+    low, high = _ABOVE
+    lower, upper = ((sign * above > low) & (sign * above < high) for sign in (-1, 1))
+    upside_down = fluid[lower].mean() > fluid[upper].mean()
+    beside = np.abs(above) < high
+    backwards = np.average(fluid_front[beside], weights=fluid[beside]) > front
+    centre = head.centre + head.axes @ np.array([front - middle[0], 0.0, height])
+    axes = head.turned(bool(backwards), bool(upside_down)).axes
+    rise = np.radians(LONG_AXIS_RISE_DEG)
+    c, s = np.cos(rise), np.sin(rise)
+    return replace(head, axes=axes @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]), centre=centre)
+
+
+def _profile(
+    frames: dict[int, HeadFrame], tissue: np.ndarray, area: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The area of a tissue in every frame in mm2, and how far its centre is from the middle."""
+    amount = tissue.sum(axis=(1, 2)) + 1e-6
+    columns = np.arange(tissue.shape[2]) - (tissue.shape[2] - 1) / 2
+    offset = (tissue.sum(axis=1) * columns).sum(axis=1) / amount
+    middles = [frame.ellipse.centre[0] + o * frame.pixel_mm for frame, o in zip(frames.values(), offset)]
+    return amount * area, np.array(middles)

@@ -1,0 +1,155 @@
+"""The slices of a head parallel to its transthalamic plane, and the way back to the volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from ...errors import InputError
+from ...image.grid import Grid
+from ...image.volume import Volume
+from ..ellipse import Ellipse
+from ..frame_spec import FrameSpec
+from ..head import find_head
+from ..outline import smooth_outline
+from ..stack import Stack
+from .find import VolumeHead
+
+# Pixels of the slices, of which the network's are about two.
+_FRAME_PIXELS = 2.0
+# How much of the plane is seen, in lengths of the head.
+_SEEN = 1.25
+# Where the head is not masked it is looked for in slices so far apart, in mm.
+_LOOKS_MM = 4.0
+# Less of a masked head in a slice is no outline.
+_LEAST_PIXELS = 200
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Parallel slices through a head, the front to the right and its left below.
+
+    Attributes:
+        volume: of the slices, on a grid along the head's own axes.
+        heights: of the slices in mm above the head's centre.
+        outline: of the skull in every slice that shows it, by number; the midline is horizontal.
+    """
+
+    volume: Volume
+    heights: np.ndarray
+    outline: dict[int, Ellipse]
+
+    @property
+    def stack(self) -> Stack:
+        """The slices."""
+        return Stack(self.volume, "k")
+
+    @classmethod
+    def through(
+        cls,
+        image: sitk.Image,
+        head: VolumeHead,
+        heights: np.ndarray,
+        spec: FrameSpec,
+        device: str | None,
+    ) -> Planes:
+        """Cut a volume.
+
+        Args:
+            image: the volume.
+            head: in it.
+            heights: evenly spaced, in mm above the head's centre.
+            spec: of the frame that the slices are laid into.
+            device: of the search for the head in each slice; None leaves it at the ellipsoid where
+                the head is not masked.
+
+        Raises:
+            InputError: the search's bundle cannot be used.
+        """
+        grid = _grid(image, head, heights, spec)
+        like = Volume(np.zeros(grid.shape, np.uint8), grid).to_sitk()
+        linear = sitk.Resample(
+            image, like, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32
+        )
+        seen = Volume(sitk.GetArrayFromImage(linear), grid)
+        found = _sections(head, heights, _middle(grid))
+        if head.mask is not None:
+            found |= _mask_outlines(head.mask, like)
+        elif device is not None:
+            found |= _found_outlines(Stack(seen, "k"), found, device)
+        step = float(heights[1] - heights[0])
+        return cls(seen, heights, smooth_outline(found, step, angle=0.0))
+
+    @property
+    def middle(self) -> np.ndarray:
+        """(x, y) in the slices' own coordinates of the head's centre, in mm."""
+        return _middle(self.volume.grid)
+
+    def back(self, slices: np.ndarray, grid: Grid) -> np.ndarray:
+        """What was made of the slices, on the grid of the volume; 0 beyond them.
+
+        Args:
+            slices: [k, j, i]; uint8 are labels, the others are interpolated linearly.
+            grid: of the volume.
+        """
+        labels = slices.dtype == np.uint8
+        like = sitk.Image(grid.size, sitk.sitkUInt8)
+        like.SetOrigin(grid.origin)
+        like.SetSpacing(grid.spacing)
+        like.SetDirection(grid.direction)
+        by = sitk.sitkLabelLinear if labels else sitk.sitkLinear
+        image = self.volume.with_array(slices).to_sitk()
+        return sitk.GetArrayFromImage(sitk.Resample(image, like, sitk.Transform(), by, 0.0))
+
+
+def _grid(image: sitk.Image, head: VolumeHead, heights: np.ndarray, spec: FrameSpec) -> Grid:
+    """Where the slices lie."""
+    long = head.outline.reach(head.axes[:, 0])
+    wide = head.outline.reach(head.axes[:, 1])
+    outline = Ellipse((0.0, 0.0), (max(long, wide), wide), 0.0)
+    pixel = max(spec.pixel_size(spec.shown(outline)) / _FRAME_PIXELS, min(image.GetSpacing()))
+    half = np.ceil(np.array([long, wide]) * _SEEN / pixel).astype(int)
+    first = np.array([*(-half * pixel), heights[0]])
+    size = [*(2 * half + 1).tolist(), len(heights)]
+    spacing = (pixel, pixel, float(heights[1] - heights[0]))
+    return Grid.of(size, spacing, head.centre + head.axes @ first, head.axes)
+
+
+def _middle(grid: Grid) -> np.ndarray:
+    return (np.array(grid.size[:2]) - 1) / 2 * grid.spacing[:2]
+
+
+def _sections(head: VolumeHead, heights: np.ndarray, middle: np.ndarray) -> dict[int, Ellipse]:
+    """The ellipsoid's outline in every slice that cuts it."""
+    cut = {n: head.section(float(height)) for n, height in enumerate(heights)}
+    return {
+        n: Ellipse((e.centre[0] + middle[0], e.centre[1] + middle[1]), e.semi_axes, e.angle)
+        for n, e in cut.items()
+        if e is not None
+    }
+
+
+def _mask_outlines(mask: Volume, like: sitk.Image) -> dict[int, Ellipse]:
+    """The outlines that a mask has in the slices."""
+    nearest = sitk.sitkNearestNeighbor
+    cut = sitk.GetArrayFromImage(sitk.Resample(mask.to_sitk(), like, sitk.Transform(), nearest))
+    return {
+        n: Ellipse.from_mask(inside, like.GetSpacing()[:2])
+        for n, inside in enumerate(cut)
+        if inside.sum() > _LEAST_PIXELS
+    }
+
+
+def _found_outlines(stack: Stack, cut: dict[int, Ellipse], device: str) -> dict[int, Ellipse]:
+    """The outlines that are found in some slices, where they agree with the ellipsoid's."""
+    found = {}
+    for n in sorted(cut)[:: max(1, round(_LOOKS_MM / stack.distance))]:
+        try:
+            ellipse = find_head(stack.slice(n), device).ellipse
+        except InputError:  # none is seen here: the ellipsoid's is used
+            continue
+        if 0.9 < ellipse.circumference_mm / cut[n].circumference_mm < 1.1:
+            found[n] = ellipse
+    return found

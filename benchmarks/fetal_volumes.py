@@ -1,0 +1,414 @@
+"""Whole fetal heads in 3D ultrasound, in any position, against what they were simulated from.
+
+``python -m benchmarks.fetal_volumes`` writes ``benchmarks/fetal_volumes.md`` and its picture: some
+minutes of one core. The heads are of atlas volumes that no network has seen, and one of the
+spina bifida atlas.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from PIL import Image
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from benchmarks.machine import processor
+from benchmarks.markdown import table
+from training.data.brain_slices import one_tone
+from training.data.fetal_volumes import FetalVolume, read_upright
+from training.data.location import add_data_option
+from training.runinfo import run_record
+from training.simulation.adult_pairs import tissue_maps
+from training.simulation.fetal_pairs import FETAL_TISSUES, find_fetal_tissue
+from USToMRILib import translate
+from USToMRILib.compute.bundle import load_bundle
+from USToMRILib.fetal.pix2pix2d import BUNDLE
+from USToMRILib.fetal.tissues import Tissue
+from USToMRILib.image.grid import Grid
+from USToMRILib.image.volume import Volume
+from USToMRILib.result import Result
+
+VOXEL_MM = 0.5
+_ATLAS_MM = 0.8
+# A mask that follows the visible echo of the skull lies this far outside of it.
+_MASK_MARGIN_VOXELS = 1
+_LOOKS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A head that is scanned.
+
+    Attributes:
+        subject: folder of the atlas volume.
+        seed: of echoes, probe and position.
+        masked: whether everything outside the head is 0.
+        narrow: by which factor it is narrower than in the atlas.
+    """
+
+    subject: str
+    seed: int
+    masked: bool = True
+    narrow: float = 1.0
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A simulated scan with its truth, all on the scanner's grid.
+
+    Attributes:
+        ultrasound: uint8.
+        mri: float32 [k, j, i] in -1 .. 1, the greys of the training's MRI.
+        labels: uint8 [k, j, i], each voxel's tissue.
+        axes: [3, 3], unit vectors to the head's front, left and top, as columns.
+        thalami: [3] in mm.
+    """
+
+    ultrasound: Volume
+    mri: np.ndarray
+    labels: np.ndarray
+    axes: np.ndarray
+    thalami: np.ndarray
+
+
+def scan(data: Path, case: Case) -> Scan:
+    """Simulate the scan of a head in a random position."""
+    rng = np.random.default_rng(case.seed)
+    folder = data / "fetal_mri" / case.subject
+    files = folder / "t2.nii.gz", folder / "parcellation.nii.gz"
+    image, labels = (
+        sitk.DICOMOrient(each, "LPS") for each in read_upright(FetalVolume.of_atlas(folder, *files))
+    )
+    image = one_tone(image, labels)
+    for each in (image, labels):
+        each.SetSpacing([_ATLAS_MM * case.narrow, _ATLAS_MM, _ATLAS_MM])
+    room = _room(labels, 8 if case.masked else 24)
+    ultrasound, head = _echoes(sitk.GetArrayFromImage(room), rng)
+    grid = Grid.from_sitk(room)
+    axes = Rotation.random(random_state=case.seed).as_matrix()
+    target = _turned_grid(Volume(head if case.masked else np.ones_like(head), grid), axes)
+    like = Volume(np.zeros(target.shape, np.uint8), target).to_sitk()
+
+    def on_scan(array: np.ndarray | sitk.Image, by: int, beyond: float = 0.0) -> np.ndarray:
+        source = array if isinstance(array, sitk.Image) else Volume(array, grid).to_sitk()
+        return sitk.GetArrayFromImage(sitk.Resample(source, like, sitk.Transform(), by, beyond))
+
+    seen = on_scan(ultrasound, sitk.sitkLinear)
+    if case.masked:
+        seen = seen * on_scan(head.astype(np.uint8), sitk.sitkNearestNeighbor)
+    # The scanner does not know how the head lies.
+    own = Grid(target.size, target.spacing)
+    voxels = np.argwhere(sitk.GetArrayViewFromImage(labels) == Tissue.DEEP_GREY_MATTER)
+    thalami = Grid.from_sitk(labels).index_to_physical(voxels[:, ::-1].mean(axis=0))
+    return Scan(
+        Volume(np.rint(seen).astype(np.uint8), own),
+        on_scan(image, sitk.sitkLinear, -1.0),
+        on_scan(labels, sitk.sitkNearestNeighbor),
+        target.axes.T @ np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
+        own.index_to_physical(target.physical_to_index(thalami)),
+    )
+
+
+def _room(labels: sitk.Image, margin: int) -> sitk.Image:
+    """The parcellation cropped to the brain, with a margin of so many voxels."""
+    box = sitk.LabelShapeStatisticsImageFilter()
+    box.Execute(labels > 0)
+    first, size = np.split(np.array(box.GetBoundingBox(1)), 2)
+    padded = sitk.ConstantPad(labels, [margin] * 3, [margin] * 3)
+    return padded[tuple(slice(int(f), int(f + s + 2 * margin)) for f, s in zip(first, size))]
+
+
+def _echoes(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Ultrasound of a head from one side by parallel beams, as from a probe far away.
+
+    Scattering with speckle, specular echoes by the cosine of incidence, attenuation and log
+    compression, as in :mod:`training.simulation.ultrasound`, but for the fan.
+
+    Returns:
+        float32 [k, j, i] in 0 .. 255; bool, what a mask of the head shows.
+    """
+    middle = np.argwhere(labels > 0)[:, 2].mean()
+    side = ((np.arange(labels.shape[2]) - middle) * _ATLAS_MM).astype(np.float32)
+    tissue, head = find_fetal_tissue(labels, np.broadcast_to(side, labels.shape), rng)
+    at = np.indices(labels.shape).astype(np.float32)
+    maps = tissue_maps(tissue, at, rng, FETAL_TISSUES, _ATLAS_MM)
+    beam = np.array([*rng.normal(0, 0.15, 2), 1.0])
+    edges = np.stack(np.gradient(ndimage.gaussian_filter(maps.log_impedance, 0.5)))
+    steep = np.sqrt((edges**2).sum(axis=0))
+    towards = np.abs(np.tensordot(beam / np.linalg.norm(beam), edges, 1)) / np.maximum(steep, 1e-6)
+    specular = steep * towards ** rng.uniform(2, 5) * rng.uniform(60, 150)
+    amplitude, envelope = np.sqrt(maps.backscatter), np.zeros(labels.shape, np.float32)
+    for _ in range(_LOOKS):
+        waves = [
+            ndimage.gaussian_filter(rng.standard_normal(labels.shape, np.float32), (1.2, 1.2, 0.5))
+            for _ in range(2)
+        ]
+        scale = amplitude / (np.sqrt(2) * waves[0].std())
+        envelope += np.hypot(waves[0] * scale + specular, waves[1] * scale) / _LOOKS
+    lost = 2 * rng.uniform(2.5, 5) * (maps.attenuation - 0.25) * _ATLAS_MM / 10
+    way = slice(None, None, int(rng.choice([-1, 1])))
+    lost = np.cumsum(lost[..., way], axis=2)[..., way]
+    decibels = 20 * np.log10(envelope + 1e-4) - lost.clip(-5, 40)
+    grey = (decibels - rng.uniform(14, 20)) / rng.uniform(36, 44) + 1
+    return (grey.clip(0, 1) * 255).astype(np.float32), ndimage.binary_dilation(
+        head, iterations=_MASK_MARGIN_VOXELS
+    )
+
+
+def _turned_grid(shown: Volume, axes: np.ndarray) -> Grid:
+    """The scanner's grid along some axes, as large as what is shown."""
+    points = shown.grid.index_to_physical(np.argwhere(shown.array)[::20, ::-1]) @ axes
+    first, last = points.min(axis=0) - 2, points.max(axis=0) + 2
+    size = np.ceil((last - first) / VOXEL_MM).astype(int)
+    return Grid.of(size.tolist(), [VOXEL_MM] * 3, axes @ first, axes)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What became of a scan.
+
+    Attributes:
+        off_mm: of the thalami.
+        off_deg: of the directions to front, left and top; a head in a mirror is a head still, so
+            that the left may be the right.
+        covered: part of the brain that is translated.
+        correlation: with the true MRI in the covered brain.
+        correlation_core: the same 4 mm inside the brain's border.
+        dice: of each tissue in the covered part.
+        ventricles_ml: true, and as made.
+        flicker: change from slice to slice against that of the MRI.
+        seconds: of one CPU core, in all.
+        picture: uint8, planes of ultrasound, pseudo-MRI and MRI.
+    """
+
+    off_mm: float
+    off_deg: tuple[float, float, float]
+    covered: float
+    correlation: float
+    correlation_core: float
+    dice: dict[Tissue, float]
+    ventricles_ml: tuple[float, float]
+    flicker: float
+    seconds: float
+    picture: np.ndarray
+
+
+def measure(scanned: Scan) -> Measured:
+    """Translate a scan as a user does, and compare."""
+    start = time.process_time()
+    result = translate(scanned.ultrasound, tissues=True, device="cpu")
+    seconds = time.process_time() - start
+    found = result.provenance["parameters"]
+    axes = np.array(found["head"]["to_front_left_top"]).T
+    thalami = np.array(found["head"]["thalami_mm"])
+    cosines = np.clip((axes * scanned.axes).sum(axis=0), -1, 1)
+    cosines[1] = abs(cosines[1])
+    front, left, top = np.degrees(np.arccos(cosines)).tolist()
+    brain = scanned.labels > 0
+    covered = _between(scanned, thalami, axes[:, 2], found["covered"]) & brain
+    core = covered & (ndimage.distance_transform_edt(brain) * VOXEL_MM > _BORDER_MM)
+    made, labels = result.volume.array, _tissues(result)
+    voxel_ml = VOXEL_MM**3 / 1000
+    is_fluid = [(each == Tissue.VENTRICLES)[covered].sum() for each in (scanned.labels, labels)]
+    return Measured(
+        float(np.linalg.norm(thalami - scanned.thalami)),
+        (front, left, top),
+        covered.sum() / brain.sum(),
+        float(np.corrcoef(made[covered], scanned.mri[covered])[0, 1]),
+        float(np.corrcoef(made[core], scanned.mri[core])[0, 1]),
+        {tissue: _dice(labels, scanned.labels, tissue, covered) for tissue in _REPORTED},
+        (is_fluid[0] * voxel_ml, is_fluid[1] * voxel_ml),
+        _flicker(made, scanned, core, thalami, axes),
+        seconds,
+        _picture(made, scanned, thalami, axes),
+    )
+
+
+_BORDER_MM = 4.0
+_REPORTED = (
+    Tissue.VENTRICLES,
+    Tissue.DEEP_GREY_MATTER,
+    Tissue.WHITE_MATTER,
+    Tissue.CORTEX,
+    Tissue.EXTERNAL_CSF,
+)
+
+
+def _tissues(result: Result) -> np.ndarray:
+    assert result.tissues is not None
+    return result.tissues.array
+
+
+def _dice(made: np.ndarray, true: np.ndarray, tissue: Tissue, where: np.ndarray) -> float:
+    one, two = (made == tissue) & where, (true == tissue) & where
+    return float(2 * (one & two).sum() / max(one.sum() + two.sum(), 1))
+
+
+def _between(
+    scanned: Scan, thalami: np.ndarray, top: np.ndarray, covered: dict[str, float]
+) -> np.ndarray:
+    """Bool [k, j, i]: between the planes that the record names."""
+    grid = scanned.ultrasound.grid
+    matrix = (grid.axes * grid.spacing).T @ top
+    along = (np.arange(n) * step for n, step in zip(grid.size, matrix))
+    i, j, k = np.meshgrid(*along, indexing="ij", sparse=True)
+    height = (k + j + i).T + (np.array(grid.origin) - thalami) @ top
+    return (height > covered["from_mm"]) & (height < covered["to_mm"])
+
+
+def _planes(
+    array: np.ndarray, scanned: Scan, thalami: np.ndarray, axes: np.ndarray, heights: list[float]
+) -> np.ndarray:
+    """Slices of 1 mm pixels along the head's axes, [n, left, front]; heights are even."""
+    square, _ = np.linalg.qr(axes)  # rounded in the record
+    square = square * np.sign((square * axes).sum(axis=0))
+    step = heights[1] - heights[0]
+    size = [_SIDE_MM, _SIDE_MM, len(heights)]
+    first = thalami + square @ np.array([-_SIDE_MM / 2, -_SIDE_MM / 2, heights[0]])
+    grid = Grid.of(size, [1.0, 1.0, step], first, square)
+    like = Volume(np.zeros(grid.shape, np.uint8), grid).to_sitk()
+    source = Volume(array.astype(np.float32), scanned.ultrasound.grid).to_sitk()
+    return sitk.GetArrayFromImage(sitk.Resample(source, like))
+
+
+_SIDE_MM = 112
+
+
+def _flicker(
+    made: np.ndarray, scanned: Scan, core: np.ndarray, thalami: np.ndarray, axes: np.ndarray
+) -> float:
+    """As in benchmarks/flicker.md: mean change over 1.6 mm in standard deviations, by the MRI's."""
+    heights = np.arange(-1.6, 8.1, 1.6).tolist()
+    inside = _planes(core, scanned, thalami, axes, heights) > 0.5
+    both = inside[1:] & inside[:-1]
+    change = []
+    for array in (made, scanned.mri):
+        slices = _planes(array, scanned, thalami, axes, heights)
+        change.append(np.abs(np.diff(slices, axis=0))[both].mean() / slices[inside].std())
+    return float(change[0] / change[1])
+
+
+def _picture(
+    made: np.ndarray, scanned: Scan, thalami: np.ndarray, axes: np.ndarray
+) -> np.ndarray:
+    heights = [-2.0, 3.0, 8.0]
+    true = np.where(scanned.labels > 0, (scanned.mri + 1) * 127.5, 0)
+    rows = [
+        np.hstack(list(_planes(array, scanned, thalami, axes, heights)))
+        for array in (scanned.ultrasound.array, made, true)
+    ]
+    return np.vstack(rows).clip(0, 255).astype(np.uint8)
+
+
+CASES = (
+    Case("CRL_GA27", 1),
+    Case("Wu_GA25", 2),
+    Case("CRL_GA36", 3),
+    Case("CRL_GA27", 4, narrow=0.75),
+    Case("Wu_GA25", 5, masked=False),
+    Case("SB_GA27_operated", 6),
+)
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    add_data_option(parser)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
+    options = parser.parse_args()
+    measured = []
+    for case in CASES:
+        measured.append(measure(scan(options.data, case)))
+        print(case, measured[-1].correlation_core, measured[-1].ventricles_ml, flush=True)
+    write(measured, options.output)
+
+
+def write(measured: list[Measured], output: Path) -> None:
+    """Write the report and its picture."""
+    record, bundle = run_record(seed=0), load_bundle(BUNDLE)
+    pictures = [each.picture for each in measured[:3] + measured[5:]]
+    picture = output.with_suffix(".png")
+    Image.fromarray(np.hstack(pictures)).convert("P", palette=Image.Palette.ADAPTIVE, colors=32).save(
+        picture, optimize=True
+    )
+    lines = [
+        "# Whole fetal heads in 3D ultrasound",
+        "",
+        f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; {processor()}. "
+        f"Weights: {BUNDLE} {bundle.sha256[:12]}. Ultrasound simulated from atlas volumes that no "
+        f"network has seen, from one side of the head, turned to a random position, {VOXEL_MM} mm "
+        "voxels, everything outside the head 0 but where \"surroundings\" is said.",
+        "",
+        f"![Ultrasound, pseudo-MRI and MRI of three planes each]({picture.name})",
+        "",
+        "From left to right the first three heads and the last: planes 2 mm below, 3 mm and 8 mm "
+        "above the thalami; ultrasound, pseudo-MRI, and the MRI that the ultrasound was made of.",
+        "",
+        "## Where the head is",
+        "",
+        "The thalami's centre, and the directions to front, left or right, and top.",
+        "",
+        table(
+            ("head", "thalami, mm off", "front, degrees", "side", "top", "CPU seconds"),
+            [_place(case, each) for case, each in zip(CASES, measured)],
+        ),
+        "",
+        "## What is in it",
+        "",
+        "In the part of the brain that is translated. Correlation with the MRI, everywhere and "
+        f"{_BORDER_MM:.0f} mm inside the brain's border; ventricles and cavum; flicker is the change "
+        "from slice to slice against that of the MRI (1 is as MRI, more is flicker).",
+        "",
+        table(
+            (
+                "head",
+                "part of the brain",
+                "correlation",
+                "inside",
+                "ventricles, ml",
+                "true",
+                "error",
+                *(f"Dice: {tissue.title}" for tissue in _REPORTED),
+                "flicker",
+            ),
+            [_content(case, each) for case, each in zip(CASES, measured)],
+        ),
+        "",
+    ]
+    output.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _name(case: Case) -> str:
+    narrow = f", {case.narrow:g} as wide" if case.narrow != 1 else ""
+    return case.subject + narrow + ("" if case.masked else ", surroundings")
+
+
+def _place(case: Case, each: Measured) -> list[Any]:
+    degrees = [f"{angle:.1f}" for angle in each.off_deg]
+    return [_name(case), f"{each.off_mm:.1f}", *degrees, f"{each.seconds:.0f}"]
+
+
+def _content(case: Case, each: Measured) -> list[Any]:
+    true, made = each.ventricles_ml
+    return [
+        _name(case),
+        f"{each.covered:.0%}",
+        f"{each.correlation:.2f}",
+        f"{each.correlation_core:.2f}",
+        f"{made:.1f}",
+        f"{true:.1f}",
+        f"{made / true - 1:+.0%}",
+        *(f"{each.dice[tissue]:.2f}" for tissue in _REPORTED),
+        f"{each.flicker:.2f}",
+    ]
+
+
+if __name__ == "__main__":
+    main()
