@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from USToMRILib import Grid, Volume, translate
 from USToMRILib.errors import Cancelled, InputError
@@ -189,3 +190,12 @@ def test_a_stack_is_cut_and_put_together_again(axis, spacing) -> None:
     assert {3, 4, 5} - set(spacing) == {stack.distance}
     assert stack.slice(1).array.shape == (1, *stack.array.shape[1:])
     np.testing.assert_array_equal(stack.volume_array(stack.array), array)
+
+
+def test_a_stack_of_separate_images_is_refused() -> None:
+    """One outline would be drawn through heads that have nothing in common."""
+    rng = np.random.default_rng(0)
+    images = gaussian_filter(rng.standard_normal((12, 60, 70)), (0, 4, 4))
+    stack = Volume((100 + 800 * images).astype(np.int16), Grid((70, 60, 12)))
+    with pytest.raises(InputError, match=r"along k have little in common.*one by one"):
+        translate(stack, "ddib", head=Ellipse((35.0, 30.0), (25.0, 20.0), 0.0))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 import numpy as np
 
 from ..compute.bundle import load_bundle
+from ..image.belonging import check_belong_together
 from ..image.intensity import to_mri_values
 from ..image.volume import Volume
 from ..progress import Progress
@@ -131,12 +132,16 @@ class FrameMethod:
         """Translate a volume slice by slice.
 
         Raises:
-            InputError: if no slice shows a head, or what is known about it cannot be used.
+            InputError: if no slice shows a head, what is known about it cannot be used, or the
+                slices do not belong together.
             Cancelled: when the progress' token is set.
         """
         device, hint = request.device, request.head
         used = {} if hint is not None else {HEAD_BUNDLE: load_bundle(HEAD_BUNDLE, device).sha256}
         stack = stack_of(volume, self.axis, hint, device)
+        if len(stack) > 1 and not stack.in_time:
+            seen = volume.array > volume.array.min()
+            check_belong_together(volume.array, seen, volume.grid.spacing[::-1])
         outline = find_heads(stack, volume, hint, device, request.progress)
         if not stack.in_time:  # where it was followed, it is smooth already
             outline = smooth_outline(outline, stack.distance)

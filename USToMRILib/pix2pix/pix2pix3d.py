@@ -8,13 +8,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..compute.bundle import Bundle, load_bundle
 from ..compute.device import list_devices
 from ..compute.precision import has_matrix_unit
+from ..image.belonging import check_belong_together
 from ..image.grid import Grid
 from ..image.intensity import rescale
 from ..image.volume import Volume
@@ -24,8 +25,8 @@ from ..result import Made, Request
 from .cone import cone_around, echoing
 from .echo import echo_weight
 from .memory import WINDOW_BYTES, MemoryNeed
+from .oblique import own_axes
 from .orientation import ECHO, UNSURE, Orientation, find_orientation
-from .stack import check_belong_together
 from .windows import Padded, plan_windows, smallest_window
 
 if TYPE_CHECKING:
@@ -118,11 +119,18 @@ class VolumeTranslation:
         spread: where it was asked for, the same for the standard deviation of the answers over
             :data:`FLIPS`, in the units of `array`. It shows where the answer depends on how the
             volume lies. It is not the error: where it is small, the answer may still be wrong.
+        oblique_deg: by how much the cone was turned to its own axes before.
     """
 
     array: np.ndarray
     orientation: Orientation
     spread: np.ndarray | None = None
+    oblique_deg: float = 0.0
+
+    def describe(self) -> dict[str, Any]:
+        """How the volume lay, for the record."""
+        turned = {"oblique_deg": round(self.oblique_deg, 1)} if self.oblique_deg else {}
+        return {**self.orientation.describe(), **turned}
 
 
 @dataclass(frozen=True)
@@ -147,11 +155,24 @@ class VolumeMethod:
             {self.bundle.name: self.bundle.sha256},
             {
                 "precision": precision_of(self.bundle),
-                "orientation": done.orientation.describe(),
+                "orientation": done.describe(),
             },
-            (*self.bundle.cautions, *([UNSURE] if done.orientation.told_by == ECHO else [])),
+            (*self.bundle.cautions, *_doubts(volume, done, self.bundle)),
             {} if done.spread is None else {"uncertainty": done.spread},
         )
+
+
+def _doubts(volume: Volume, done: VolumeTranslation, bundle: Bundle) -> list[str]:
+    """What to say of a volume that is not as those of the training."""
+    doubts = [UNSURE] if done.orientation.told_by == ECHO else []
+    thickness, least = min(volume.array.shape), bundle.metadata["window"][0]
+    if thickness < least:
+        doubts.append(
+            f"The image is {thickness} {'slice' if thickness == 1 else 'slices'} thick, and the "
+            f"network has learned from {least} slices at once: the pseudo-MRI is less reliable; "
+            "give the whole volume."
+        )
+    return doubts
 
 
 def load(options: Pix2Pix3dOptions, device: str) -> VolumeMethod:
@@ -174,11 +195,12 @@ def translate_volume(
 
     The generator knows volumes with the probe at the top: any other is turned, by whole axes, and
     the result back, so that the answer does not depend on how a volume is stored
-    (:func:`~.orientation.find_orientation`). It sees voxels of the size that it was trained on
-    (`spacing_mm` in the bundle's metadata): a volume whose voxels differ from it by more than a
-    quarter is resampled to it and the result back; any other stays on its own grid throughout.
-    Windows see everything that can change their answer (`receptive_field`), so that the result is
-    that of one pass over it all. Where nothing echoes it fades to the background
+    (:func:`~.orientation.find_orientation`). A cone that lies obliquely in its volume is first
+    brought to its own axes (:func:`~.oblique.own_axes`). The generator sees voxels of the size that
+    it was trained on (`spacing_mm` in the bundle's metadata): a volume whose voxels differ from it
+    by more than a quarter is resampled to it and the result back; any other stays on its own grid
+    throughout. Windows see everything that can change their answer (`receptive_field`), so that
+    the result is that of one pass over it all. Where nothing echoes it fades to the background
     (:func:`~.echo.echo_weight`).
 
     Args:
@@ -198,10 +220,30 @@ def translate_volume(
     flips = FLIPS if spread else FLIPS[:1]
     # Before anything is computed, and again when it is known which axis is which.
     _largest_window(volume, bundle, memory_gib, len(flips[:2]))
-    array, spacing = volume.array, volume.grid.spacing[::-1]
-    echoes = echoing(array)
-    check_belong_together(array, echoes, spacing)
-    orientation = find_orientation(array, echoes, spacing)
+    echoes = echoing(volume.array)
+    check_belong_together(volume.array, echoes, volume.grid.spacing[::-1])
+    own = own_axes(volume, echoes, bundle.metadata["spacing_mm"])
+    if own is None:
+        return _translate_along_axes(volume, echoes, bundle, progress, memory_gib, flips)
+    seen = own.onto(volume, echoes)
+    inside = echoing(seen.array)
+    done = _translate_along_axes(seen, inside, bundle, progress, memory_gib, flips)
+    deviation = None if done.spread is None else own.back(done.spread, volume.grid)
+    return VolumeTranslation(
+        own.back(done.array, volume.grid), done.orientation, deviation, own.turned_deg
+    )
+
+
+def _translate_along_axes(
+    volume: Volume,
+    echoes: np.ndarray,
+    bundle: Bundle,
+    progress: Progress,
+    memory_gib: float,
+    flips: Sequence[tuple[int, ...]],
+) -> VolumeTranslation:
+    """Translate a volume that is turned by whole axes; see :func:`translate_volume`."""
+    orientation = find_orientation(volume.array, echoes, volume.grid.spacing[::-1])
     turned = orientation.turn_volume(volume)
     # Where it lies changes nothing, not even by rounding.
     upright = Volume(turned.array, Grid(turned.grid.size, turned.grid.spacing))

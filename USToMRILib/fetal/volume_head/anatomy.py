@@ -64,5 +64,7 @@ def _profile(
     amount = tissue.sum(axis=(1, 2)) + 1e-6
     columns = np.arange(tissue.shape[2]) - (tissue.shape[2] - 1) / 2
     offset = (tissue.sum(axis=1) * columns).sum(axis=1) / amount
-    middles = [frame.ellipse.centre[0] + o * frame.pixel_mm for frame, o in zip(frames.values(), offset)]
+    middles = [
+        frame.ellipse.centre[0] + o * frame.pixel_mm for frame, o in zip(frames.values(), offset)
+    ]
     return amount * area, np.array(middles)

@@ -36,7 +36,7 @@ class Ellipsoid:
 
     @classmethod
     def of_mask(cls, mask: np.ndarray, grid: Grid) -> Ellipsoid:
-        """The one with the centre and the second moments of a mask [k, j, i], which is not empty."""
+        """The one with the centre and the second moments of a mask [k, j, i] with voxels in it."""
         points = grid.index_to_physical(np.argwhere(mask)[:, ::-1])
         variances, axes = np.linalg.eigh(np.cov(points.T))
         semi_axes = np.sqrt(5 * np.maximum(variances, 0.05))

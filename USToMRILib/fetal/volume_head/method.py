@@ -62,7 +62,9 @@ class VolumeHeadMethod:
         image = volume.to_sitk()
         head = self._upright(image, head, request)
         length = _brain_length(head)
-        parts = np.arange(round((KNOWN[0] - _FADE) / _APART), round((KNOWN[1] + _FADE) / _APART) + 1)
+        parts = np.arange(
+            round((KNOWN[0] - _FADE) / _APART), round((KNOWN[1] + _FADE) / _APART) + 1
+        )
         planes = Planes.through(
             image, head, parts * _APART * length, self.slices.frame, request.device
         )
@@ -138,7 +140,11 @@ def _parameters(head: VolumeHead, planes: Planes, labels: np.ndarray) -> dict[st
             "thalami_mm": np.round(head.centre, 2).tolist(),
             "to_front_left_top": np.round(head.axes.T, 4).tolist(),
             "skull_semi_axes_mm": np.round(head.outline.semi_axes, 1).tolist(),
-            "circumference_mm": round(outline.circumference_mm, 1),
+            # Of the skull in the plane through the thalami, in mm from there to front and left.
+            "centre_mm": outline.centre,
+            "semi_axes_mm": outline.semi_axes,
+            "angle_rad": outline.angle,
+            "circumference_mm": outline.circumference_mm,
             "found_by": "what is masked" if head.mask is not None else "slices of three directions",
         },
         "covered": {

@@ -20,7 +20,7 @@ def check_belong_together(array: np.ndarray, echoes: np.ndarray, spacing: Sequen
 
     Args:
         array: ultrasound [k, j, i].
-        echoes: bool [k, j, i], of :func:`~.cone.echoing`.
+        echoes: bool [k, j, i], of what is not the background.
         spacing: mm along the array's axes (k, j, i).
     """
     lags = [max(1, round(max(spacing) / mm)) for mm in spacing]

@@ -1,0 +1,204 @@
+"""A whole head in a volume, in any position, with a network that names tissues by their grey."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from Testing.conftest import brain_metadata
+from training.export.bundle import export_bundle
+from USToMRILib import Grid, Volume, translate
+from USToMRILib.errors import Cancelled, InputError
+from USToMRILib.fetal.tissues import Tissue
+from USToMRILib.fetal.volume_head.anatomy import LONG_AXIS_RISE_DEG
+from USToMRILib.fetal.volume_head.ellipsoid import Ellipsoid
+from USToMRILib.fetal.volume_head.method import KNOWN
+from USToMRILib.progress import CancelToken
+
+# To the front, the left and the top, in mm from the middle of the skull.
+SEMI_AXES = np.array([48.0, 38.0, 40.0])
+THALAMI, THALAMUS_MM = np.array([7.0, 9.0, -2.0]), 8.0
+ATRIA, ATRIUM_MM = np.array([-13.0, 14.0, 7.0]), 9.0
+# In every slice there is some fluid, in front and behind.
+CISTERN_FROM_MM, CISTERN_MM = 34.0, 4.0
+# And vessels, thin and bright: what is black and white is the same in all.
+VESSELS_MM, VESSEL_MM = (36.0, 28.5), 2.0
+FLUID, BRAIN, GREY, SKULL = 20, 100, 250, 240
+
+
+class TissuesByGrey(torch.nn.Module):
+    """Dark is fluid, what is bright and wide deep grey; MRI is the negative of ultrasound."""
+
+    def forward(self, us: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        outside = (us <= -1).float()
+        fluid = (1 - outside) * (us < -0.75).float()
+        wide = torch.nn.functional.avg_pool2d(us, 9, 1, 4)
+        grey = (1 - outside - fluid) * (wide > 0).float()
+        none = torch.zeros_like(us)
+        white = 1 - outside - fluid - grey
+        labels = [outside, white, fluid, none, none, none, grey, none, none]
+        return torch.where(us <= -1, us, -us), 20 * torch.cat(labels, dim=1)
+
+
+@pytest.fixture
+def by_grey(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for bundle in tiny_models.iterdir():
+        (tmp_path / "models").mkdir(exist_ok=True)
+        if bundle.name != "pix2pix2d":
+            (tmp_path / "models" / bundle.name).symlink_to(bundle)
+    net = torch.jit.script(TissuesByGrey().eval())
+    export_bundle("pix2pix2d", net, brain_metadata(), "card", "licence", tmp_path / "models")
+    monkeypatch.setenv("USTOMRI_MODELS", str(tmp_path / "models"))
+
+
+def drawn(turn: Rotation, middle: tuple[float, float, float] = (3.0, -2.0, 1.0)) -> Volume:
+    """A head whose front, left and top lie along the columns of ``turn``; 0 outside the skull."""
+    grid = Grid((112, 108, 116), (1.0, 1.0, 1.0), (-55.0, -54.0, -58.0))
+    kji = np.moveaxis(np.indices(grid.shape), 0, -1)
+    places = (grid.index_to_physical(kji[..., ::-1]) - middle) @ turn.as_matrix()
+    radius = np.linalg.norm(places / SEMI_AXES, axis=-1)
+    x, y, z = np.moveaxis(places, -1, 0)
+    texture = 8 * np.sin(x / 4) * np.sin(z / 5) * np.cos(y / 3)
+    seen = BRAIN + texture
+    for turned in np.radians(np.arange(22.5, 360, 45)):
+        aside = np.hypot(x - VESSELS_MM[0] * np.cos(turned), y - VESSELS_MM[1] * np.sin(turned))
+        seen[aside < VESSEL_MM] = GREY
+    seen[is_fluid(places)] = FLUID
+    seen += np.where(seen == FLUID, texture, 0)
+    seen[in_ball(places, THALAMI, THALAMUS_MM)] = GREY
+    seen[radius > 0.97] = SKULL
+    seen[radius > 1] = 0
+    return Volume(seen.astype(np.uint8), grid)
+
+
+def is_fluid(places: np.ndarray) -> np.ndarray:
+    """Bool: where fluid is drawn."""
+    aside = np.hypot(np.abs(places[..., 0]) - CISTERN_FROM_MM, places[..., 1])
+    return in_ball(places, ATRIA, ATRIUM_MM) | (aside < CISTERN_MM)
+
+
+def in_ball(places: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    """Bool: in one of two balls, left and right."""
+    sides = (centre, centre * [1, -1, 1])
+    return np.any([np.linalg.norm(places - side, axis=-1) < radius for side in sides], axis=0)
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [Rotation.from_euler("y", 180, degrees=True), Rotation.random(random_state=1)],
+    ids=["upside down", "oblique"],
+)
+def test_a_head_is_found_however_it_lies_and_its_picture_lies_on_it(
+    by_grey: None, turn: Rotation
+) -> None:
+    us = drawn(turn)
+    result = translate(us, tissues=True, device="cpu")
+    assert result.volume.grid == us.grid
+    found = result.provenance["parameters"]
+    rise = Rotation.from_euler("y", LONG_AXIS_RISE_DEG, degrees=True).as_matrix()
+    true = turn.as_matrix() @ rise
+    axes = np.array(found["head"]["to_front_left_top"]).T
+    cosines = np.abs((axes * true).sum(axis=0))
+    assert (axes[:, [0, 2]] * true[:, [0, 2]]).sum(axis=0).min() > 0.99
+    assert cosines.min() > np.cos(np.radians(5))
+    thalami = (3.0, -2.0, 1.0) + turn.as_matrix() @ (THALAMI * [1, 0, 1])
+    assert np.linalg.norm(found["head"]["thalami_mm"] - thalami) < 5
+    # Where it is covered, fluid is where fluid was drawn.
+    places = us.grid.index_to_physical(np.moveaxis(np.indices(us.grid.shape), 0, -1)[..., ::-1])
+    height = (places - found["head"]["thalami_mm"]) @ axes[:, 2]
+    covered = (height > found["covered"]["from_mm"]) & (height < found["covered"]["to_mm"])
+    middle = (places - (3.0, -2.0, 1.0)) @ turn.as_matrix()
+    fluid = covered & is_fluid(middle)
+    made = covered & (result.tissues.array == Tissue.VENTRICLES)
+    assert 2 * (fluid & made).sum() > 0.8 * (fluid.sum() + made.sum())
+    assert result.volume.array[fluid].mean() > result.volume.array[covered & ~fluid].mean() + 40
+    volumes = found["tissues_measured"]["volumes_ml"]
+    assert volumes[Tissue.VENTRICLES.title] == pytest.approx(fluid.sum() / 1000, rel=0.25)
+
+
+def test_beyond_the_planes_that_are_known_the_picture_fades_to_nothing(by_grey: None) -> None:
+    us = drawn(Rotation.identity())
+    result = translate(us, tissues=True, device="cpu")
+    found = result.provenance["parameters"]
+    top = np.array(found["head"]["to_front_left_top"])[2]
+    places = us.grid.index_to_physical(np.moveaxis(np.indices(us.grid.shape), 0, -1)[..., ::-1])
+    height = (places - found["head"]["thalami_mm"]) @ top
+    low, high = found["covered"]["from_mm"], found["covered"]["to_mm"]
+    fade = (high - low) / (KNOWN[1] - KNOWN[0]) * 0.03 + 1
+    assert not result.volume.array[(height < low - fade) | (height > high + fade)].any()
+    assert not result.tissues.array[(height < low - fade) | (height > high + fade)].any()
+    just, further = ((height > high + d) & (height < high + d + 0.5) for d in (0.5, 2.0))
+    inner = np.linalg.norm(places - (3.0, -2.0, 1.0), axis=-1) < 30
+    means = [float(result.volume.array[part & inner].mean()) for part in (just, further)]
+    assert means[0] > 1.5 * means[1]
+    (warning,) = [w for w in result.warnings if "the networks know no planes beyond" in w]
+    assert f"{-low:.0f} mm below to {high:.0f} mm above" in warning
+
+
+def test_slices_along_an_axis_are_translated_where_they_are_asked_for(by_grey: None) -> None:
+    us = drawn(Rotation.identity())
+    us.array[:50] = us.array[70:] = 0
+    whole = translate(us, axis="k", device="cpu", head="none").provenance["parameters"]
+    slab = translate(us, device="cpu", head="none").provenance["parameters"]
+    assert whole["axis"] == slab["axis"] == "k"
+    assert "slices_with_head" in slab
+
+
+def test_a_mask_says_which_part_of_a_volume_is_the_head(by_grey: None) -> None:
+    us = drawn(Rotation.identity())
+    mask = us.with_array((us.array > 0).astype(np.uint8))
+    noise = np.random.default_rng(0).integers(20, 200, us.array.shape)
+    us.array[mask.array == 0] = noise[mask.array == 0]
+    result = translate(us, head=mask, device="cpu")
+    assert result.provenance["parameters"]["axis"] == "head"
+    assert "fetal_head_seg" not in result.provenance["bundles"]
+    with pytest.raises(InputError, match="drawn on this image"):
+        translate(us, head=replace(mask, grid=Grid(mask.grid.size)), device="cpu")
+
+
+def test_a_cancel_stops_the_search_of_the_midline(by_grey: None) -> None:
+    token = CancelToken()
+    with pytest.raises(Cancelled):
+        translate(
+            drawn(Rotation.identity()),
+            progress=lambda event: token.cancel(),
+            cancel=token,
+            device="cpu",
+        )
+
+
+def test_an_ellipsoid_goes_through_points_though_some_lie_far_off() -> None:
+    rng = np.random.default_rng(0)
+    sphere = rng.standard_normal((300, 3))
+    sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
+    turn = Rotation.random(random_state=3).as_matrix()
+    points = np.array([10.0, -20.0, 5.0]) + (sphere * [55, 44, 38]) @ turn.T
+    points[:60] += rng.normal(0, 25, (60, 3))
+    found = Ellipsoid.through(points)
+    np.testing.assert_allclose(found.centre, [10, -20, 5], atol=1)
+    np.testing.assert_allclose(found.semi_axes, [55, 44, 38], atol=1)
+    assert np.abs((found.axes * turn).sum(axis=0)).min() > 0.99
+
+
+DATA = Path(os.environ.get("USTOMRI_DATA", "data"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (DATA / "fetal_mri").exists(), reason="no atlas volumes (USTOMRI_DATA)")
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_bundled_network_finds_the_ventricles_of_a_simulated_head(masked: bool) -> None:
+    from benchmarks.fetal_volumes import Case, measure, scan
+
+    measured = measure(scan(DATA, Case("CRL_GA27", 1, masked)))
+    assert measured.off_mm < 6
+    assert max(measured.off_deg) < 10
+    assert measured.correlation_core > 0.7
+    assert measured.flicker < 1.2
+    true, made = measured.ventricles_ml
+    assert made == pytest.approx(true, rel=0.35)
