@@ -39,7 +39,7 @@ class OwnAxes:
     def onto(self, volume: Volume, echoes: np.ndarray) -> Volume:
         """Ultrasound on the grid, float32; its least value where nothing echoes, without a rim."""
         least = np.float32(volume.array.min())
-        seen = _resampled(volume, self.grid, float(least), smooth=True)
+        seen = _resampled(volume, self.grid, float(least), fine=True)
         inside = _resampled(volume.with_array(echoes.astype(np.uint8)), self.grid, 0.0) > 0.5
         faintest = np.nextafter(least, np.float32(np.inf))
         return Volume(np.where(inside, np.maximum(seen, faintest), least), self.grid)
@@ -135,12 +135,15 @@ def _moments(mask: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np
     return covariance, third / max(float(np.trace(covariance)), 1e-9) ** 1.5
 
 
-def _resampled(volume: Volume, grid: Grid, beyond: float, smooth: bool = False) -> np.ndarray:
-    """Interpolate linearly on a grid, float32; smoothed first where its voxels are larger."""
+def _resampled(volume: Volume, grid: Grid, beyond: float, fine: bool = False) -> np.ndarray:
+    """Interpolate on a grid, float32: linearly, or, to keep speckle, by cubic B-splines.
+
+    Where the grid's voxels are larger, what is interpolated ``fine`` is smoothed first.
+    """
     import SimpleITK as sitk
 
     image = sitk.Cast(volume.to_sitk(), sitk.sitkFloat32)
-    if smooth:
+    if fine:
         coarse = max(grid.spacing)
         image = sitk.DiscreteGaussian(
             image, [max((coarse / 2) ** 2 - (mm / 2) ** 2, 0.0) for mm in volume.grid.spacing]
@@ -149,5 +152,5 @@ def _resampled(volume: Volume, grid: Grid, beyond: float, smooth: bool = False) 
     like.SetOrigin(grid.origin)
     like.SetSpacing(grid.spacing)
     like.SetDirection(grid.direction)
-    moved = sitk.Resample(image, like, sitk.Transform(), sitk.sitkLinear, beyond)
-    return sitk.GetArrayFromImage(moved)
+    by = sitk.sitkBSpline if fine else sitk.sitkLinear
+    return sitk.GetArrayFromImage(sitk.Resample(image, like, sitk.Transform(), by, beyond))

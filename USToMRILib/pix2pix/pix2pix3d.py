@@ -251,7 +251,7 @@ def _translate_along_axes(
     echoes = orientation.turn(echoes)
     results = _translate_upright(upright, echoes, bundle, flips, most_voxels, progress)
     mri, *others = [orientation.turn_back(result) for result in results]
-    return VolumeTranslation(mri, orientation, *others)
+    return VolumeTranslation(mri, orientation, others[0] if others else None)
 
 
 def _translate_upright(
