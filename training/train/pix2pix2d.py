@@ -42,7 +42,7 @@ class SliceConfig:
     """
 
     batch: int = 8
-    width: int = 20
+    width: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     warmup: int = 200
