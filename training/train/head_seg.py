@@ -6,9 +6,8 @@ checkpoint. ``training.export.head_seg`` makes the bundle of it.
 
 from __future__ import annotations
 
-import argparse
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from training.data.hc18 import read_hc18
-from training.data.location import add_data_option
-from training.runinfo import append_record, run_record
-from training.train.checkpoint import load_checkpoint, step_generator
+from training.train.checkpoint import step_generator
+from training.train.command import go_on, prepare, training_parser
 from training.train.head_views import HeadExamples, View
 from training.train.loop import run
 from training.train.moving_average import move_average
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import mixed_precision
+from training.train.trainer import Trainer
 
 # How often the network is shown a head cut out on black, and no head at all.
 CUT_OUT, NO_HEAD = 0.1, 0.2
@@ -75,7 +74,7 @@ class HeadProbability(nn.Module):
         return self.net(pixels).sigmoid()
 
 
-class HeadTrainer:
+class HeadTrainer(Trainer):
     """Network, optimiser and data of one run.
 
     Args:
@@ -93,8 +92,7 @@ class HeadTrainer:
         ranks: Ranks = ALONE,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.step = config, device, 0
-        self.ranks = ranks
+        self.config, self.device, self.ranks = config, device, ranks
         self.net = head_net().to(device)
         self.ema = head_net().to(device).requires_grad_(False).eval()
         self.ema.load_state_dict(self.net.state_dict())
@@ -150,30 +148,10 @@ class HeadTrainer:
             image, target = without_head(image, target, generator), torch.zeros_like(target)
         return torch.cat([image, target])
 
-    def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {
-            "step": self.step,
-            "config": asdict(self.config),
-            "net": self.net.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
-
-        Raises:
-            ValueError: if it is of a run with another configuration.
-        """
-        if state["config"] != asdict(self.config):
-            raise ValueError("The checkpoint was made with other settings; use another --work.")
-        self.step = state["step"]
-        self.net.load_state_dict(state["net"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
+    def parts(self) -> dict[str, Any]:
+        """Network, moving average, optimiser and the schedule of its rate."""
+        optimiser, schedule = self.optimiser, self.schedule
+        return {"net": self.net, "ema": self.ema, "optimiser": optimiser, "schedule": schedule}
 
 
 def _draw(below: int, generator: torch.Generator) -> int:
@@ -273,18 +251,12 @@ def train(trainer: HeadTrainer, validation: np.ndarray, work: Path) -> None:
 
 def main() -> None:
     """Train the network that finds the fetal head."""
-    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/head_seg"), help="run's folder")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser = training_parser(main.__doc__, Path("runs/head_seg"), steps=2000)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
+    prepare(options)
     if options.threads:
-        torch.set_num_threads(options.threads)
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
-    options.work.mkdir(parents=True, exist_ok=True)
     ranks, device = start_ranks()
     with ranks.first_alone():
         examples, held_out = (
@@ -292,12 +264,7 @@ def main() -> None:
         )
     config = HeadConfig(options.steps, options.batch, seed=options.seed)
     trainer = HeadTrainer(config, examples, device, ranks)
-    checkpoint = options.work / "checkpoint.pt"
-    if checkpoint.exists():
-        trainer.load(load_checkpoint(checkpoint))
-    if ranks.first:
-        record = run_record(options.seed, ranks.count)
-        append_record(options.work / "run.json", record, trainer.step)
+    go_on(trainer, options.work, ranks)
     train(trainer, validation_views(held_out), options.work)
 
 
