@@ -66,7 +66,7 @@ def test_a_run_goes_on_from_its_checkpoint_and_notes_each_command(tmp_path: Path
     assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 7
     assert load_checkpoint(tmp_path / "level.pt")["step"] == 3
     again = Counter(Config(steps=9))
-    go_on(again, tmp_path, remark="longer")
+    go_on(again, tmp_path, record={"remark": "longer"})
     assert (again.step, float(again.net.weight), float(again.others["it"].weight)) == (7, 7, 7)
     (record,) = json.loads((tmp_path / "run.json").read_text())
     assert (record["from_step"], record["remark"], record["seed"]) == (7, "longer", 0)

@@ -228,7 +228,7 @@ def main() -> None:
         contact_sheet(trainer.pictures(), work / f"sheet_{trainer.step:06d}.png")
         return trainer.validate()
 
-    go_on(trainer, work, **record)
+    go_on(trainer, work, record=record)
     run(
         trainer,
         options.steps,

@@ -43,17 +43,19 @@ def prepare(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
 
 
-def go_on(trainer: Trainer, work: Path, ranks: Ranks = ALONE, **record: Any) -> None:
+def go_on(
+    trainer: Trainer, work: Path, ranks: Ranks = ALONE, record: Optional[dict[str, Any]] = None
+) -> None:
     """Go on from the newest checkpoint in ``work``, if there is one, and note by which command.
 
     Args:
         trainer: of the run.
         work: folder of the run.
         ranks: the processes that train together; the first one notes it.
-        record: more to note.
+        record: what to note besides.
     """
     if (work / CHECKPOINT).exists():
         trainer.load(load_checkpoint(work / CHECKPOINT))
     if ranks.first:
-        whole = {**run_record(trainer.config.seed, ranks.count), **record}
+        whole = {**run_record(trainer.config.seed, ranks.count), **(record or {})}
         append_record(work / "run.json", whole, trainer.step)

@@ -252,7 +252,7 @@ def main() -> None:
     if options.start_from and not (options.work / CHECKPOINT).exists():
         weights, record["started_from"] = earlier_weights(options.start_from)
         trainer.start_from(weights)
-    go_on(trainer, options.work, ranks, **record)
+    go_on(trainer, options.work, ranks, record)
     train(trainer, validation, options.work)
 
 
