@@ -147,10 +147,10 @@ class _Log:
     def __call__(self, outcome: Outcome, ended: int, of: int) -> None:
         left = (time.perf_counter() - self._start) / ended * (of - ended)
         detail = outcome.reason or ("complete already" if outcome.resumed else "")
-        told = detail or f"{outcome.seconds:.1f} s"
+        result = detail or f"{outcome.seconds:.1f} s"
         print(
             f"[{ended:>{len(str(of))}} of {of}, {left:.0f} s left] {outcome.case}: "
-            f"{outcome.status}, {told}",
+            f"{outcome.status}, {result}",
             flush=True,
         )
         if self._report:
