@@ -39,7 +39,7 @@ def polar(radius: Any) -> np.ndarray:
     return np.stack([radius * np.cos(ANGLES), radius * np.sin(ANGLES)], axis=-1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(radius=st.floats(4, 60), turn=st.floats(0, 6.3), x=st.floats(-90, 90))
 def test_circle_is_one(radius: float, turn: float, x: float) -> None:
     moved = np.roll(polar(radius), int(turn * 100), axis=0)[::-1] + np.array([x, -x])

@@ -80,9 +80,7 @@ def test_check_usable(bad: float, words: str) -> None:
         check_usable(volume.with_array(array > 3))
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(grid=grids(), dtype=st.sampled_from([np.uint8, np.int16, np.float32, np.float64]))
 @pytest.mark.parametrize("suffix", ["nrrd", "mha", "nii", "nii.gz"])
 def test_round_trip(tmp_path: Path, suffix: str, grid: Grid, dtype: type) -> None:
