@@ -24,7 +24,7 @@ from .cases import Case
 from .claims import Claims
 from .job import Job
 from .outcomes import Outcome
-from .run import POLL_S, Runner, here
+from .run import POLL_S, Runner, in_this_process
 from .stopping import StopFileToken, stop
 
 # A cancelled process ends within a step of its network.
@@ -155,7 +155,7 @@ def _work(pipe: Connection, cases: list[Case], job: Job) -> None:
         claims = Claims(job.state, job.digest, job.since)
         try:
             pipe.send(_READY)
-            for outcome in here()(cases, job, claims, StopFileToken(job)):
+            for outcome in in_this_process()(cases, job, claims, StopFileToken(job)):
                 pipe.send(outcome)
         finally:
             claims.close()

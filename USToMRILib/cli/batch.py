@@ -110,9 +110,9 @@ def _runner(options: argparse.Namespace) -> Runner:
         from ..batch.processes import in_processes
 
         return in_processes(options.jobs)
-    from ..batch.run import here
+    from ..batch.run import in_this_process
 
-    return here()
+    return in_this_process()
 
 
 def _head_mask(options: argparse.Namespace) -> str | None:

@@ -6,6 +6,7 @@ checkpoint. ``training.export.head_seg`` makes the bundle of it.
 
 from __future__ import annotations
 
+import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from training.data.hc18 import read_hc18
-from training.train.checkpoint import step_generator
-from training.train.command import go_on, prepare, training_parser
+from training.data.location import add_data_option
+from training.runinfo import append_record, run_record
+from training.train.checkpoint import load_checkpoint, step_generator
 from training.train.head_views import HeadExamples, View
 from training.train.loop import run
 from training.train.moving_average import move_average
@@ -92,7 +94,8 @@ class HeadTrainer(Trainer):
         ranks: Ranks = ALONE,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.ranks = config, device, ranks
+        self.config, self.device, self.step = config, device, 0
+        self.ranks = ranks
         self.net = head_net().to(device)
         self.ema = head_net().to(device).requires_grad_(False).eval()
         self.ema.load_state_dict(self.net.state_dict())
@@ -251,12 +254,18 @@ def train(trainer: HeadTrainer, validation: np.ndarray, work: Path) -> None:
 
 def main() -> None:
     """Train the network that finds the fetal head."""
-    parser = training_parser(main.__doc__, Path("runs/head_seg"), steps=2000)
+    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
+    add_data_option(parser)
+    parser.add_argument("--work", type=Path, default=Path("runs/head_seg"), help="run's folder")
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
-    prepare(options)
     if options.threads:
+        torch.set_num_threads(options.threads)
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
+    options.work.mkdir(parents=True, exist_ok=True)
     ranks, device = start_ranks()
     with ranks.first_alone():
         examples, held_out = (
@@ -264,7 +273,12 @@ def main() -> None:
         )
     config = HeadConfig(options.steps, options.batch, seed=options.seed)
     trainer = HeadTrainer(config, examples, device, ranks)
-    go_on(trainer, options.work, ranks)
+    checkpoint = options.work / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.load(load_checkpoint(checkpoint))
+    if ranks.first:
+        record = run_record(options.seed, ranks.count)
+        append_record(options.work / "run.json", record, trainer.step)
     train(trainer, validation_views(held_out), options.work)
 
 
