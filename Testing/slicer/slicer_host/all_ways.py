@@ -2,9 +2,9 @@
 
     python -m slicer_host.all_ways FOLDER        # in Testing/slicer/
 
-By the panel, from the console, live and with ``batch.py``, with the real worker. FOLDER holds a picture
-``in/a.nrrd``. Writes, as JSON, whether torch is among this process's modules and mapped files, and
-among those of the worker.
+By the panel, from the console, live and with ``batch.py``, with the real worker. FOLDER holds a
+picture ``in/a.nrrd``. Writes, as JSON, whether torch is among this process's modules and mapped
+files, and among those of the worker.
 """
 
 from __future__ import annotations
