@@ -124,7 +124,7 @@ def test_a_slit_grows_without_what_lies_beyond_its_far_wall():
 @given(seed=st.integers(0, 10**6))
 def test_every_drawn_pair_is_one_brain_in_the_frame(seed: int):
     rng = np.random.default_rng(seed)
-    brain = warped(a_brain(), Warp.draw(rng), rng)
+    brain = warped(a_brain(), Warp.draw(rng, a_brain().cephalic_index), rng)
     assert ((brain.mri > -1) <= (brain.tissues > 0)).all()
     us = simulate_brain(brain, rng)
     assert us.shape == FRAME.shape
