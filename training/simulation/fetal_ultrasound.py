@@ -269,7 +269,7 @@ def _uneven(speckle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _across_the_beam(image: np.ndarray, view: View, axial: float, lateral: float) -> np.ndarray:
     """The image blurred by a point spread wider across the beam than along it, in pixels."""
     c, s = np.cos(view.tilt), np.sin(view.tilt)
-    turn = np.array([[c, s], [-s, c]])
+    turn = np.array([[c, -s], [s, c]])
     middle = (np.array(image.shape) - 1) / 2
     upright = affine_transform(image, turn.T, middle - turn.T @ middle, order=1)
     blurred = gaussian_filter(upright, (axial, lateral), truncate=3)
