@@ -1,4 +1,4 @@
-"""Training of the network from pairs: it learns, goes on as if never stopped, and has a critic."""
+"""Training of the network from pairs: it learns, and goes on as if never stopped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import torch
 from Testing.training.made_brain import a_brain
 from training.simulation import brain_pairs
 from training.simulation.brain_pairs import PairPool, Pairs, draw_pairs
-from training.train.critic import Critic
-from training.train.pix2pix2d import Heads, SliceConfig, SliceTrainer
+from training.train.pix2pix2d import SliceConfig, SliceTrainer
 
 STEPS = 12
-CONFIG = SliceConfig(batch=2, width=8, warmup=2, adversarial_from=6, unpaired=1)
+CONFIG = SliceConfig(batch=2, width=8, warmup=2)
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +30,14 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PairPool:
 
 
 def a_trainer(pool: PairPool, pairs: Pairs) -> SliceTrainer:
-    heads = Heads(pairs.us.astype(np.float32), pairs.size_mm)
-    return SliceTrainer(CONFIG, STEPS, 3, pool, pairs, heads, heads, torch.device("cpu"))
+    heads = pairs.us.astype(np.float32), pairs.size_mm
+    return SliceTrainer(CONFIG, STEPS, 3, pool, pairs, heads, torch.device("cpu"))
 
 
 def test_it_learns_and_goes_on_as_if_it_had_never_stopped(pool: PairPool, pairs: Pairs) -> None:
     whole = a_trainer(pool, pairs)
     losses = [whole.train_step() for _ in range(STEPS)]
     assert losses[-1]["tissues"] < 0.9 * losses[0]["tissues"]
-    assert ["critic" in step for step in losses] == [n >= 6 for n in range(STEPS)]
 
     first = a_trainer(pool, pairs)
     for _ in range(8):
@@ -59,23 +57,3 @@ def test_a_checkpoint_of_other_settings_is_refused(pool: PairPool, pairs: Pairs)
     state["config"]["width"] = 32
     with pytest.raises(ValueError, match="other settings"):
         trainer.load(state)
-
-
-def test_a_critic_learns_what_drawn_slices_lack_and_is_not_taught_by_who_draws() -> None:
-    torch.manual_seed(0)
-    critic = Critic(8, 2e-3, torch.device("cpu"))
-    smooth = torch.nn.functional.interpolate(torch.randn(4, 1, 8, 8), (64, 64), mode="bilinear")
-    sharp = smooth + 0.3 * torch.randn(4, 1, 64, 64)
-    first = critic.train_step(smooth, sharp)
-    for _ in range(30):
-        last = critic.train_step(smooth, sharp)
-    assert last < first / 2
-    assert critic.doubt(smooth) > 2 * critic.doubt(sharp)
-
-    drawn = smooth.clone().requires_grad_()
-    before = [weights.clone() for weights in critic.net.parameters()]
-    critic.doubt(drawn).backward()
-    assert drawn.grad is not None
-    assert drawn.grad.abs().sum() > 0
-    assert all(p.grad is None or not p.requires_grad for p in critic.net.parameters())
-    assert all(torch.equal(a, b) for a, b in zip(before, critic.net.parameters(), strict=True))

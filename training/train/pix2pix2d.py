@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,12 @@ from training.networks.slice_translator import CLASSES, SliceTranslator
 from training.runinfo import run_record
 from training.simulation.brain_pairs import PairPool, Pairs, draw_pairs, read_brains
 from training.train.checkpoint import step_generator
-from training.train.critic import Critic
 from training.train.loop import go_on, rate, run
 from training.train.moving_average import move_average
 from training.train.muon import muon_and_adamw
 from training.train.precision import convolution_layout, mixed_precision
 
 SHOWN = 8
-CRITIC_WIDTH, CRITIC_RATE = 24, 2e-4
 VALIDATION_PAIRS = 192
 
 
@@ -42,9 +39,6 @@ class SliceConfig:
     Attributes:
         background: weight of the error of MRI outside the brain.
         edges, structure, tissues: weights of the losses beside the absolute error.
-        adversarial: weight of what a critic of MRI says, of simulated and of real heads alike.
-        adversarial_from: the step from which it says it; before, the pictures are no match for it.
-        unpaired: real heads beside each batch then.
     """
 
     batch: int = 8
@@ -57,25 +51,7 @@ class SliceConfig:
     edges: float = 0.5
     structure: float = 0.3
     tissues: float = 0.15
-    adversarial: float = 0.02
-    adversarial_from: int = 3000
-    unpaired: int = 4
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Heads:
-    """Ultrasound of N heads in the frame: us float32 [N, 128, 128], size_mm float32 [N]."""
-
-    us: np.ndarray
-    size_mm: np.ndarray
-
-    @classmethod
-    def read(cls, data: Path, part: str, most: int | None = None) -> Heads:
-        """The heads of one part of HC18."""
-        heads = list(islice(hc18_brains(data / "hc18", part), most))
-        sizes = np.array([head.size_mm for head in heads], np.float32)
-        return cls(np.stack([head.pixels for head in heads]).astype(np.float32), sizes)
 
 
 class SliceTrainer:
@@ -87,8 +63,7 @@ class SliceTrainer:
         cooldown: over how many steps before it the learning rate goes down.
         pool: pairs to train on.
         validation: pairs of other volumes.
-        real: ultrasound of real heads to look at.
-        unpaired: ultrasound of real heads to train on.
+        real: ultrasound of real heads to look at, [N, 128, 128], and their sizes in mm [N].
         device: where to train.
     """
 
@@ -99,14 +74,13 @@ class SliceTrainer:
         cooldown: int,
         pool: PairPool,
         validation: Pairs,
-        real: Heads,
-        unpaired: Heads,
+        real: tuple[np.ndarray, np.ndarray],
         device: torch.device,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.steps, self.cooldown = config, steps, cooldown
         self.pool, self.device = pool, device
-        self.validation, self.real, self.unpaired = validation, real, unpaired
+        self.validation, self.real = validation, real
         self.net = SliceTranslator(config.width).to(device)
         self.ema = SliceTranslator(config.width).to(device).requires_grad_(False)
         self.ema.load_state_dict(self.net.state_dict())
@@ -115,7 +89,6 @@ class SliceTrainer:
         self.optimisers = muon_and_adamw(
             self.net, config.learning_rate, config.weight_decay, ("unet.conv_in", "unet.out")
         )
-        self.critic = Critic(CRITIC_WIDTH, CRITIC_RATE, device)
         self.ssim = SSIMLoss(2, data_range=2.0, win_size=7)
         self.step = 0
 
@@ -128,24 +101,14 @@ class SliceTrainer:
             group["lr"] = config.learning_rate * rate(
                 self.step, self.steps, config.warmup, self.cooldown
             )
-        judged = self.step >= config.adversarial_from
-        if judged:
-            heads, their_size = self._unpaired(generator)
-            us, size = torch.cat([us, heads]), torch.cat([size, their_size])
         with mixed_precision(self.device):
-            made, logits = (part.float() for part in self.net(us, size))
-        paired = slice(len(mri))
-        losses = self.losses(made[paired], logits[paired], mri, tissues)
-        if judged:
-            losses["doubt"] = self.critic.doubt(made)
-            losses["loss"] = losses["loss"] + config.adversarial * losses["doubt"]
+            made, logits = self.net(us, size)
+        losses = self.losses(made.float(), logits.float(), mri, tissues)
         self.net.zero_grad(set_to_none=True)
         losses["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
-        if judged:
-            losses["critic"] = self.critic.train_step(made, mri)
         self.step += 1
         move_average(self.ema, self.net, self.step, config.ema)
         return {name: float(value.detach()) for name, value in losses.items()}
@@ -189,16 +152,6 @@ class SliceTrainer:
         batch = us, mri, tissues[:, 0], size.float()
         return tuple(x.to(self.device) for x in batch)
 
-    def _unpaired(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Real heads, mirrored at random, and their sizes."""
-        picks = torch.randint(
-            len(self.unpaired.size_mm), (self.config.unpaired,), generator=generator
-        )
-        us = torch.from_numpy(self.unpaired.us[picks.numpy()])[:, None]
-        flips = [d for d in (2, 3) if torch.rand((), generator=generator) < 0.5]
-        size = torch.from_numpy(self.unpaired.size_mm[picks.numpy()])
-        return us.flip(flips).to(self.device), size.to(self.device)
-
     def validate(self) -> dict[str, float]:
         """Correlation and absolute error inside the brain, and Dice of every tissue."""
         truth = self.validation
@@ -223,8 +176,8 @@ class SliceTrainer:
         truth = self.validation
         made, _ = answer(self.ema, truth.us[:SHOWN], truth.size_mm[:SHOWN])
         rows = [truth.us[:SHOWN], made, truth.mri[:SHOWN]]
-        us = self.real.us
-        answers, _ = answer(self.ema, us, self.real.size_mm)
+        us, sizes = self.real
+        answers, _ = answer(self.ema, us, sizes)
         for i in range(0, len(us), SHOWN):
             rows += [us[i : i + SHOWN], answers[i : i + SHOWN]]
         return np.concatenate([np.asarray(row, np.float32) for row in rows])
@@ -237,7 +190,6 @@ class SliceTrainer:
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
-            "critic": self.critic.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -255,7 +207,6 @@ class SliceTrainer:
         self.ema.load_state_dict(state["ema"])
         for optimiser, its in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(its)
-        self.critic.load(state["critic"])
 
 
 @torch.no_grad()
@@ -297,12 +248,10 @@ def main() -> None:
     pool = PairPool(brains["train"], options.pairs, config.seed)
     rng = np.random.default_rng(1)
     validation = draw_pairs(brains["validation"], VALIDATION_PAIRS, rng)
-    real = Heads.read(options.data, "validation", 4 * SHOWN)
-    unpaired = Heads.read(options.data, "train")
+    heads = list(hc18_brains(options.data / "hc18", "validation"))[: 4 * SHOWN]
+    real = np.stack([h.pixels for h in heads]), np.array([h.size_mm for h in heads], np.float32)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = SliceTrainer(
-        config, options.steps, options.cooldown, pool, validation, real, unpaired, device
-    )
+    trainer = SliceTrainer(config, options.steps, options.cooldown, pool, validation, real, device)
 
     def check() -> dict[str, float]:
         contact_sheet(trainer.pictures(), options.work / f"sheet_{trainer.step:06d}.png")
