@@ -120,7 +120,7 @@ def test_a_slit_grows_without_what_lies_beyond_its_far_wall():
     assert not (column[: inside[0]] == Tissue.CORTEX)[-6:].any()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10**6))
 def test_every_drawn_pair_is_one_brain_in_the_frame(seed: int):
     rng = np.random.default_rng(seed)
