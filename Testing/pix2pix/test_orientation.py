@@ -13,7 +13,7 @@ import torch
 from scipy.ndimage import binary_erosion, gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from Testing.pix2pix.test_pix2pix3d import Net, Strided, bundle_of, textured, volume_of
+from Testing.pix2pix.known_generators import Net, Strided, bundle_of, textured, volume_of
 from training.simulation.ultrasound import ScanRanges
 from USToMRILib import Grid, InputError, Volume, translate
 from USToMRILib.pix2pix.cone import echoing

@@ -17,7 +17,7 @@ import slicer  # noqa: E402
 import vtk  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
-from Testing.reader_study.test_reader_study import write_pairs  # noqa: E402
+from Testing.reader_study.study_pairs import write_pairs  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
@@ -27,7 +27,7 @@ from slicer_host.sections import Sections  # noqa: E402
 from USToMRIModule.ReaderStudy.ReaderStudySection import ReaderStudySection  # noqa: E402
 from USToMRIModule.ReaderStudy.ScenePairs import scenePairs  # noqa: E402
 from USToMRIModule.Scene.VolumeNodes import Result, volumeFromNode  # noqa: E402
-from USToMRIModule.Synthetic.OutputNodes import Place, publish  # noqa: E402
+from USToMRIModule.Synthetic.OutputNodes import OutputLocation, publish  # noqa: E402
 
 from USToMRILib.provenance import make_provenance  # noqa: E402
 
@@ -76,7 +76,7 @@ def add_pair(name: str, seed: int) -> Any:
     volume = volumeFromNode(node)
     provenance = make_provenance(volume, "ddic", {}, {}, "cpu")
     negative = volume.with_array((255 - array).astype(np.float32))
-    publish(Result(negative, provenance), Place(node))
+    publish(Result(negative, provenance), OutputLocation(node))
     return node
 
 

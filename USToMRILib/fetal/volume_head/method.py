@@ -15,7 +15,7 @@ from ...result import Made, Request
 from ..ellipse import Ellipse
 from ..head import BUNDLE as HEAD_BUNDLE
 from ..head import TRAINED_RANGE_MM
-from ..pipeline import Answer, FrameMethod, Frames, Laid
+from ..pipeline import Answer, FramedStack, FrameMethod, Frames
 from ..skull import brain_inside
 from ..tissue_codes import TISSUE_LABELS
 from ..tissues import Tissue
@@ -76,15 +76,17 @@ class VolumeHeadMethod:
         count = round(_LOOKED / _LOOKED_APART)
         heights = np.arange(-count, count + 1) * _LOOKED_APART * length
         planes = Planes.through(image, head, heights, self.slices.frame, None)
-        laid = Laid.on(planes.stack, planes.outline, self.slices.frame)
-        answer = self.scout(laid.frames(self.slices, replace(request, maps=frozenset())))
+        framed = FramedStack.on(planes.stack, planes.outline, self.slices.frame)
+        answer = self.scout(framed.frames(self.slices, replace(request, maps=frozenset())))
         assert answer.tissues is not None
-        return upright(head, laid.by_slice, planes.middle, answer.tissues.numpy(), heights, length)
+        return upright(
+            head, framed.by_slice, planes.middle, answer.tissues.numpy(), heights, length
+        )
 
     def _made(self, volume: Volume, head: VolumeHead, planes: Planes, request: Request) -> Made:
         """Translate the slices and bring them back."""
-        laid = Laid.on(planes.stack, planes.outline, self.slices.frame)
-        answer = self.translate_planes(laid.frames(self.slices, request))
+        framed = FramedStack.on(planes.stack, planes.outline, self.slices.frame)
+        answer = self.translate_planes(framed.frames(self.slices, request))
         assert answer.tissues is not None
         shown = 1 - answer.tissues[:, 0].numpy()
         length = _brain_length(head)
@@ -93,20 +95,21 @@ class VolumeHeadMethod:
         def back(slices: np.ndarray) -> np.ndarray:
             return planes.back(slices * weight, volume.grid)
 
-        maps = {name: back(each) for name, each in laid.maps_back(answer.maps).items()}
-        labels = laid.labels_back(answer.tissues)
+        maps = {name: back(each) for name, each in framed.maps_back(answer.maps).items()}
+        labels = framed.labels_back(answer.tissues)
         labels[weight[:, 0, 0] < 1] = 0
         if "tissues" in request.maps:
             maps["tissues"] = planes.back(labels, volume.grid)
         used = {HEAD_BUNDLE: load_bundle(HEAD_BUNDLE, request.device).sha256}
         return Made(
-            back(laid.back(to_mri_values(answer.images[:, 0].numpy()), shown)),
+            back(framed.back(to_mri_values(answer.images[:, 0].numpy()), shown)),
             {**self.slices.bundles, **({} if head.mask is not None else used)},
             {**self.slices.parameters, **_parameters(head, planes, labels)},
             (*_warnings(head), *self.slices.cautions),
             maps,
             tuple(
-                back(laid.back(to_mri_values(each[:, 0].numpy()), shown)) for each in answer.samples
+                back(framed.back(to_mri_values(each[:, 0].numpy()), shown))
+                for each in answer.samples
             ),
             TISSUE_LABELS,
         )
