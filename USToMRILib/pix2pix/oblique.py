@@ -15,11 +15,10 @@ from ..image.volume import Volume
 _ALONG_DEG = 10.0
 # Fewer voxels along an axis are slices, not a volume to be turned.
 _LEAST_VOXELS = 8
-# A body without a direction, as a box or a ball, has no skewness; of simulated cones it is from
-# 0.004, where the volume cuts most of them off, to 0.1.
-_LEAST_SKEWNESS = 0.002
 # The first step of the search for the smallest box, in radians.
 _FIRST_TURN = 0.1
+# Searches begin from so many turns, spread evenly.
+_STARTS = 12
 # The box along its own axes must be so much smaller than that along the volume's.
 _SMALLER = 0.8
 
@@ -52,8 +51,8 @@ class OwnAxes:
 def own_axes(volume: Volume, echoes: np.ndarray, spacing: Sequence[float]) -> OwnAxes | None:
     """The axes of a cone that lies obliquely; None where the volume's are as good.
 
-    A cone grows with depth: its third moment points away from the probe, however it lies. Near
-    that, the axes are those along which the box around it is smallest.
+    Its own are those along which the box around it is smallest; which of them is the depth is found
+    as in any other volume.
 
     Args:
         volume: ultrasound.
@@ -64,15 +63,8 @@ def own_axes(volume: Volume, echoes: np.ndarray, spacing: Sequence[float]) -> Ow
 
     if min(echoes.shape) < _LEAST_VOXELS:
         return None
-    covariance, pull = _moments(echoes, volume.grid.spacing)
-    strength = float(np.linalg.norm(pull))
-    if strength < _LEAST_SKEWNESS:
-        return None
-    depth = pull / strength
-    across = np.linalg.svd(depth[None])[2][1:]
-    _, within = np.linalg.eigh(across @ covariance @ across.T)
     places = np.argwhere(echoes[::2, ::2, ::2])[:, ::-1] * 2 * np.array(volume.grid.spacing)
-    axes = _snug(places, np.column_stack([depth, *(within.T @ across)]))
+    axes = _snug(places)
     cosines = np.abs(axes)
     total = cosines[linear_sum_assignment(cosines, maximize=True)].sum()
     turned = float(np.degrees(np.arccos(np.clip((total - 1) / 2, -1, 1))))
@@ -86,53 +78,26 @@ def own_axes(volume: Volume, echoes: np.ndarray, spacing: Sequence[float]) -> Ow
     return OwnAxes(Grid.of(size.tolist(), spacing, origin, volume.grid.axes @ axes), turned)
 
 
-def _snug(points: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """The axes near some, right-handed, along which the box around points [n, 3] is smallest."""
+def _snug(points: np.ndarray) -> np.ndarray:
+    """The right-handed axes along which the box around points [n, 3] is smallest."""
     from scipy.optimize import minimize
     from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.transform import Rotation
 
     try:
         corners = points[ConvexHull(points).vertices]
-    except QhullError:  # in one plane
-        return axes
-    start = axes * np.array([1.0, 1.0, np.linalg.det(axes)])
+    except (QhullError, ValueError):  # in one plane, or none
+        return np.eye(3)
 
-    def turned(by: np.ndarray) -> np.ndarray:
-        return start @ Rotation.from_rotvec(by).as_matrix()
+    def size(turn: np.ndarray) -> float:
+        return float(np.log(np.ptp(corners @ Rotation.from_rotvec(turn).as_matrix(), axis=0)).sum())
 
-    best = minimize(
-        lambda by: np.log(np.ptp(corners @ turned(by), axis=0)).sum(),
-        np.zeros(3),
-        method="Nelder-Mead",
-        options={"initial_simplex": np.vstack([np.zeros(3), np.eye(3) * _FIRST_TURN])},
-    )
-    return turned(best.x)
-
-
-def _moments(mask: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance [3, 3] in mm2 and skewness [3] of a mask [k, j, i], along (i, j, k).
-
-    The skewness is the mean of p |p|^2 about the centre, in units of the spread.
-    """
-    total = max(np.count_nonzero(mask), 1)
-    offsets = []
-    for axis in range(3):  # i, j, k
-        others = tuple(other for other in range(3) if other != 2 - axis)
-        counts = np.count_nonzero(mask, axis=others)
-        places = np.arange(len(counts)) * spacing[axis]
-        offsets.append(places - counts @ places / total)
-    covariance, third = np.zeros((3, 3)), np.zeros(3)
-    for one, two in ((0, 1), (0, 2), (1, 2)):
-        seen = np.count_nonzero(mask, axis=2 - (3 - one - two)).T  # [one, two]
-        a, b = offsets[one], offsets[two]
-        covariance[one, two] = covariance[two, one] = a @ seen @ b / total
-        third[one] += a @ seen @ b**2 / total
-        third[two] += a**2 @ seen @ b / total
-        for axis, of, counts in ((one, a, seen.sum(1)), (two, b, seen.sum(0))):
-            covariance[axis, axis] = counts @ of**2 / total
-            third[axis] += counts @ of**3 / total / 2  # met twice
-    return covariance, third / max(float(np.trace(covariance)), 1e-9) ** 1.5
+    found = []
+    for start in Rotation.random(_STARTS, random_state=0).as_rotvec():
+        simplex = start + np.vstack([np.zeros(3), np.eye(3) * _FIRST_TURN])
+        options = {"initial_simplex": simplex, "maxfev": 200}
+        found.append(minimize(size, start, method="Nelder-Mead", options=options))
+    return Rotation.from_rotvec(min(found, key=lambda each: each.fun).x).as_matrix()
 
 
 def _resampled(volume: Volume, grid: Grid, beyond: float, fine: bool = False) -> np.ndarray:
