@@ -338,7 +338,7 @@ def main() -> None:
 def write(measured: list[Measured], output: Path) -> None:
     """Write the report and its picture."""
     record, bundle = run_record(seed=0), load_bundle(BUNDLE)
-    pictures = [each.picture for each in measured[:4]]
+    pictures = [each.picture for each in measured[:3]]
     picture = output.with_suffix(".png")
     Image.fromarray(np.hstack(pictures)).convert(
         "P", palette=Image.Palette.ADAPTIVE, colors=32
@@ -353,7 +353,7 @@ def write(measured: list[Measured], output: Path) -> None:
         "",
         f"![Ultrasound, pseudo-MRI and MRI of three planes each]({picture.name})",
         "",
-        "From left to right the first four heads: planes 2 mm below, 3 mm and 8 mm "
+        "From left to right the first three heads: planes 2 mm below, 3 mm and 8 mm "
         "above the thalami; ultrasound, pseudo-MRI, and the MRI that the ultrasound was made of.",
         "",
         "## Where the head is",

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
-from scipy.ndimage import binary_erosion, gaussian_filter
-from scipy.spatial.transform import Rotation
+from scipy.ndimage import gaussian_filter
 
 from Testing.pix2pix.known_generators import Net, Strided, bundle_of, textured, volume_of
 from training.simulation.ultrasound import ScanRanges
@@ -191,30 +189,3 @@ def test_the_user_is_told_of_a_volume_that_is_hardly_one(
 def volume() -> Volume:
     """A fan along the volume's axes."""
     return Volume(fan(), Grid((56, 48, 36)))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_an_oblique_cone_is_seen_along_its_own_axes(seed: int) -> None:
-    """A network that answers by the place in what it sees: the answer turns with the cone."""
-    turn = Rotation.random(random_state=seed).as_matrix()
-    upright = volume()
-    size = (92, 92, 92)
-    middle = upright.grid.index_to_physical((np.array(upright.grid.size) - 1) / 2)
-    grid = Grid.of(size, [1.0] * 3, middle - turn @ np.full(3, 45.5), turn)
-    like = Volume(np.zeros(grid.shape, np.uint8), grid).to_sitk()
-    seen = sitk.GetArrayFromImage(sitk.Resample(upright.to_sitk(), like))
-    oblique = Volume(seen, grid)
-
-    def depth(x: torch.Tensor) -> torch.Tensor:
-        down = torch.linspace(-1, 1, x.shape[3])[:, None]
-        return torch.where(x > -1, down, -1.0)
-
-    answers = [
-        translate_volume(each, bundle_of(Net(depth), 10**7), Progress())
-        for each in (upright, oblique)
-    ]
-    assert answers[0].oblique_deg == 0
-    assert answers[1].oblique_deg > 10
-    back = sitk.Resample(Volume(answers[1].array, grid).to_sitk(), upright.to_sitk())
-    core = binary_erosion(upright.array > 0, iterations=4)
-    assert np.corrcoef(sitk.GetArrayFromImage(back)[core], answers[0].array[core])[0, 1] > 0.97

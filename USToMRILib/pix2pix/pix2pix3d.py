@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from ..result import Made, Request
 from .cone import cone_around, echoing
 from .echo import echo_weight
 from .memory import WINDOW_BYTES, MemoryNeed
-from .oblique import own_axes
 from .orientation import ECHO, UNSURE, Orientation, find_orientation
 from .windows import Padded, plan_windows, smallest_window
 
@@ -119,18 +118,11 @@ class VolumeTranslation:
         spread: where it was asked for, the same for the standard deviation of the answers over
             :data:`FLIPS`, in the units of `array`. It shows where the answer depends on how the
             volume lies. It is not the error: where it is small, the answer may still be wrong.
-        oblique_deg: by how much the cone was turned to its own axes before.
     """
 
     array: np.ndarray
     orientation: Orientation
     spread: np.ndarray | None = None
-    oblique_deg: float = 0.0
-
-    def describe(self) -> dict[str, Any]:
-        """How the volume lay, for the record."""
-        turned = {"oblique_deg": round(self.oblique_deg, 1)} if self.oblique_deg else {}
-        return {**self.orientation.describe(), **turned}
 
 
 @dataclass(frozen=True)
@@ -155,7 +147,7 @@ class VolumeMethod:
             {self.bundle.name: self.bundle.sha256},
             {
                 "precision": precision_of(self.bundle),
-                "orientation": done.describe(),
+                "orientation": done.orientation.describe(),
             },
             (*self.bundle.cautions, *_doubts(volume, done, self.bundle)),
             {} if done.spread is None else {"uncertainty": done.spread},
@@ -195,11 +187,10 @@ def translate_volume(
 
     The generator knows volumes with the probe at the top: any other is turned, by whole axes, and
     the result back, so that the answer does not depend on how a volume is stored
-    (:func:`~.orientation.find_orientation`). A cone that lies obliquely in its volume is first
-    brought to its own axes (:func:`~.oblique.own_axes`). The generator sees voxels of the size that
-    it was trained on (`spacing_mm` in the bundle's metadata): a volume whose voxels differ from it
-    by more than a quarter is resampled to it and the result back; any other stays on its own grid
-    throughout. Windows see everything that can change their answer (`receptive_field`), so that
+    (:func:`~.orientation.find_orientation`); an oblique one along the nearest axes. The generator
+    sees voxels of the size that it was trained on (`spacing_mm` in the bundle's metadata): a volume
+    whose voxels differ from it by more than a quarter is resampled to it and the result back; any
+    other stays on its own grid throughout. Windows see everything that can change their answer (`receptive_field`), so that
     the result is that of one pass over it all. Where nothing echoes it fades to the background
     (:func:`~.echo.echo_weight`).
 
@@ -222,27 +213,6 @@ def translate_volume(
     _largest_window(volume, bundle, memory_gib, len(flips[:2]))
     echoes = echoing(volume.array)
     check_belong_together(volume.array, echoes, volume.grid.spacing[::-1])
-    own = own_axes(volume, echoes, bundle.metadata["spacing_mm"])
-    if own is None:
-        return _translate_along_axes(volume, echoes, bundle, progress, memory_gib, flips)
-    seen = own.onto(volume, echoes)
-    inside = echoing(seen.array)
-    done = _translate_along_axes(seen, inside, bundle, progress, memory_gib, flips)
-    deviation = None if done.spread is None else own.back(done.spread, volume.grid)
-    return VolumeTranslation(
-        own.back(done.array, volume.grid), done.orientation, deviation, own.turned_deg
-    )
-
-
-def _translate_along_axes(
-    volume: Volume,
-    echoes: np.ndarray,
-    bundle: Bundle,
-    progress: Progress,
-    memory_gib: float,
-    flips: Sequence[tuple[int, ...]],
-) -> VolumeTranslation:
-    """Translate a volume that is turned by whole axes; see :func:`translate_volume`."""
     orientation = find_orientation(volume.array, echoes, volume.grid.spacing[::-1])
     turned = orientation.turn_volume(volume)
     # Where it lies changes nothing, not even by rounding.
