@@ -12,9 +12,10 @@ import vtk
 from USToMRIModule.CNR import TissuePair
 from USToMRIModule.ReaderStudy import ScenePairs
 from USToMRIModule.Scene import RegionVoxels
+from USToMRIModule.Scene.PixelSize import lacksPixelSize
+from USToMRIModule.Scene.Sequences import sequenceOf
 from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
 from USToMRIModule.Synthetic import OutputNodes, SyntheticMark, TissueNodes
-from USToMRIModule.Synthetic.SequenceNodes import sequenceOf
 from USToMRIModule.Translate import HeadCurve
 
 from USToMRILib import InputError, Volume
@@ -208,6 +209,17 @@ class SequenceTest(SceneCase):
         self.assertEqual(slicer.util.arrayFromVolume(output).max(), 5)
         self.assertIsNone(sequenceOf(output))
 
+    def test_a_dicom_cine_without_calibration_is_known(self) -> None:
+        """The volume that shows a time point has the attribute that the DICOM module gave it."""
+        browser, node = add_sequence()
+        self.assertFalse(lacksPixelSize(node))
+        sequence: Any = sequenceOf(node)
+        slicer.mrmlScene.RemoveNode(node)
+        for frame in sequence.frameNodes():
+            frame.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+        show(browser, 2)
+        self.assertTrue(lacksPixelSize(browser.GetProxyNode(sequence.node)))
+
     def test_all_time_points_are_translated(self) -> None:
         """The output follows the browser of the input, synthetic at every time point."""
         browser, node = add_sequence()
@@ -321,6 +333,9 @@ class TissueTest(SceneCase):
         pixel = float(np.prod(node.GetSpacing()[:2]))
         self.assertEqual(table.GetValue(1, 0).ToString(), "ventricles and cavum")
         self.assertAlmostEqual(table.GetValue(1, 1).ToDouble(), 24 * pixel)
+        self.assertEqual(table.GetColumnName(2), "Atrium, SYNTHETIC")
+        self.assertEqual(table.GetValue(0, 2).ToString(), "")
+        self.assertIn("7.3, 6.1 \u00b1 0.6 mm", table.GetValue(1, 2).ToString())
         before = slicer.mrmlScene.GetNumberOfNodes()
         logic.translate(node, output, tissues=True)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
@@ -368,6 +383,12 @@ def with_tissues(
     spread = np.zeros(volume.array.shape, np.float32)
     spread[:, 3, 4] = 40
     maps = {}
+    error = {"median": 0.6, "percentile_90": 1.7}
+    measured = {
+        "lateral_ventricle_widths_mm": [7.3, 6.1],
+        "lateral_ventricle_width_error_mm": error,
+    }
+    made.provenance["parameters"] = {"tissues_measured": measured}
     if tissues:
         maps["tissues"] = volume.with_array(labels)
     if uncertainty:

@@ -12,6 +12,7 @@ from typing import Any
 from ..cine import translate_cine
 from ..errors import InputError
 from ..fetal.heads import read_head_hint
+from ..fetal.tissues import describe_widths
 from ..files import atomic, check_creatable, expanded
 from ..image.sequence import ImageSequence, check_sequence_writable
 from ..image.volume import PathLike, Volume, check_writable
@@ -173,4 +174,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     for warning in answer["provenance"]["warnings"]:
         print(f"ustomri: warning: {warning}", file=sys.stderr)
+    measured = answer["provenance"]["parameters"].get("tissues_measured", {})
+    if line := describe_widths(measured):
+        print(line)
     return DONE

@@ -138,7 +138,7 @@ def _publishMaps(result: Result, place: Place, outputNode: Any, created: list[An
         moveBeside(place.inputNode, node)
         if name == "uncertainty":
             _showSpread(node, created)
-    publishTissues(maps.get("tissues"), outputNode, created)
+    publishTissues(maps.get("tissues"), result.provenance, outputNode, created)
 
 
 def _showSpread(node: Any, created: list[Any]) -> None:
