@@ -12,8 +12,9 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from .Dependencies import ensureDependencies
 from .Scene.PixelSize import lacksPixelSize
 from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
-from .Scene.VolumeNodes import isSlice, reasonNotAnInput, volumeFromNode
-from .Synthetic.SequenceNodes import reasonNotAnOutput, sequenceOf
+from .Scene.Sequences import sequenceOf
+from .Scene.VolumeNodes import isSlice, reasonNotAnInput, reasonSynthetic, volumeFromNode
+from .Synthetic.SequenceNodes import reasonNotAnOutput
 from .Translate.HeadCurve import FoundHead, showEllipse
 from .Translate.MethodChoice import takesSlices
 from .Translate.Task import Task
@@ -71,6 +72,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         head: Any = None,
         pixelSize: float = 0.0,
         allFrames: bool = False,
+        allowSynthetic: bool = False,
         **options: Any,
     ) -> Any:
         """Translate a volume node in the worker process, wait, and return the output node.
@@ -87,6 +89,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             nothing else; None to look for it.
         :param pixelSize: in mm, of a single slice that does not know its own.
         :param allFrames: translate every time point of the sequence that the input shows.
+        :param allowSynthetic: take a volume that is itself a pseudo-MRI or a map of one.
         :param options: of the method, by name (``ustomri methods``: steps, axis, ...), and further
             arguments of ``USToMRILib.translate``: device, residual, uncertainty or
             tissues (further nodes, which the output refers to)
@@ -101,6 +104,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             head=head,
             pixelSize=pixelSize,
             allFrames=allFrames,
+            allowSynthetic=allowSynthetic,
             onFinished=lambda *answer: ended.extend(answer),
             **options,
         )
@@ -120,6 +124,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         head: Any = None,
         pixelSize: float = 0.0,
         allFrames: bool = False,
+        allowSynthetic: bool = False,
         onProgress: Optional[Callable[[dict[str, Any]], None]] = None,
         onFinished: Optional[FinishedCallback] = None,
         **options: Any,
@@ -134,6 +139,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """
         from .Worker.WorkerJobs import TranslationJob
 
+        if not allowSynthetic:
+            _checkMeasured(inputNode)
         task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
 
         def finished(results: Any, error: Optional[Exception]) -> None:
@@ -164,6 +171,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             with None and the error.
         """
         from .Worker.WorkerJobs import HeadJob
+
+        _checkMeasured(inputNode)
 
         def finished(found: Any, error: Optional[Exception]) -> None:
             head, isPresent = None, slicer.mrmlScene.IsNodePresent
@@ -259,7 +268,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """
         if inputNode is None:
             return _("Choose the ultrasound volume to translate.")
-        reason = reasonNotAnInput(inputNode)
+        reason = reasonNotAnInput(inputNode) or reasonSynthetic(inputNode)
         if reason:
             return reason
         if outputNode is inputNode:
@@ -288,3 +297,11 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         if self._command is None:
             ensureDependencies()
         return self._command or defaultCommand()
+
+
+def _checkMeasured(inputNode: Any) -> None:
+    from USToMRILib import InputError
+
+    reason = reasonSynthetic(inputNode) if inputNode is not None else ""
+    if reason:
+        raise InputError(reason)

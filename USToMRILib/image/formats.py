@@ -56,3 +56,12 @@ def open_image(path: Path) -> ImageFile | None:
                     f"{path} cannot be read without the Python package {error.name}; install it."
                 ) from error
     return None
+
+
+def states_pixel_size(path: Path) -> bool:
+    """Whether a file says how large its pixels are; True where it cannot be told of its format."""
+    try:
+        image = open_image(path)
+    except InputError:
+        return True
+    return image is None or (image.states_spacing and not image.spacing_doubt)

@@ -17,7 +17,7 @@ from slicer.util import VTKObservationMixin
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.Throttle import Throttle
-from ..Scene.VolumeNodes import HeldImage, Result, isSlice, reasonNotAnInput
+from ..Scene.VolumeNodes import HeldImage, Result, isSlice, reasonNotAnInput, reasonSynthetic
 from ..Synthetic.OutputNodes import Place, fillNode, publish
 from ..Worker.Turns import Pieces
 from ..Worker.VolumeReading import readVolume
@@ -55,7 +55,7 @@ def reasonNotLive(inputNode: Any, outputNode: Any, pixelSize: float) -> str:
     """Return why a volume cannot be followed live, in words for the user; empty where it can."""
     if inputNode is None:
         return str(_("Choose the ultrasound volume to follow."))
-    reason = reasonNotAnInput(inputNode)
+    reason = reasonNotAnInput(inputNode) or reasonSynthetic(inputNode)
     if reason:
         return reason
     if not isSlice(inputNode):

@@ -10,9 +10,10 @@ from slicer.i18n import tr as _
 
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.RegionVoxels import Region
+from ..Scene.Sequences import Sequence, sequenceOf
 from ..Scene.VolumeNodes import Result
 from ..Synthetic.OutputNodes import Place, publish
-from ..Synthetic.SequenceNodes import Sequence, publishSequence, reasonNotAnOutput, sequenceOf
+from ..Synthetic.SequenceNodes import publishSequence, reasonNotAnOutput
 from ..Worker.Inputs import Frame, prepare
 
 

@@ -11,9 +11,9 @@ from slicer.util import VTKObservationMixin
 
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.RegionVoxels import Region
+from ..Scene.Sequences import sequenceOf
 from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Synthetic.OutputNodes import warningsOf
-from ..Synthetic.SequenceNodes import sequenceOf
 from ..Worker.Turns import Turns
 from .Cautions import Cautions
 from .DeviceChoice import DeviceChoice
