@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 import vtk
 from USToMRIModule.CNR import TissuePair
+from USToMRIModule.Logic import USToMRILogic
 from USToMRIModule.ReaderStudy import ScenePairs
 from USToMRIModule.Scene import RegionVoxels
 from USToMRIModule.Scene.PixelSize import lacksPixelSize
@@ -17,12 +18,13 @@ from USToMRIModule.Scene.Sequences import sequenceOf
 from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
 from USToMRIModule.Synthetic import OutputNodes, SyntheticMark, TissueNodes
 from USToMRIModule.Translate import HeadCurve
+from USToMRIModule.Worker.WorkerClient import Handlers
 
-from USToMRILib import InputError, Volume
+from USToMRILib import ImageSequence, InputError, Volume
 from USToMRILib.fetal.ellipse import Ellipse
 
 from . import volumes
-from .scene_case import NOTICE, TABLE, SceneCase, halved, logic_with
+from .scene_case import NOTICE, TABLE, FunctionWorker, SceneCase, halved, logic_with
 
 RNG = np.random.default_rng(11)
 HEAD = Ellipse((20.0, 15.0), (12.0, 9.0), 0.4)
@@ -234,6 +236,29 @@ class SequenceTest(SceneCase):
         self.assertIs(sequence.browser, browser)
         self.assertEqual(sequence.node.GetNthIndexValue(2), "80")
         self.assertEqual(sequence.node.GetIndexUnit(), "ms")
+
+    def test_a_cine_is_one_task_with_its_times(self) -> None:
+        """So that the head is followed; colours, and a pixel of 1 mm, make no difference."""
+        _, node = add_sequence()
+        seen: list[dict[str, Any]] = []
+
+        class Looking(FunctionWorker):
+            def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
+                cine = ImageSequence.read(arguments["input"])
+                seen.append({"frame": arguments["frame"], "cine": cine})
+                return super().send(task, arguments, handlers)
+
+        sequence: Any = sequenceOf(node)
+        for scale in (1.0, 0.2):
+            for frame in sequence.frameNodes():
+                frame.SetSpacing(scale, scale, 1)
+            USToMRILogic(worker=Looking(halved)).translate(node, allFrames=True)
+            self.assertEqual(seen[-1]["frame"], "all")
+            cine = seen[-1]["cine"]
+            np.testing.assert_allclose(cine.seconds, (0, 0.04, 0.08))
+            self.assertEqual(cine.grid.spacing[:2], (scale, scale))
+            np.testing.assert_array_equal(cine.array[:, 0, 0, 0], (0, 10, 20))
+        self.assertEqual(len(seen), 2)
 
     def test_time_points_that_go_meanwhile_are_an_error(self) -> None:
         """No result is shown at a time that is not its own."""

@@ -137,7 +137,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         :return: the job, whose ``cancel()`` leaves the scene as it was.
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
-        from .Worker.WorkerJobs import TranslationJob
+        from .Worker.WorkerJobs import CineJob, TranslationJob
 
         if not allowSynthetic:
             _checkMeasured(inputNode)
@@ -150,8 +150,10 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             if onFinished:
                 onFinished(node, error)
 
-        frames = task.frames
-        job = TranslationJob(self._worker(), frames, method, options, finished, onProgress)
+        how = task.frames, method, options, finished, onProgress
+        job = (CineJob if task.isCine else TranslationJob)(self._worker(), *how)
+        if isinstance(job, CineJob) and task.sequence:
+            job.seconds = task.sequence.seconds()
         job.start()
         return job
 

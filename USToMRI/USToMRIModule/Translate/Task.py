@@ -50,6 +50,13 @@ class Task(NamedTuple):
         frames, place = prepare(inputNode, region, head, pixelSize, frameNodes)
         return cls(frames, place, outputNode, method, sequence)
 
+    @property
+    def isCine(self) -> bool:
+        """Whether it is one flat image at several times: the head is then followed through them."""
+        held = [frame.image for frame in self.frames]
+        kinds = {(each.grid, each.image.GetScalarType()) for each in held}
+        return len(held) > 1 and len(kinds) == 1 and held[0].grid.size[2] == 1
+
     def publish(self, results: list[Result]) -> Any:
         """Put the results into the scene and return the output node."""
         if self.sequence:

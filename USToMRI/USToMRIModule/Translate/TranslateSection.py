@@ -55,7 +55,9 @@ class TranslateSection(VTKObservationMixin):
         self._newest = NewestUltrasound()
         # Of the library, which knows the methods: when the panel is open, and piece by piece.
         self._loading = Turns(loadLibrary(), lambda _done, error: None)
-        self._methods = MethodChoice(self.ui.qualitySelector, self.ui.methodSelector)
+        self._methods = MethodChoice(
+            self.ui.qualitySelector, self.ui.methodSelector, self.ui.qualityNoteLabel
+        )
         self._options = OptionFields(self.ui.optionsWidget)
         self._pixelSize = PixelSizeChoice(self.ui, self._onFindPixelSize)
         self._biometry = HeadBiometry(self.ui.biometryLabel)

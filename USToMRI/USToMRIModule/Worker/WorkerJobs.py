@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from ..Scene.VolumeNodes import Result
 from .Turns import Pieces, Turns
 from .VolumeReading import readVolume
-from .VolumeWriting import writeVolume
+from .VolumeWriting import writeFrames, writeVolume
 from .WorkerClient import Handlers, WorkerError
 
 if TYPE_CHECKING:
@@ -240,6 +240,41 @@ class TranslationJob(WorkerJob):
     def _report(self, event: dict[str, Any]) -> None:
         counted = {"frame": len(self._results) + 1, "frames": len(self._frames)}
         self._onProgress({**event, **counted})
+
+
+class CineJob(TranslationJob):
+    """Translates flat frames that follow each other in one task: the head is followed through them.
+
+    seconds - when each was taken, from the first; empty where that is not known
+    """
+
+    seconds: Sequence[float] = ()
+
+    def _nextCommand(self) -> Optional[Command]:
+        command = super()._nextCommand()
+        if command is None:
+            return None
+        images = {name: volume for name, volume in command.images.items() if name != "input.mhd"}
+        return command._replace(arguments={**command.arguments, "frame": "all"}, images=images)
+
+    def _write(self, images: dict[str, Volume]) -> Pieces:
+        volumes = (frame.volume() for frame in self._frames)
+        yield from writeFrames(self._path("input.mhd"), volumes, self.seconds)
+        yield from super()._write(images)
+
+    def _take(self, answer: Any) -> Pieces:
+        every = {}
+        for name in ("output", *self._maps):
+            every[name] = (yield from readVolume(self._path(f"{name}.mha"))).volume.array
+        like = self._frames[0].volume()
+        for number in range(len(self._frames)):
+            frame = slice(number, number + 1)
+            made = {name: like.with_array(array[frame]) for name, array in every.items()}
+            output = made.pop("output")
+            self._results.append(Result(output, answer["provenance"], made))
+
+    def _report(self, event: dict[str, Any]) -> None:
+        self._onProgress({**event, "frame": 1, "frames": 1})
 
 
 class QuestionJob(WorkerJob):
