@@ -16,7 +16,7 @@ from USToMRIModule.Scene import RegionVoxels
 from USToMRIModule.Scene.PixelSize import lacksPixelSize
 from USToMRIModule.Scene.Sequences import sequenceOf
 from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
-from USToMRIModule.Synthetic import OutputNodes, SyntheticMark, TissueNodes
+from USToMRIModule.Synthetic import OutputNodes, SampleNodes, SyntheticMark, TissueNodes
 from USToMRIModule.Translate import HeadCurve
 from USToMRIModule.Worker.WorkerClient import Handlers
 
@@ -378,6 +378,37 @@ class TissueTest(SceneCase):
         self.assertEqual(display.GetWindow(), 40)
         self.assertIn("Spread", SyntheticMark.markOf(spread).GetTitleText())
         self.assertTrue(spread.GetAttribute("description").startswith("UNCERTAINTY of a"))
+
+    def test_samples_are_a_sequence_to_leaf_through(self) -> None:
+        """Each is synthetic and lies where the output lies; the next run has its own, or none."""
+
+        def drawing(volume: Volume, method: str, samples: int = 0) -> Result:
+            made = halved(volume, method)
+            drawn = [volume.with_array(np.float32(volume.array * n)) for n in range(samples)]
+            return made._replace(samples=tuple(drawn))
+
+        node = add_ultrasound(1, 20, 24)
+        node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
+        logic = logic_with(drawing)
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        output = logic.translate(node)
+        without = slicer.mrmlScene.GetNumberOfNodes()
+        for count in (3, 2):
+            logic.translate(node, output, samples=count)
+            shown = output.GetNodeReference(SampleNodes.SAMPLES_ROLE)
+            self.assertEqual(shown.GetTransformNodeID(), node.GetTransformNodeID())
+            np.testing.assert_array_equal(volumes.ijk_to_ras(shown), volumes.ijk_to_ras(node))
+            sequence: Any = sequenceOf(shown)
+            self.assertEqual(sequence.node.GetNumberOfDataNodes(), count)
+            for number in range(count):
+                show(sequence.browser, number)
+                expected = slicer.util.arrayFromVolume(node) * np.float32(number)
+                np.testing.assert_allclose(slicer.util.arrayFromVolume(shown), expected, rtol=1e-6)
+                self.assertEqual(shown.GetAttribute("USToMRI.synthetic"), "true")
+        logic.translate(node, output)
+        self.assertIsNone(output.GetNodeReference(SampleNodes.SAMPLES_ROLE))
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), without)
+        self.assertGreater(without, before)
 
     def test_ventricles_are_measured_against_what_lies_beside_them(self) -> None:
         """One pair of segments: all of the ventricles, and white matter within 5 mm of them."""

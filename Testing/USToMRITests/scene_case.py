@@ -14,6 +14,7 @@ from USToMRIModule.Scene.VolumeNodes import Result
 from USToMRIModule.Worker.WorkerClient import Handlers
 
 from USToMRILib import ImageSequence, Volume
+from USToMRILib.files import sample_path
 
 # Survives headers and records: letters beyond ASCII, quotes.
 NOTICE = 'Künstlich: "not a scan"'
@@ -70,6 +71,8 @@ class FunctionWorker:
         _write([each.volume for each in made], arguments["output"])
         for name, path in maps.items():
             _write([each.maps[name] for each in made], path)
+        for number, sample in enumerate(made[0].samples, start=1):
+            _write([sample], str(sample_path(Path(arguments["output"]), number)))
         handlers.onDone({"provenance": made[0].provenance})
         return 1
 

@@ -39,12 +39,14 @@ class Result(NamedTuple):
 
     maps - what else was asked for, by its name in ``USToMRILib.result.MAPS``
     image - the ``vtkImageData`` whose voxels are those of the volume, where there is one
+    samples - that the method drew; the volume is their mean
     """
 
     volume: Volume
     provenance: dict[str, Any]
     maps: dict[str, Volume] = {}  # noqa: RUF012 - never changed
     image: Any = None
+    samples: tuple[Volume, ...] = ()
 
 
 def isSynthetic(node: Any) -> bool:

@@ -13,6 +13,7 @@ from ..Scene.RegionVoxels import Region
 from ..Scene.Sequences import Sequence, sequenceOf
 from ..Scene.VolumeNodes import Result
 from ..Synthetic.OutputNodes import Place, publish
+from ..Synthetic.SampleNodes import publishSamples
 from ..Synthetic.SequenceNodes import publishSequence, reasonNotAnOutput
 from ..Worker.Inputs import Frame, prepare
 
@@ -61,7 +62,9 @@ class Task(NamedTuple):
         """Put the results into the scene and return the output node."""
         if self.sequence:
             return publishSequence(results, self.place, self.sequence, self.outputNode, self.method)
-        return publish(results[0], self.place, self.outputNode, self.method)
+        node = publish(results[0], self.place, self.outputNode, self.method)
+        publishSamples(results[0], self.place, node)
+        return node
 
     def tryPublish(self, results: list[Result]) -> tuple[Optional[Any], Optional[Exception]]:
         """Publish what was made while the scene went on; return the output node, or the error."""

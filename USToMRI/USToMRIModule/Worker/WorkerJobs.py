@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
@@ -232,7 +233,18 @@ class TranslationJob(WorkerJob):
         maps = {}
         for name in self._maps:
             maps[name] = (yield from readVolume(self._path(f"{name}.mha"))).volume
-        self._results.append(Result(made.volume, answer["provenance"], maps, made.image))
+        samples = []
+        for path in self._samplePaths():
+            samples.append((yield from readVolume(path)).volume)
+        record = answer["provenance"]
+        self._results.append(Result(made.volume, record, maps, made.image, tuple(samples)))
+
+    def _samplePaths(self) -> Iterator[Path]:
+        """Return the files of the samples that the task has written."""
+        from USToMRILib.files import sample_path
+
+        paths = (sample_path(self._path("output.mha"), number) for number in itertools.count(1))
+        return itertools.takewhile(Path.exists, paths)
 
     def _answer(self) -> list[Result]:
         return self._results
