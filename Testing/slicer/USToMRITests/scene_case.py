@@ -56,9 +56,9 @@ class FunctionWorker:
         self._translate = translate
 
     def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
-        """Do a translation at once."""
-        options = {"method": arguments["method"], **arguments["options"]}
-        head, maps = arguments["head"], arguments["maps"]
+        """Do a translation, or a live frame, at once."""
+        options = {"method": arguments["method"], **arguments.get("options", {})}
+        head, maps = arguments.get("head"), arguments.get("maps", {})
         if head is not None:
             options["head"] = head if head == "none" else Volume.read(head)
         options.update(dict.fromkeys(maps, True))
