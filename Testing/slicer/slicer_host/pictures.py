@@ -26,7 +26,8 @@ from . import host, views
 _ROOT = Path(__file__).parents[3]
 _MODULE = _ROOT / "USToMRI" / "USToMRI.py"
 _PANEL_WIDTH = 400
-_COLOURS = 48
+# Of a picture's palette, and how far apart red, green and blue are in what is not grey.
+_GREYS, _COLOURS, _VIVID = 64, 24, 24
 
 # Where the regions of the picture lie: parts of the image's width and height.
 _PAIRS = {
@@ -160,10 +161,18 @@ def _draw_panel(panel: Any, theme: str, path: Path) -> None:
 
 
 def _save(pixels: np.ndarray, path: Path) -> None:
-    """Write a small PNG: few colours are enough for grey images and widgets."""
+    """Write a small PNG of few colours, most of them grey as images and widgets are."""
     from PIL import Image
 
-    few = Image.fromarray(pixels).quantize(_COLOURS, dither=Image.Dither.NONE)
+    greys = np.repeat(np.linspace(0, 255, _GREYS).round().astype(np.uint8), 3)
+    vivid = np.ptp(pixels.astype(int), axis=-1) > _VIVID
+    colours = greys[:0]
+    if vivid.any():
+        of = Image.fromarray(pixels[vivid][None]).quantize(_COLOURS)
+        colours = np.array(of.getpalette(), np.uint8)[: 3 * _COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*greys.tolist(), *colours.tolist()])
+    few = Image.fromarray(pixels).quantize(palette=palette, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
 
 
