@@ -59,9 +59,10 @@ def open_image(path: Path) -> ImageFile | None:
 
 
 def states_pixel_size(path: Path) -> bool:
-    """Whether a file says how large its pixels are; True where it cannot be told of its format."""
-    try:
-        image = open_image(path)
-    except InputError:
-        return True
+    """Whether a file says how large its pixels are; True where it cannot be told of its format.
+
+    Raises:
+        InputError: as :func:`open_image`.
+    """
+    image = open_image(path)
     return image is None or (image.states_spacing and not image.spacing_doubt)

@@ -63,7 +63,7 @@ def _inventedFor(node: Any) -> list[tuple[float, float]]:
     if path.lower().endswith(_PICTURE_SUFFIXES):
         printed = _printed(path, changed)
         return [_UNSTATED, printed] if printed else [_UNSTATED]
-    isUnstated = _isFromDicom(node) or (changed and not _statesPixelSize(path, changed))
+    isUnstated = _isFromDicom(node) or (changed and _lacksStatement(path, changed))
     return [_UNSTATED] if isUnstated else []
 
 
@@ -81,9 +81,18 @@ def _isFromDicom(node: Any) -> bool:
     return isFile or bool(node.GetAttribute(DICOM_ATTRIBUTE))
 
 
+def _lacksStatement(path: str, changed: int) -> bool:
+    """Return whether a file is known not to say how large its pixels are."""
+    from USToMRILib import InputError
+
+    try:
+        return not _statesPixelSize(path, changed)
+    except InputError:  # for example, as long as a package is not installed
+        return False
+
+
 @functools.lru_cache(maxsize=64)
 def _statesPixelSize(path: str, changed: int) -> bool:
-    """Return whether a file says how large its pixels are."""
     from USToMRILib.image.formats import states_pixel_size
 
     return states_pixel_size(Path(path))
