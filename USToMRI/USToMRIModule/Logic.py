@@ -238,10 +238,12 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         *,
         pixelSize: float = 0.0,
         device: str = "auto",
+        tissues: bool = False,
     ) -> LiveJob:
         """Return a job that lets a pseudo-MRI follow a volume as it changes, once it is started.
 
         :param outputNode: scalar volume that shows the pseudo-MRI; a new one where it is None.
+        :param tissues: show those too, as a label map.
         :raises USToMRILib.InputError: one sentence that says why the volume cannot be followed.
         """
         from USToMRILib import InputError
@@ -253,7 +255,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         if reason:
             raise InputError(reason)
         settings = {"method": LIVE_METHOD, "device": device}
-        return LiveJob(self._worker(), inputNode, outputNode, settings, pixelSize)
+        return LiveJob(self._worker(), inputNode, outputNode, settings, pixelSize, tissues)
 
     def reasonNotReady(
         self,
