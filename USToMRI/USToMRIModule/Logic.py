@@ -17,7 +17,7 @@ from .Scene.VolumeNodes import isSlice, reasonNotAnInput, reasonSynthetic, volum
 from .Synthetic.SequenceNodes import reasonNotAnOutput
 from .Translate.HeadCurve import FoundHead, showEllipse
 from .Translate.MethodChoice import takesSlices
-from .Translate.Task import Task
+from .Translate.TranslationRequest import TranslationRequest
 
 if TYPE_CHECKING:
     from .Live.LiveJob import LiveJob
@@ -141,19 +141,21 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
         if not allowSynthetic:
             _checkMeasured(inputNode)
-        task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
+        request = TranslationRequest.read(
+            inputNode, outputNode, method, region, head, pixelSize, allFrames
+        )
 
         def finished(results: Any, error: Optional[Exception]) -> None:
             node = None
             if error is None:
-                node, error = task.tryPublish(results)
+                node, error = request.tryPublish(results)
             if onFinished:
                 onFinished(node, error)
 
-        how = task.frames, method, options, finished, onProgress
-        job = (CineJob if task.isCine else TranslationJob)(self._worker(), *how)
-        if isinstance(job, CineJob) and task.sequence:
-            job.seconds = task.sequence.seconds()
+        how = request.inputs, method, options, finished, onProgress
+        job = (CineJob if request.isCine else TranslationJob)(self._worker(), *how)
+        if isinstance(job, CineJob) and request.sequence:
+            job.seconds = request.sequence.seconds()
         job.start()
         return job
 

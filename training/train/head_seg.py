@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from training.train.loop import run
 from training.train.moving_average import move_average
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import mixed_precision
+from training.train.trainer import Trainer
 
 # How often the network is shown a head cut out on black, and no head at all.
 CUT_OUT, NO_HEAD = 0.1, 0.2
@@ -75,7 +76,7 @@ class HeadProbability(nn.Module):
         return self.net(pixels).sigmoid()
 
 
-class HeadTrainer:
+class HeadTrainer(Trainer):
     """Network, optimiser and data of one run.
 
     Args:
@@ -150,30 +151,10 @@ class HeadTrainer:
             image, target = without_head(image, target, generator), torch.zeros_like(target)
         return torch.cat([image, target])
 
-    def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {
-            "step": self.step,
-            "config": asdict(self.config),
-            "net": self.net.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
-
-        Raises:
-            ValueError: if it is of a run with another configuration.
-        """
-        if state["config"] != asdict(self.config):
-            raise ValueError("The checkpoint was made with other settings; use another --work.")
-        self.step = state["step"]
-        self.net.load_state_dict(state["net"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
+    def parts(self) -> dict[str, Any]:
+        """Network, moving average, optimiser and the schedule of its rate."""
+        optimiser, schedule = self.optimiser, self.schedule
+        return {"net": self.net, "ema": self.ema, "optimiser": optimiser, "schedule": schedule}
 
 
 def _draw(below: int, generator: torch.Generator) -> int:

@@ -81,7 +81,7 @@ def _show_images(panel: Any, *paths: Path) -> None:
     node.GetDisplayNode().SetWindowLevel(255, 127.5)
     method = result.provenance["method"]
     made = Result(result.volume, result.provenance)
-    output = OutputNodes.publish(made, OutputNodes.Place(node), method=method)
+    output = OutputNodes.publish(made, OutputNodes.OutputLocation(node), method=method)
     panel.enter()  # offers the ultrasound as the input
     panel.sections[1].onTranslated(node, output)
 

@@ -14,7 +14,7 @@ import slicer
 
 from ..Scene.PixelSize import lacksPixelSize, writePixelSize
 from ..Scene.VolumeNodes import isSynthetic
-from ..Synthetic.Restore import restore, saysSynthetic
+from ..Synthetic.RestoredVolumes import restoreVolume, saysSynthetic
 
 SCENE_SUFFIXES = (".mrb", ".mrml")
 
@@ -69,7 +69,7 @@ def loadDicom(uid: str) -> None:
 
 def _restoreAll() -> None:
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        restore(node)
+        restoreVolume(node)
 
 
 def seriesOf(uid: str) -> list[str]:

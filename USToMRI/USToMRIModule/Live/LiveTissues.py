@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..Scene.VolumeNodes import Result
-from ..Synthetic.OutputNodes import Place, fillNode
+from ..Synthetic.OutputNodes import OutputLocation, fillNode
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
@@ -25,16 +25,18 @@ class LiveTissues:
         """Make no node before there is a frame."""
         self.node: Any = None
 
-    def show(self, labels: Volume, provenance: dict[str, Any], place: Place, name: str) -> None:
+    def show(
+        self, labels: Volume, provenance: dict[str, Any], location: OutputLocation, name: str
+    ) -> None:
         """Show the labels of a frame, where it lies.
 
-        :param place: of the frame; its node may be one outside the scene.
+        :param location: of the frame; its node may be one outside the scene.
         :param name: of the ultrasound.
         """
         if self.node is None or not slicer.mrmlScene.IsNodePresent(self.node):
             self.node = _addLabelMap(_("{name} SYNTHETIC tissues").format(name=name))
         numbers = labels.with_array(np.rint(labels.array).astype(np.uint8))
-        fillNode(self.node, Result(numbers, provenance), place, "TISSUES")
+        fillNode(self.node, Result(numbers, provenance), location, "TISSUES")
 
     def clear(self) -> None:
         """Show nothing: there is no head."""

@@ -10,12 +10,12 @@ from slicer.i18n import tr as _
 from ..Scene.DisplayableNodes import removeDisplayable
 from ..Scene.Sequences import sequenceOf
 from ..Scene.VolumeNodes import Result
-from .OutputNodes import PROVENANCE_ROLE, Place, dress, fillNode
+from .OutputNodes import PROVENANCE_ROLE, OutputLocation, completeOutput, fillNode
 
 SAMPLES_ROLE = "USToMRI.samples"
 
 
-def publishSamples(result: Result, place: Place, outputNode: Any) -> None:
+def publishSamples(result: Result, location: OutputLocation, outputNode: Any) -> None:
     """Put the samples of a result into the scene, each as synthetic as the output; else remove any.
 
     The output refers to the volume that shows one of them.
@@ -33,11 +33,11 @@ def publishSamples(result: Result, place: Place, outputNode: Any) -> None:
         empty = slicer.vtkMRMLScalarVolumeNode()
         empty.SetName(name)
         node = sequence.SetDataNodeAtValue(empty, str(number))
-        fillNode(node, Result(sample, result.provenance), place)
+        fillNode(node, Result(sample, result.provenance), location)
     shown = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    fillNode(shown, Result(result.samples[0], result.provenance), place)
-    shown.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
-    dress(shown)
+    fillNode(shown, Result(result.samples[0], result.provenance), location)
+    shown.SetAndObserveTransformNodeID(location.inputNode.GetTransformNodeID())
+    completeOutput(shown)
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", name)
     with slicer.util.NodeModify(browser):  # else a volume of Slicer's own is made to show it
         browser.AddSynchronizedSequenceNode(sequence)

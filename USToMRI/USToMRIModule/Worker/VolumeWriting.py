@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .Turns import Pieces
+from .Coroutine import Coroutine
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _VOXELS = 2**20
 
 
-def writeVolume(path: Path, volume: Volume) -> Pieces:
+def writeVolume(path: Path, volume: Volume) -> Coroutine:
     """Write an uncompressed MetaImage, which keeps the geometry to the last bit.
 
     :param path: of the header, ``NAME.mhd``; the voxels lie beside it, in ``NAME.raw``.
@@ -33,7 +33,7 @@ def writeVolume(path: Path, volume: Volume) -> Pieces:
             stream.write(np.ascontiguousarray(volume.array[start : start + slices]).data)
 
 
-def writeFrames(path: Path, volumes: Iterable[Volume], seconds: Sequence[float]) -> Pieces:
+def writeFrames(path: Path, volumes: Iterable[Volume], seconds: Sequence[float]) -> Coroutine:
     """Write flat volumes on one grid, of one type, as a sequence, likewise.
 
     :param seconds: when each was taken; empty where that is not known.

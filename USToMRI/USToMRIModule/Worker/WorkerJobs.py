@@ -1,4 +1,4 @@
-"""What the panel has the worker do: translate frames, find a head, list the devices."""
+"""What the panel has the worker do: translate images, find a head, list the devices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 from slicer.i18n import tr as _
 
 from ..Scene.VolumeNodes import Result
-from .Turns import Pieces, Turns
+from .Coroutine import Coroutine, CoroutineRunner
 from .VolumeReading import readVolume
 from .VolumeWriting import writeFrames, writeVolume
 from .WorkerClient import Handlers, WorkerError
@@ -40,7 +40,7 @@ class Worker(Protocol):
 
 
 class Image(Protocol):
-    """An image to translate, such as :class:`.Inputs.Frame`.
+    """An image to translate, such as :class:`.TranslationInput.TranslationInput`.
 
     head - a mask on the same grid, "none", or None to look for the head
     """
@@ -78,7 +78,7 @@ class WorkerJob:
         self._onFinished = onFinished
         self._onProgress = onProgress or (lambda event: None)
         self._folder: Optional[Path] = None
-        self._exchange: Optional[Turns] = None
+        self._exchange: Optional[CoroutineRunner] = None
         self._number = 0
 
     @property
@@ -116,7 +116,7 @@ class WorkerJob:
         """Return the next command; None at the end."""
         raise NotImplementedError
 
-    def _take(self, answer: Any) -> Pieces:
+    def _take(self, answer: Any) -> Coroutine:
         """Keep the answer to a command, and the images that it wrote."""
         raise NotImplementedError
 
@@ -138,9 +138,11 @@ class WorkerJob:
             return
         message = _("The image could not be handed to the translation: {error}")
         task, arguments = command.task, command.arguments
-        self._inTurns(self._write(command.images), message, lambda: self._send(task, arguments))
+        self._runCoroutine(
+            self._write(command.images), message, lambda: self._send(task, arguments)
+        )
 
-    def _write(self, images: dict[str, Volume]) -> Pieces:
+    def _write(self, images: dict[str, Volume]) -> Coroutine:
         for name, volume in images.items():
             yield from writeVolume(self._path(name), volume)
 
@@ -151,7 +153,7 @@ class WorkerJob:
     def _done(self, answer: Any) -> None:
         # The next command waits, because it writes the same files.
         message = _("The result could not be read: {error}")
-        self._inTurns(self._take(answer), message, self._goOn)
+        self._runCoroutine(self._take(answer), message, self._goOn)
 
     def _failed(self, error: Exception) -> None:
         file = str(self._path("input.mhd"))  # of which the user knows nothing
@@ -160,7 +162,7 @@ class WorkerJob:
             error = type(error)(text)
         self._finish(None, error)
 
-    def _inTurns(self, pieces: Pieces, message: str, then: Callable[[], None]) -> None:
+    def _runCoroutine(self, coroutine: Coroutine, message: str, then: Callable[[], None]) -> None:
         """Write or read files while Qt's event loop goes on; then go on, or end with a message."""
 
         def ended(answer: Any, error: Optional[Exception]) -> None:
@@ -169,7 +171,7 @@ class WorkerJob:
             else:
                 self._finish(None, WorkerError(message.format(error=error)))
 
-        self._exchange = Turns(pieces, ended)
+        self._exchange = CoroutineRunner(coroutine, ended)
         self._exchange.start()
 
     def _finish(self, answer: Any, error: Optional[Exception]) -> None:
@@ -187,12 +189,12 @@ class WorkerJob:
 
 
 class TranslationJob(WorkerJob):
-    """Translates frames; the answer is a list with a result for each."""
+    """Translates images; the answer is a list with a result for each."""
 
     def __init__(
         self,
         worker: Worker,
-        frames: Sequence[Image],
+        images: Sequence[Image],
         method: str,
         options: dict[str, Any],
         onFinished: Callable[[Any, Optional[Exception]], None],
@@ -204,16 +206,16 @@ class TranslationJob(WorkerJob):
             given.
         """
         WorkerJob.__init__(self, worker, onFinished, onProgress)
-        self._frames = frames
+        self._images = images
         given = {name: value for name, value in options.items() if value is not None}
         self._maps = [name for name in MAPS if given.pop(name, False)]
         self._asked = {"method": method, "device": given.pop("device", "auto"), "options": given}
         self._results: list[Result] = []
 
     def _nextCommand(self) -> Optional[Command]:
-        if len(self._results) == len(self._frames):
+        if len(self._results) == len(self._images):
             return None
-        frame = self._frames[len(self._results)]
+        frame = self._images[len(self._results)]
         images = {"input.mhd": frame.volume()}
         arguments = {
             **self._asked,
@@ -228,7 +230,7 @@ class TranslationJob(WorkerJob):
             arguments["head"] = str(self._path("head.mhd"))
         return Command("translate", arguments, images)
 
-    def _take(self, answer: Any) -> Pieces:
+    def _take(self, answer: Any) -> Coroutine:
         made = yield from readVolume(self._path("output.mha"))
         maps = {}
         for name in self._maps:
@@ -250,7 +252,7 @@ class TranslationJob(WorkerJob):
         return self._results
 
     def _report(self, event: dict[str, Any]) -> None:
-        counted = {"frame": len(self._results) + 1, "frames": len(self._frames)}
+        counted = {"frame": len(self._results) + 1, "frames": len(self._images)}
         self._onProgress({**event, **counted})
 
 
@@ -269,17 +271,17 @@ class CineJob(TranslationJob):
         images = {name: volume for name, volume in command.images.items() if name != "input.mhd"}
         return command._replace(arguments={**command.arguments, "frame": "all"}, images=images)
 
-    def _write(self, images: dict[str, Volume]) -> Pieces:
-        volumes = (frame.volume() for frame in self._frames)
+    def _write(self, images: dict[str, Volume]) -> Coroutine:
+        volumes = (image.volume() for image in self._images)
         yield from writeFrames(self._path("input.mhd"), volumes, self.seconds)
         yield from super()._write(images)
 
-    def _take(self, answer: Any) -> Pieces:
+    def _take(self, answer: Any) -> Coroutine:
         every = {}
         for name in ("output", *self._maps):
             every[name] = (yield from readVolume(self._path(f"{name}.mha"))).volume.array
-        like = self._frames[0].volume()
-        for number in range(len(self._frames)):
+        like = self._images[0].volume()
+        for number in range(len(self._images)):
             frame = slice(number, number + 1)
             made = {name: like.with_array(array[frame]) for name, array in every.items()}
             output = made.pop("output")
@@ -300,7 +302,7 @@ class QuestionJob(WorkerJob):
     def _nextCommand(self) -> Optional[Command]:
         return self._question() if self._found is None else None
 
-    def _take(self, answer: Any) -> Pieces:
+    def _take(self, answer: Any) -> Coroutine:
         yield
         self._found = answer
 

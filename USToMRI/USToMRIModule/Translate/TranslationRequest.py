@@ -12,17 +12,17 @@ from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.RegionVoxels import Region
 from ..Scene.Sequences import Sequence, sequenceOf
 from ..Scene.VolumeNodes import Result
-from ..Synthetic.OutputNodes import Place, publish
+from ..Synthetic.OutputNodes import OutputLocation, publish
 from ..Synthetic.SampleNodes import publishSamples
 from ..Synthetic.SequenceNodes import publishSequence, reasonNotAnOutput
-from ..Worker.Inputs import Frame, prepare
+from ..Worker.TranslationInput import TranslationInput, readInputs
 
 
-class Task(NamedTuple):
+class TranslationRequest(NamedTuple):
     """What is to be translated, and where the result goes."""
 
-    frames: list[Frame]
-    place: Place
+    inputs: list[TranslationInput]
+    location: OutputLocation
     outputNode: Optional[Any]
     method: str
     sequence: Optional[Sequence]
@@ -37,7 +37,7 @@ class Task(NamedTuple):
         head: Any = None,
         pixelSize: float = 0.0,
         allFrames: bool = False,
-    ) -> Task:
+    ) -> TranslationRequest:
         """Check the nodes and take hold of what is to be translated.
 
         :raises USToMRILib.InputError: one sentence that says what to change.
@@ -48,35 +48,37 @@ class Task(NamedTuple):
         if region is not None and not isinstance(region, Region):
             region = Region(region)
         frameNodes = sequence.frameNodes() if sequence else None
-        frames, place = prepare(inputNode, region, head, pixelSize, frameNodes)
-        return cls(frames, place, outputNode, method, sequence)
+        inputs, location = readInputs(inputNode, region, head, pixelSize, frameNodes)
+        return cls(inputs, location, outputNode, method, sequence)
 
     @property
     def isCine(self) -> bool:
         """Whether it is one flat image at several times: the head is then followed through them."""
-        held = [frame.image for frame in self.frames]
+        held = [each.image for each in self.inputs]
         kinds = {(each.grid, each.image.GetScalarType()) for each in held}
         return len(held) > 1 and len(kinds) == 1 and held[0].grid.size[2] == 1
 
     def publish(self, results: list[Result]) -> Any:
         """Put the results into the scene and return the output node."""
         if self.sequence:
-            return publishSequence(results, self.place, self.sequence, self.outputNode, self.method)
-        node = publish(results[0], self.place, self.outputNode, self.method)
-        publishSamples(results[0], self.place, node)
+            return publishSequence(
+                results, self.location, self.sequence, self.outputNode, self.method
+            )
+        node = publish(results[0], self.location, self.outputNode, self.method)
+        publishSamples(results[0], self.location, node)
         return node
 
     def tryPublish(self, results: list[Result]) -> tuple[Optional[Any], Optional[Exception]]:
         """Publish what was made while the scene went on; return the output node, or the error."""
         scene = slicer.mrmlScene
-        needed = [self.place.inputNode, *(self.sequence or ())]
+        needed = [self.location.inputNode, *(self.sequence or ())]
         if not all(scene.IsNodePresent(node) for node in needed):
             return None, RuntimeError(_("The ultrasound was removed while it was translated."))
-        task = self
+        request = self
         if self.outputNode is not None and not scene.IsNodePresent(self.outputNode):
-            task = self._replace(outputNode=None)
+            request = self._replace(outputNode=None)
         try:
-            return task.publish(results), None
+            return request.publish(results), None
         except Exception as error:  # Qt calls this: nobody above could tell the user
             logging.exception("USToMRI: the result could not be put into the scene")
             return None, error

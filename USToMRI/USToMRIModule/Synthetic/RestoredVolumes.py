@@ -1,4 +1,4 @@
-"""Making a volume say that it is synthetic, where its file or its attributes say so."""
+"""Volumes that came back from a file without the marks of a synthetic image."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Optional
 import slicer
 
 from ..Scene.VolumeNodes import DICOM_ATTRIBUTE, isPseudoMri, isSynthetic
-from .OutputNodes import dress, setAttributes
+from .OutputNodes import completeOutput, setAttributes
 from .SyntheticFile import FileRecord, readRecord
 from .SyntheticMark import markOf
 
 
-def restore(node: Any) -> None:
+def restoreVolume(node: Any) -> None:
     """Give a volume of the scene what a pseudo-MRI has there, if it is one and lacks it.
 
     Slicer's usual reader of volumes takes the voxels and leaves the other fields of the header.
@@ -22,12 +22,12 @@ def restore(node: Any) -> None:
         return
     if isSynthetic(node):
         if isPseudoMri(node) and markOf(node) is None:  # a copy, or a time point of a sequence
-            dress(node)
+            completeOutput(node)
         return
     record = _recordOf(node)
     if record is not None:
         setAttributes(node, record.provenance, record.mapName)
-        dress(node)
+        completeOutput(node)
 
 
 def saysSynthetic(node: Any) -> bool:
