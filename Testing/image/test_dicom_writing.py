@@ -200,7 +200,7 @@ def test_tissues_are_a_segmentation_of_the_image(tmp_path: Path, several: bool) 
 @pytest.mark.skipif(not shutil.which("dciodvfy"), reason="dciodvfy (dicom3tools) is not installed")
 def test_a_validator_finds_no_error(tmp_path: Path) -> None:
     """One that is no part of this project nor of highdicom, on every kind of object."""
-    source = dicom(np.tile(GREY, (10, 10)), StudyInstanceUID="1.2.9", StudyID="7")
+    source = dicom_image(np.tile(GREY, (10, 10)), StudyInstanceUID="1.2.9", StudyID="7")
     unplaced = Volume.read(save(source, tmp_path / "us.dcm"), pixel_size=0.25)
     pseudo_mri(unplaced).write(tmp_path / "slice.dcm")
     oblique = tuple(OBLIQUE.ravel())
