@@ -105,6 +105,19 @@ def find_head(volume: Volume, device: str = "cpu") -> Head:
 
 def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     """:func:`find_head` with a network that maps pixels [B, 1, 192, 192] to probabilities."""
+    looks = close_looks(net, volume, device)
+    return Head.from_ellipse(Ellipse.mean([ellipse for _, ellipse in looks]), volume)
+
+
+def close_looks(net: HeadNet, volume: Volume, device: str = "cpu") -> list[tuple[float, Ellipse]]:
+    """The ellipses of a head in the close looks that show one, and how sure each is, 0 .. 1.
+
+    Args:
+        net, volume, device: as of :func:`find_head_with`.
+
+    Raises:
+        InputError: as of :func:`find_head`.
+    """
     if not volume.is_slice:
         raise InputError(
             f"A head is looked for in one slice, and the volume has {volume.grid.size[2]}; "
@@ -119,8 +132,7 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     # lie, finds those that stand. The close ones, with the head lying, say how large.
     turned = [net_grid(pixels.shape, spacing, turn=t) for t in (0.0, np.pi / 2)]
     _, first = max(_answers(look, turned), key=lambda answer: answer[0])
-    close = _answers(look, [close_grid(first, width) for width in CLOSE_WIDTHS])
-    return Head.from_ellipse(Ellipse.mean([ellipse for _, ellipse in close]), volume)
+    return _answers(look, [close_grid(first, width) for width in CLOSE_WIDTHS])
 
 
 def look_at(
