@@ -50,7 +50,7 @@ class HeadConfig:
     batch: int = 8
     learning_rate: float = 1e-3
     warmup: int = 50
-    ema: float = 0.998
+    ema: float = 0.995
     seed: int = 0
 
 
@@ -247,7 +247,7 @@ def mean_dice(net: nn.Module, views: np.ndarray, device: torch.device) -> float:
 
 
 def train(trainer: HeadTrainer, held_out: HeadExamples, work: Path) -> None:
-    """Run to the last step; twenty times on the way validate and save."""
+    """Run to the last step; ten times on the way validate and save."""
     views = validation_views(held_out)
 
     def check() -> dict[str, float]:
@@ -255,7 +255,7 @@ def train(trainer: HeadTrainer, held_out: HeadExamples, work: Path) -> None:
         wrong = wrongly_found(net, held_out.others, device)
         return {"dice": mean_dice(net, views, device), "wrongly_found": wrong}
 
-    every = max(1, trainer.steps // 20)
+    every = max(1, trainer.steps // 10)
     level = trainer.steps - trainer.cooldown
     run(
         trainer,
