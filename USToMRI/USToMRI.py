@@ -7,7 +7,7 @@ Where things lie, in a source checkout and installed::
     USToMRI/USToMRIModule/            USToMRIModule/
     USToMRI/Resources/UI, Icons       Resources/UI, Icons
     USToMRILib/                       USToMRILib/
-    Testing/USToMRITests/             USToMRITests/
+    Testing/slicer/USToMRITests/      USToMRITests/
     Resources/Models/                 Resources/Models/
 
 Slicer looks for the resources of a module beside its file, the library for its models beside its

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks.crossing import wall_seconds
-from Testing.reference_bridge import reference_ddic
+from Testing.bridge.reference_bridge import reference_ddic
 from training.networks.inference_form import trained_net
 from USToMRILib.bridge.imposed import GRADIENT_STEP, MEDIAN_KERNEL
 from USToMRILib.bridge.solvers import PUBLISHED

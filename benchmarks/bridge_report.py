@@ -166,10 +166,10 @@ def _reference(rows: list[dict[str, Any]], steps: int) -> str:
     names = rows[0]["seconds"]
     seconds = table(header, ((name, *(cell(row, name) for row in rows)) for name in names))
     return f"""\
-The reference (`Testing/reference_bridge.py`) has the same weights in the networks that were trained
-(`training/networks/eps.py`, MONAI's), whose parameters ask for gradients, in PyTorch's own layout
-and, for comparison, with channels last; it takes one image at a time. Seconds of wall clock for an
-image, those of 1000 steps reckoned from {steps}; in brackets, how many times as fast as the
+The reference (`Testing/bridge/reference_bridge.py`) has the same weights in the networks that were
+trained (`training/networks/eps.py`, MONAI's), whose parameters ask for gradients, in PyTorch's own
+layout and, for comparison, with channels last; it takes one image at a time. Seconds of wall clock
+for an image, those of 1000 steps reckoned from {steps}; in brackets, how many times as fast as the
 reference on as many threads. All take turns. Of several images each has a thread, as far as there
 are threads; of one image the exact mode has half of them for the ultrasound while the MRI goes its
 first step.
@@ -181,7 +181,7 @@ With the same networks the pictures of exact mode and reference differ by at mos
 same as those that were exported, but round otherwise (and otherwise on more threads); medians are
 then other pixels', and single pixels differ by up to
 {max(row["difference_by_rounding"] for row in rows):.1e}. In double precision there is no such
-difference (`Testing/test_inference_form.py`)."""
+difference (`Testing/training/test_inference_form.py`)."""
 
 
 def _threads(number: int) -> str:

@@ -20,8 +20,8 @@ def runSelfTest() -> None:
 
 
 def cases() -> unittest.TestSuite:
-    """Return the cases; installed, they lie beside the module, in a checkout under Testing."""
-    checkout = Path(__file__).resolve().parents[2] / "Testing"
+    """Return the cases; they lie beside the module, in a checkout under Testing/slicer."""
+    checkout = Path(__file__).resolve().parents[2] / "Testing" / "slicer"
     if (checkout / "USToMRITests").is_dir() and str(checkout) not in sys.path:
         sys.path.append(str(checkout))
     import USToMRITests

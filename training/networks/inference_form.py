@@ -4,8 +4,8 @@ PyTorch computes a 1x1 convolution of one image otherwise on one thread than on 
 way back through a group normalisation with weights too; a normalisation of channels-last tensors
 depends on the number even more. What the last digits say hardly matters to a picture, but a median
 can then be another pixel's. The forms here compute the same from operations without that property
-on 1, 2, 4, 8 ... threads, as ``Testing/test_inference_form.py`` holds against the PyTorch that is
-installed; matrix products have it on some processors unless
+on 1, 2, 4, 8 ... threads, as ``Testing/training/test_inference_form.py`` holds against the PyTorch
+that is installed; matrix products have it on some processors unless
 :mod:`USToMRILib.compute.torch_environment` has been called for.
 """
 

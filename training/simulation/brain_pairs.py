@@ -23,7 +23,7 @@ SHARD = 250
 PLANES = 48
 
 # A training begins with so many shards and gets one more after so many steps, up to the last.
-FIRST_SHARDS, STEPS_A_SHARD, MOST_SHARDS = 4, 80, 120
+FIRST_SHARDS, STEPS_A_SHARD, MOST_SHARDS = 6, 150, 120
 
 
 @dataclass(frozen=True)

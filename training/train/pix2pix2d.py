@@ -25,6 +25,7 @@ from training.simulation.brain_pairs import PairPool, Pairs, draw_pairs, read_br
 from training.train.checkpoint import step_generator
 from training.train.loop import go_on, rate, run
 from training.train.moving_average import move_average
+from training.train.muon import muon_and_adamw
 from training.train.precision import convolution_layout, mixed_precision
 
 SHOWN = 8
@@ -41,8 +42,8 @@ class SliceConfig:
     """
 
     batch: int = 8
-    width: int = 32
-    learning_rate: float = 8e-4
+    width: int = 16
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     warmup: int = 200
     ema: float = 0.999
@@ -85,8 +86,8 @@ class SliceTrainer:
         self.ema.load_state_dict(self.net.state_dict())
         for net in (self.net, self.ema):
             net.to(memory_format=convolution_layout(device))  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        self.optimisers = muon_and_adamw(
+            self.net, config.learning_rate, config.weight_decay, ("unet.conv_in", "unet.out")
         )
         self.ssim = SSIMLoss(2, data_range=2.0, win_size=7)
         self.step = 0
@@ -96,17 +97,18 @@ class SliceTrainer:
         config = self.config
         generator = step_generator(config.seed, self.step)
         us, mri, tissues, size = self._batch(generator)
-        for group in self.optimiser.param_groups:
+        for group in (group for each in self.optimisers for group in each.param_groups):
             group["lr"] = config.learning_rate * rate(
                 self.step, self.steps, config.warmup, self.cooldown
             )
         with mixed_precision(self.device):
             made, logits = self.net(us, size)
         losses = self.losses(made.float(), logits.float(), mri, tissues)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.net.zero_grad(set_to_none=True)
         losses["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.step += 1
         move_average(self.ema, self.net, self.step, config.ema)
         return {name: float(value.detach()) for name, value in losses.items()}
@@ -187,7 +189,7 @@ class SliceTrainer:
             "config": asdict(self.config),
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -203,7 +205,8 @@ class SliceTrainer:
         self.step = state["step"]
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, its in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(its)
 
 
 @torch.no_grad()

@@ -1,0 +1,185 @@
+"""The methods that learned from pairs, with networks whose answers are known."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from Testing.conftest import HEAD, SizedEps
+from USToMRILib import Grid, InputError, Volume, translate
+from USToMRILib.bridge.refinement import refine
+from USToMRILib.bridge.schedule import CLEAN, Schedule
+from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.skull import brain_inside
+from USToMRILib.fetal.tissues import Tissue, measure_tissues
+
+SCHEDULE = Schedule.cosine()
+
+
+@pytest.mark.parametrize("method", ["pix2pix2d", "ddic-guided"])
+def test_the_picture_lies_on_the_brain_and_says_what_it_measured(
+    tiny_models: Path, head_slice: Volume, method: str
+) -> None:
+    result = translate(head_slice, method, head=HEAD, tissues=True)
+    brain = brain_inside(HEAD).mask(head_slice.array.shape[1:], head_slice.grid.spacing[:2])
+    assert result.volume.grid == head_slice.grid
+    assert ((result.tissues.array[0] > 0) == brain).mean() > 0.99
+    assert ((result.volume.array[0] > 0) <= (result.tissues.array[0] > 0)).all()
+    measured = result.provenance["parameters"]["tissues_measured"]
+    pixel = np.prod(head_slice.grid.spacing[:2])
+    for tissue in (Tissue.WHITE_MATTER, Tissue.VENTRICLES):
+        area = (result.tissues.array == tissue).sum() * pixel
+        assert measured["areas_mm2"][tissue.title] == pytest.approx(area, abs=0.1)
+
+
+def test_without_the_map_the_tissues_are_measured_all_the_same(
+    tiny_models: Path, head_slice: Volume
+) -> None:
+    result = translate(head_slice, "pix2pix2d", head=HEAD)
+    assert result.tissues is None
+    assert result.provenance["parameters"]["tissues_measured"]["areas_mm2"]
+
+
+def test_a_network_that_answers_alike_from_all_sides_has_no_spread(
+    tiny_models: Path, head_slice: Volume
+) -> None:
+    result = translate(head_slice, "pix2pix2d", head=HEAD, uncertainty=True)
+    assert result.uncertainty.array.max() < 1e-3
+
+
+def test_a_volume_is_a_stack_of_slices(tiny_models: Path, head_slice: Volume) -> None:
+    array = np.repeat(head_slice.array, 3, axis=0)
+    columns, rows = head_slice.grid.size[:2]
+    grid = Grid((columns, rows, 3), (*head_slice.grid.spacing[:2], 2.0))
+    several = translate(Volume(array, grid), "pix2pix2d", head="none", tissues=True)
+    measured = several.provenance["parameters"]["tissues_measured"]["volumes_ml"]
+    voxel_ml = np.prod(grid.spacing) / 1000
+    volume = (several.tissues.array == Tissue.VENTRICLES).sum() * voxel_ml
+    assert measured[Tissue.VENTRICLES.title] == pytest.approx(volume, abs=0.01)
+
+
+def test_a_seed_draws_one_sample_and_another_seed_another(
+    tiny_models: Path, head_slice: Volume
+) -> None:
+    one, same, other = (
+        translate(head_slice, "ddic-guided", head=HEAD, seed=seed).volume.array
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 1
+
+
+def test_several_samples_come_with_their_mean_and_spread(
+    tiny_models: Path, head_slice: Volume, tmp_path: Path
+) -> None:
+    result = translate(head_slice, "ddic-guided", head=HEAD, samples=5, uncertainty=True)
+    assert len(result.samples) == 5
+    drawn = np.stack([sample.array for sample in result.samples])
+    inside = drawn.min(axis=0) > 0
+    # Each is clipped by itself on the way back, the mean as a whole.
+    difference = np.abs(result.volume.array - drawn.mean(axis=0))[inside]
+    assert np.percentile(difference, 99) < 2
+    spread = drawn.std(axis=0, ddof=1)[inside].mean()
+    assert result.uncertainty.array[inside].mean() == pytest.approx(spread, rel=0.2)
+    result.write(tmp_path / "mri.nii.gz")
+    for number, sample in enumerate(result.samples, start=1):
+        written = Volume.read(tmp_path / f"mri_SAMPLE_{number}.nii.gz").array
+        np.testing.assert_allclose(written, sample.array, atol=1e-4)
+    single = translate(head_slice, "ddic-guided", head=HEAD, uncertainty=True)
+    assert single.samples == ()
+    assert single.uncertainty.array.max() > 0
+
+
+def test_bundles_of_different_frames_are_refused(
+    tiny_models: Path, head_slice: Volume, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import json
+    import shutil
+
+    shutil.copytree(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("USTOMRI_MODELS", str(tmp_path / "models"))
+    path = tmp_path / "models" / "fetal_brain_mri_eps" / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["frame"]["long_axis_pixels"] = 100
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(InputError, match="different frames"):
+        translate(head_slice, "ddic-guided", head=HEAD)
+
+
+def exact_net(deviation: float):
+    net = SizedEps(deviation)
+    return lambda x, t: net(x, t, torch.full((len(x),), 100 * deviation))
+
+
+@pytest.mark.parametrize("start", [150, 400, 800])
+def test_refinement_follows_the_exact_ode(start: int) -> None:
+    """Of pixels N(0, s^2) every level scales: y_0 = s / sqrt(a^2 s^2 + b^2) y_t."""
+    s, generator = 0.4, torch.Generator().manual_seed(0)
+    guess = 0.2 * torch.randn(1, 1, 16, 16, generator=generator)
+    noise = 0.3 * torch.randn(1, 1, 16, 16, generator=generator)
+    a, b = SCHEDULE.signal_noise(start)
+    wanted = s / math.sqrt(a**2 * s**2 + b**2) * (a * guess + b * noise)
+    errors = [
+        (refine(guess, exact_net(s), SCHEDULE, start, steps, 0.0, noise) - wanted).abs().max()
+        for steps in (10, 40, 160)
+    ]
+    assert errors[2] < 0.01
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_the_pull_brings_the_picture_nearer_to_the_guess() -> None:
+    generator = torch.Generator().manual_seed(0)
+    guess, noise = (torch.randn(2, 1, 24, 24, generator=generator) for _ in range(2))
+    guess = (0.3 * guess).clamp(-1, 1)
+
+    def correlation(pull: float) -> float:
+        made = refine(guess, exact_net(0.3), SCHEDULE, 600, 12, pull, noise)
+        return float(np.corrcoef(made.flatten(), guess.flatten())[0, 1])
+
+    reached = [correlation(pull) for pull in (0.0, 0.3, 1.0)]
+    assert reached[0] + 0.05 < reached[1]
+    assert reached[1] + 0.02 < reached[2]
+
+
+@settings(max_examples=40, deadline=None)
+@given(start=st.integers(1, 999), steps=st.integers(2, 60))
+def test_levels_go_down_from_the_start_to_the_clean_image(start: int, steps: int) -> None:
+    levels = SCHEDULE.levels_below(start, steps)
+    assert levels[0] == start
+    assert levels[-1] == CLEAN
+    assert all(a > b for a, b in zip(levels, levels[1:]))
+    assert len(levels) <= steps + 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    angle=st.floats(-1.5, 1.5),
+    radii=st.tuples(st.floats(3.0, 9.0), st.floats(3.0, 9.0)),
+    spacing=st.floats(0.15, 0.5),
+)
+def test_areas_and_widths_of_drawn_ventricles_are_measured(
+    angle: float, radii: tuple[float, float], spacing: float
+) -> None:
+    """Two ellipses beside the midline, their width known, the head turned anyhow."""
+    side = int(110 / spacing)
+    middle = side * spacing / 2
+    brain = Ellipse((middle, middle), (50.0, 40.0), angle)
+    shape = (side, side)
+    tissues = brain.mask(shape, (spacing, spacing)).astype(np.uint8)
+    area = 0.0
+    for sign, radius in zip((-1, 1), radii):
+        centre = np.array([middle, middle]) + brain.rotation @ np.array([-10.0, 18.0 * sign])
+        ventricle = Ellipse((float(centre[0]), float(centre[1])), (14.0, radius), angle)
+        tissues[ventricle.mask(shape, (spacing, spacing))] = Tissue.VENTRICLES
+        area += math.pi * 14 * radius
+    measured = measure_tissues(tissues, (spacing, spacing), brain)
+    assert measured.areas_mm2[Tissue.VENTRICLES] == pytest.approx(area, rel=0.03)
+    wider, narrower = measured.ventricle_widths_mm
+    assert wider == pytest.approx(2 * max(radii), abs=2 * spacing)
+    assert narrower == pytest.approx(2 * min(radii), abs=2 * spacing)

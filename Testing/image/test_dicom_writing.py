@@ -1,0 +1,185 @@
+"""DICOM files of pseudo-MRIs: what a PACS asks of them, checked against the standard's tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from Testing.image.test_dicom import CINE, GREY, MR_IMAGE, OBLIQUE, _dicom, _folder, _save, _slices
+from USToMRILib.errors import InputError
+from USToMRILib.image.dicom_segmentation import Label, write_segmentation
+from USToMRILib.image.grid import Grid
+from USToMRILib.image.volume import Volume
+
+highdicom = pytest.importorskip("highdicom")
+
+DESCRIPTION = "SYNTHETIC pseudo-MRI, USToMRI 0.2.0 ddic, not for diagnosis"
+TABLES = Path(highdicom.__file__).parent / "_standard"
+
+# Modules that an image of ours has beyond those that every image of its kind must have.
+PLACED = ("frame-of-reference", "image-plane")
+FRAMES = (
+    "frame-of-reference",
+    "multi-frame-grayscale-byte-secondary-capture-image-multi-frame-functional-groups",
+)
+
+
+def pseudo_mri(source: Volume) -> Volume:
+    """The ultrasound, given out for a pseudo-MRI."""
+    fields = {"description": DESCRIPTION}
+    return Volume(source.array.astype(np.float32), source.grid, fields, source.source)
+
+
+def written(volume: Volume, path: Path) -> Dataset:
+    volume.write(path)
+    return pydicom.dcmread(path)
+
+
+def check_modules(dataset: Dataset, also: tuple[str, ...] = ()) -> None:
+    """Every mandatory module of the object's kind has its attributes of type 1 and 2."""
+    kinds, modules, attributes = (
+        json.loads((TABLES / f"{name}.json").read_text())
+        for name in ("sop_class_iod_map", "iod_module_map", "module_attribute_map")
+    )
+    chosen = [
+        module["key"]
+        for module in modules[kinds[dataset.SOPClassUID]]
+        if module["usage"] == "M" or module["key"] in also
+    ]
+    assert set(also) <= set(chosen)
+    for module in chosen:
+        for attribute in attributes[module]:
+            keyword, kind = attribute["keyword"], attribute["type"]
+            if attribute["path"] or kind not in ("1", "2"):
+                continue
+            assert keyword in dataset, f"{module}: {keyword}"
+            assert kind == "2" or dataset[keyword].value not in (None, ""), f"{module}: {keyword}"
+
+
+def check_is_derived(dataset: Dataset, source: Dataset | None) -> None:
+    assert list(dataset.ImageType[:2]) == ["DERIVED", "SECONDARY"]
+    assert dataset.ConversionType == "SYN"
+    assert dataset.SeriesDescription.startswith("SYNTHETIC")
+    assert "SYNTHETIC" in dataset.DerivationDescription
+    assert dataset[0x6000, 0x1500].value == "SYNTHETIC"
+    mark = np.unpackbits(np.frombuffer(dataset[0x6000, 0x3000].value, np.uint8), bitorder="little")[
+        : dataset.Rows * dataset.Columns
+    ].reshape(dataset.Rows, dataset.Columns)
+    assert mark.any()
+    if source is None:
+        return
+    for keyword in ("PatientName", "PatientID", "StudyInstanceUID"):
+        assert dataset[keyword].value == source[keyword].value
+    for keyword in ("SeriesInstanceUID", "SOPInstanceUID"):
+        assert dataset[keyword].value != source[keyword].value
+        assert UID(dataset[keyword].value).is_valid
+    reference = dataset.SourceImageSequence[0]
+    assert reference.ReferencedSOPInstanceUID == source.SOPInstanceUID
+    assert reference.ReferencedSOPClassUID == source.SOPClassUID
+
+
+def test_a_slice_of_an_uncalibrated_image(tmp_path: Path) -> None:
+    pixels = np.tile(GREY, (10, 10))
+    source = _dicom(pixels, StudyInstanceUID="1.2.9", StudyID="7")
+    volume = Volume.read(_save(source, tmp_path / "us.dcm"), pixel_size=0.25)
+    dataset = written(pseudo_mri(volume), tmp_path / "mri.dcm")
+    check_modules(dataset)
+    check_is_derived(dataset, source)
+    assert dataset.SOPClassUID == "1.2.840.10008.5.1.4.1.1.7"
+    assert "ImagePositionPatient" not in dataset
+    again = Volume.read(tmp_path / "mri.dcm")
+    np.testing.assert_array_equal(again.array, volume.array)
+    assert again.grid.spacing[:2] == (0.25, 0.25)
+    assert again.metadata["description"] == DESCRIPTION
+
+
+def test_a_slice_that_lies_in_the_patient_stays_there(tmp_path: Path) -> None:
+    source = _slices([0], SpacingBetweenSlices=3, StudyInstanceUID="1.2.9")[0]
+    source.FrameOfReferenceUID = "1.2.77"
+    volume = Volume.read(_save(source, tmp_path / "us.dcm"))
+    dataset = written(pseudo_mri(volume), tmp_path / "mri.dcm")
+    check_modules(dataset, PLACED)
+    check_is_derived(dataset, source)
+    assert dataset.FrameOfReferenceUID == "1.2.77"
+    assert Volume.read(tmp_path / "mri.dcm").grid.is_close(volume.grid, 1e-5)
+
+
+def test_a_volume_of_a_series_is_one_object_of_many_frames(tmp_path: Path) -> None:
+    slices = _slices([0, 2, 4], StudyInstanceUID="1.2.9")
+    for number, dataset in enumerate(slices):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+    volume = Volume.read(_folder(slices, tmp_path / "series"))
+    dataset = written(pseudo_mri(volume), tmp_path / "mri.dcm")
+    check_modules(dataset, FRAMES)
+    check_is_derived(dataset, None)
+    named = {item.ReferencedSOPInstanceUID for item in dataset.SourceImageSequence}
+    assert named == {"1.2.3.0", "1.2.3.1", "1.2.3.2"}
+    again = Volume.read(tmp_path / "mri.dcm")
+    np.testing.assert_array_equal(again.array, volume.array)
+    assert again.grid.is_close(volume.grid, 1e-5)
+
+
+def test_what_comes_from_no_dicom_has_a_study_of_its_own(tmp_path: Path) -> None:
+    grid = Grid((8, 6, 3), (0.5, 0.6, 2), (1, 2, 3), tuple(OBLIQUE.ravel()))
+    Volume(CINE, grid).write(tmp_path / "us.nrrd")
+    volume = Volume.read(tmp_path / "us.nrrd")
+    first, second = (written(pseudo_mri(volume), tmp_path / f"{n}.dcm") for n in (1, 2))
+    check_modules(first, FRAMES)
+    check_is_derived(first, None)
+    assert first.StudyInstanceUID != second.StudyInstanceUID
+    assert "SourceImageSequence" not in first
+    assert Volume.read(tmp_path / "1.dcm").grid.is_close(grid, 1e-5)
+
+
+def test_lossy_compression_of_the_source_is_told(tmp_path: Path) -> None:
+    source = _dicom(
+        GREY,
+        MR_IMAGE,
+        LossyImageCompression="01",
+        LossyImageCompressionRatio="12",
+        LossyImageCompressionMethod="ISO_10918_1",
+    )
+    volume = Volume.read(_save(source, tmp_path / "us.dcm"), pixel_size=1)
+    dataset = written(pseudo_mri(volume), tmp_path / "mri.dcm")
+    assert dataset.LossyImageCompression == "01"
+    assert dataset.LossyImageCompressionRatio == 12
+
+
+def _labels(volume: Volume) -> tuple[Volume, dict[int, Label]]:
+    values = np.zeros(volume.array.shape, np.uint8)
+    values[:, :2], values[:, 3:, 2:6] = 2, 5
+    meanings = {
+        2: Label("ventricles", ("35764002", "Brain ventricle")),
+        5: Label("cortex", ("40146001", "Cerebral cortex")),
+        7: Label("brainstem", ("119238007", "Brain Stem")),
+    }
+    return volume.with_array(values), meanings
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_tissues_are_a_segmentation_of_the_image(tmp_path: Path, several: bool) -> None:
+    grid = Grid((8, 6, 3 if several else 1), (0.5, 0.6, 2), (1, 2, 3), tuple(OBLIQUE.ravel()))
+    volume = Volume(CINE if several else CINE[:1], grid)
+    image = written(pseudo_mri(volume), tmp_path / "mri.dcm")
+    labels, meanings = _labels(volume)
+    path = tmp_path / "tissues.dcm"
+    write_segmentation(path, labels, meanings, tmp_path / "mri.dcm")
+    volume.write(tmp_path / "mri.nrrd")
+    with pytest.raises(InputError, match="no DICOM file"):
+        write_segmentation(path, labels, meanings, tmp_path / "mri.nrrd")
+    dataset: Any = pydicom.dcmread(path)
+    assert dataset.Modality == "SEG"
+    assert [segment.SegmentLabel for segment in dataset.SegmentSequence] == ["ventricles", "cortex"]
+    assert dataset.FrameOfReferenceUID == image.FrameOfReferenceUID
+    referenced = dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0]
+    assert referenced.ReferencedSOPInstanceUID == image.SOPInstanceUID
+    frames = dataset.pixel_array.reshape(2, *labels.array.shape)
+    for order, number in enumerate((2, 5)):
+        np.testing.assert_array_equal(frames[order], labels.array == number)

@@ -1,0 +1,165 @@
+"""Live images by OpenIGTLink, with a real server that plays a cine."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from Testing.made_cine import GRID, STEP_S, frame_of, head_at, made_cine
+from USToMRILib import CancelToken, Grid, InputError, Volume
+from USToMRILib.cli.command import main
+from USToMRILib.cli.live import MRI_NAME, TISSUES_NAME, LiveLink, volume_of
+from USToMRILib.live import LiveTranslation
+
+pyigtl = pytest.importorskip("pyigtl")
+
+# Oblique, as of a tracked probe: columns of i, j and k, and the first pixel, in LPS.
+C, S = np.cos(0.5), np.sin(0.5)
+PLACE = np.array(
+    [[0.45 * C, 0, S, 12], [0.45 * S, 0, -C, -30], [0, 0.45, 0, 5], [0, 0, 0, 1]], np.float32
+)
+
+
+class Server:
+    """A server as PLUS is one, that hands out images and keeps what comes back."""
+
+    def __init__(self, port: int) -> None:
+        self._handlers = [(n, signal.getsignal(n)) for n in (signal.SIGTERM, signal.SIGINT)]
+        self._server = pyigtl.OpenIGTLinkServer(port=port, local_server=True)
+
+    def play(self, pixels: np.ndarray, stamp: float, name: str = "Image_Probe") -> None:
+        message = pyigtl.ImageMessage(pixels, PLACE, "lps", stamp, name)
+        self._server.send_message(message, wait=False)
+
+    def wait_for_client(self) -> None:
+        wait_until(self._server.is_connected)
+
+    def answer(self, name: str = MRI_NAME) -> Any:
+        """The next answer of a name; None where none comes in some seconds."""
+        return self._server.wait_for_message(name, timeout=60)
+
+    def has_answer(self) -> bool:
+        return bool(self._server.incoming_messages)
+
+    def stop(self) -> None:
+        self._server.stop()
+        for number, handler in self._handlers:
+            signal.signal(number, handler)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "It did not happen in time."
+        time.sleep(0.01)
+
+
+@pytest.fixture(name="port")
+def fixture_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(name="link")
+def fixture_link(tiny_models: Path, port: int) -> Iterator[list[str]]:
+    """The command at work; what it tells."""
+    told: list[str] = []
+    link = LiveLink("127.0.0.1", port, LiveTranslation(tissues=True), tell=told.append)
+    cancel = CancelToken()
+    thread = threading.Thread(target=link.run, args=(cancel,))
+    thread.start()
+    yield told
+    start = time.monotonic()
+    cancel.cancel()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert time.monotonic() - start < 10  # a second, on a machine of its own
+
+
+def test_a_played_cine_comes_back_as_pseudo_mri(link: list[str], port: int) -> None:
+    """Same place, same time stamp, as much head; without one, nothing but a word."""
+    wait_until(lambda: any("does not answer" in text for text in link))
+    server = Server(port)
+    try:
+        server.wait_for_client()
+        for number, frame in enumerate(made_cine(3)):
+            stamp = 1000.5 + number * STEP_S
+            server.play(frame.array, stamp)
+            made, tissues = server.answer(), server.answer(TISSUES_NAME)
+            assert made.timestamp == pytest.approx(stamp, abs=1e-6)
+            assert tissues.timestamp == pytest.approx(stamp, abs=1e-6)
+            np.testing.assert_allclose(made.ijk_to_world_matrix, PLACE, atol=1e-4)
+            assert made.image.shape == GRID.shape
+            assert made.image.dtype == np.uint8
+            inside = head_at(number).mask(GRID.shape[1:], GRID.spacing[:2])
+            assert (made.image[0][~inside] > 0).mean() < 0.02
+            assert (tissues.image[0][inside] > 0).mean() > 0.6
+        # What it has sent comes back, as from a server that hands everything to everybody.
+        server.play(made.image, 1002.0, MRI_NAME)
+        server.play(frame_of(None, 1)[None], 1001.0)
+        wait_until(lambda: any("No fetal head was found" in text for text in link))
+        time.sleep(0.3)
+        assert not server.has_answer()
+    finally:
+        server.stop()
+    wait_until(lambda: any("has closed the link" in text for text in link))
+    again = Server(port)
+    try:
+        again.wait_for_client()
+        wait_until(lambda: sum("Connected" in text for text in link) == 2)
+        again.play(made_cine(1)[0].array, 1003.0)
+        assert again.answer().timestamp == pytest.approx(1003.0)
+    finally:
+        again.stop()
+
+
+def test_the_newest_of_many_frames_is_answered(link: list[str], port: int) -> None:
+    """Older ones are dropped, so that the picture never lags behind more and more."""
+    server = Server(port)
+    try:
+        server.wait_for_client()
+        frames = [frame.array for frame in made_cine(4)]
+        for number in range(40):
+            server.play(frames[number % 4], 2000.0 + number)
+        stamps: list[float] = []
+        while not stamps or stamps[-1] < 2039:
+            stamps.append(server.answer().timestamp)
+        assert stamps == sorted(stamps)
+        assert len(stamps) < 30
+    finally:
+        server.stop()
+
+
+def test_ras_and_colour_are_understood() -> None:
+    ras = np.diag([-1.0, -1, 1, 1]) @ PLACE
+    pixels = frame_of(head_at(0), 0)[None]
+    colour = np.repeat(pixels[..., None], 3, axis=-1)
+    grey = volume_of(pyigtl.ImageMessage(pixels, PLACE, "lps"))
+    other = volume_of(pyigtl.ImageMessage(colour, ras, "ras"))
+    np.testing.assert_array_equal(other.array, grey.array)
+    assert other.grid.is_close(grey.grid, 1e-5)
+    np.testing.assert_allclose(grey.grid.spacing, (0.45, 0.45, 1.0), atol=1e-5)
+    with pytest.raises(InputError, match="no length"):
+        volume_of(pyigtl.ImageMessage(pixels, np.zeros((4, 4))))
+    with pytest.raises(InputError, match="5 values"):
+        volume_of(pyigtl.ImageMessage(np.zeros((1, 4, 4, 5), np.uint8), PLACE))
+
+
+def test_what_cannot_be_live_is_refused(
+    tiny_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["live", "--igtl", "nowhere"]) == 2
+    assert "give HOST:PORT" in capsys.readouterr().err
+    assert main(["live", "--igtl", "localhost:1", "--method", "pix2pix3d"]) == 2
+    assert "translates volumes" in capsys.readouterr().err
+    with pytest.raises(InputError, match="flat"):
+        LiveTranslation().translate(Volume(np.zeros((2, 3, 4), np.uint8), Grid((4, 3, 2))), 0.0)

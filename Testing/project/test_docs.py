@@ -1,0 +1,114 @@
+"""The documents: they build without a warning, what they point to is there, what they say runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from USToMRILib import InputError
+from USToMRILib.cli.command import parser
+from USToMRILib.methods import METHODS, VOLUME
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+HERE = "https://github.com/USToMRI/USToMRI/blob/main/"
+
+
+def test_pages_build_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "command_line" / "index.html").read_text(encoding="utf-8")
+    assert "--pixel-size MM" in page  # the help of the commands
+    assert "Volume.read" in (tmp_path / "python" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_what_a_page_points_to_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(HERE):
+            assert (ROOT / target[len(HERE) :]).is_file(), target
+        elif not target.startswith(("http", "#")):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_commands_on_a_page_are_understood(page: Path) -> None:
+    """Every line that begins with ``ustomri`` or ``python -m training`` names what there is."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        for line in [] if language else block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["ustomri"]:
+                try:
+                    parser().parse_args([word for word in words[1:] if word != "[options]"])
+                except InputError as error:
+                    pytest.fail(f"{line}: {error}")
+            for module in re.findall(r"python -m ((?:training|benchmarks)[\w.]*)", line):
+                assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), line
+
+
+def test_readme_is_short_and_has_the_two_commands_first() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("\n") <= 125
+    first = text.partition("```\n")[2].partition("```")[0].splitlines()
+    assert [line.split("#")[0].strip() for line in first] == [
+        "python3 dev.py demo",
+        "python3 dev.py test",
+    ]
+
+
+def test_python_example_of_the_readme_runs(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    sample = ROOT / "Resources" / "Sample" / "fetal_head.png"
+    size = json.loads(sample.with_suffix(".json").read_text())["pixel_size_mm"]
+    convert = f"Volume.read({str(sample)!r}, {size}).write('us.nrrd')\n"
+    code = "from USToMRILib import Volume\n" + convert + example
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "pseudo_mri.nrrd.json").is_file()
+
+
+def test_methods_are_those_of_the_registry() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (.*?) \| .*? \| (.*?) \|", _table_of_methods(), re.MULTILINE
+    )
+    assert [name for name, _, _ in rows] == list(METHODS)
+    for name, takes, makes in rows:
+        assert ("volumes" in takes) == (METHODS[name].takes == (VOLUME,))
+        assert set(METHODS[name].offers) <= set(makes.split(", "))
+
+
+def _table_of_methods() -> str:
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    return text.partition("| method |")[2].partition("\n\n")[0]
+
+
+def test_versions_agree() -> None:
+    from USToMRILib import __version__
+
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {__version__}\n" in citation
+    assert __version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_entry_of_the_extensions_index_is_that_of_the_extension() -> None:
+    entry = json.loads((ROOT / "USToMRI.json").read_text(encoding="utf-8"))
+    cmake = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    values = dict(re.findall(r'^set\(EXTENSION_(\w+) "([^"\n]+)"\)$', cmake, re.MULTILINE))
+    assert entry["scm_url"] == values["HOMEPAGE"] + ".git"
+    assert " ".join(entry["build_dependencies"]) == values["DEPENDS"]
+    # Slicer's schema lets no other field in.
+    assert set(entry) <= {
+        "$schema", "build_dependencies", "build_subdirectory", "category", "enabled",
+        "scm_revision", "scm_type", "scm_url", "tier",
+    }  # fmt: skip

@@ -1,0 +1,153 @@
+"""Pictures of the panel and of the views, to be looked at.
+
+    python -m slicer_host.pictures OUT_DIR [ULTRASOUND PSEUDO_MRI]
+
+Without images, the repository's sample is translated first, which takes a minute or two. The views
+are drawn by Slicer's own code; the panel by the stand-in, so its picture is a test artefact and
+never a screenshot of Slicer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+import slicer
+
+from . import host, views
+
+_ROOT = Path(__file__).parents[3]
+_MODULE = _ROOT / "USToMRI" / "USToMRI.py"
+_PANEL_WIDTH = 400
+
+# Where the regions of the picture lie: parts of the image's width and height.
+_PAIRS = {
+    "Proximal lateral ventricle": ((0.58, 0.40), (0.40, 0.40)),
+    "Distal lateral ventricle": ((0.58, 0.56), (0.40, 0.56)),
+}
+
+
+def main() -> int:
+    """Write the pictures and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("images", type=Path, nargs="*", help="an ultrasound and a pseudo-MRI")
+    options = parser.parse_args()
+    options.out_dir.mkdir(parents=True, exist_ok=True)
+    host.start(panel=True)
+    host.new_scene()
+    layout_node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    layout_node.SetViewArrangement(layout_node.SlicerLayoutFourUpView)
+    panel = host.open_panel(host.load_module(_MODULE))
+    _show_images(panel, *options.images)
+    _place_pairs(panel)
+    _draw_views(panel, options.out_dir)
+    for theme in ("light", "dark"):
+        _draw_panel(panel, theme, options.out_dir / f"panel_{theme}.png")
+    panel.cleanup()
+    print(*sorted(path.name for path in options.out_dir.glob("*.png")), sep="\n")
+    return 0
+
+
+def _show_images(panel: Any, *paths: Path) -> None:
+    """Put an ultrasound and its pseudo-MRI into the scene, as a translation does."""
+    from USToMRIModule.Synthetic import OutputNodes
+
+    from USToMRILib import Volume, translate
+
+    if paths:
+        ultrasound, result = Volume.read(paths[0]), _Read(Volume.read(paths[1]))
+    else:
+        sample = _ROOT / "Resources" / "Sample" / "fetal_head.png"
+        facts = json.loads(sample.with_suffix(".json").read_text(encoding="utf-8"))
+        ultrasound = Volume.read(sample, pixel_size=facts["pixel_size_mm"])
+        result = translate(ultrasound)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "US")
+    slicer.util.updateVolumeFromArray(node, ultrasound.array)
+    node.SetSpacing(*ultrasound.grid.spacing)
+    node.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().AutoWindowLevelOff()
+    node.GetDisplayNode().SetWindowLevel(255, 127.5)
+    output = OutputNodes.publish(result, OutputNodes.Place(node), method="ddic")
+    panel.enter()  # offers the ultrasound as the input
+    panel.sections[1].onTranslated(node, output)
+
+
+class _Read:
+    """A pseudo-MRI that was made before."""
+
+    def __init__(self, volume: Any) -> None:
+        self.volume = volume
+        self.provenance = {"method": "ddic", "warnings": []}
+
+
+def _place_pairs(panel: Any) -> None:
+    """Add the pairs, with the boxes that Place makes."""
+    from USToMRIModule.CNR.CNRPairs import ROLES, addPair
+    from USToMRIModule.CNR.CNRPlacement import addBox
+    from USToMRIModule.Scene.WorldSpace import worldFromIjk
+
+    ultrasound = slicer.util.getNode("US")
+    size = np.array(ultrasound.GetImageData().GetDimensions()[:2])
+    for name, places in _PAIRS.items():
+        pair = addPair(name)
+        for role, part in zip(ROLES, places):
+            place = worldFromIjk(ultrasound).TransformPoint(*(size * part), 0.0)
+            pair.setRegion(role, addBox(place, ultrasound, role, pair.regionName(role)))
+    panel.sections[2]._update()
+
+
+def _draw_views(panel: Any, folder: Path) -> None:
+    """Draw the two views of the comparison, side by side, for each kind of overlay."""
+    from PIL import Image
+    from USToMRIModule.Compare import CompareLayout
+
+    before = CompareLayout.currentArrangement()
+    CompareLayout.show()  # Slicer, too, has its views before they are given images
+    names = (CompareLayout.ULTRASOUND_VIEW, CompareLayout.PSEUDO_MRI_VIEW)
+    drawn = [views.SliceView(name, 480, 480) for name in names]
+    CompareLayout.restore(before)
+    section = panel.sections[1]
+    section.ui.compareButton.click()
+    section._alignAgain()
+    for index, name in enumerate(("side_by_side", "checkerboard", "swipe")):
+        section.ui.overlaySelector.currentIndex = index
+        section.ui.overlaySlider.value = 100 if index == 0 else 50
+        section._update()
+        slicer.app.processEvents()  # the mark of the pseudo-MRI is drawn then
+        row = np.hstack([view.pixels() for view in drawn])
+        Image.fromarray(row).save(folder / f"compare_{name}.png")
+    for view in drawn:
+        view.close()
+
+
+def _draw_panel(panel: Any, theme: str, path: Path) -> None:
+    """Draw the panel at the width of Slicer's, all sections open."""
+    from PySide6 import QtGui, QtWidgets
+
+    if theme == "dark":
+        palette = QtGui.QPalette(QtGui.QColor(53, 53, 53), QtGui.QColor(40, 40, 40))
+        palette.setColor(QtGui.QPalette.ColorRole.Base, QtGui.QColor(35, 35, 35))
+        palette.setColor(QtGui.QPalette.ColorRole.AlternateBase, QtGui.QColor(45, 45, 45))
+        QtWidgets.QApplication.setPalette(palette)
+    panel.sections[0].ui.advancedCollapsibleButton.collapsed = False
+    panel.sections[3].ui.studyCollapsibleButton.collapsed = False
+    widget = panel.parent
+    widget.resize(_PANEL_WIDTH, 400)
+    widget.show()
+    slicer.app.processEvents()
+    widget.resize(_PANEL_WIDTH, max(widget.layout().sizeHint().height(), 400))
+    slicer.app.processEvents()
+    widget.grab().save(str(path))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""The Batch section: a folder in, a summary out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import slicer_host
+
+from Testing.batch_images import add_image
+
+slicer_host.require_panel()
+
+from slicer_host.panel import (  # noqa: E402
+    choose_method,
+    fixture_module,  # noqa: F401
+    fixture_panel,  # noqa: F401
+)
+from slicer_host.waiting import wait_until  # noqa: E402
+
+slicer_host.start(panel=True)
+
+import qt  # noqa: E402
+
+
+@pytest.fixture(name="batch")
+def fixture_batch(panel: Any, module: Any, tiny_models: Path, tmp_path: Path) -> Any:
+    """Give the section with the real command line and a folder of two images."""
+    section = panel.sections[4]
+    section.logic = module.USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
+    for seed in (1, 2):
+        add_image(tmp_path / "in" / f"{seed}.nrrd", seed, 200)
+    choose_method(panel.sections[0], "ddib")
+    panel.sections[0]._options.fields["steps"].value = 2
+    return section
+
+
+def test_a_folder_is_translated(
+    batch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the choices of the panel, a step of progress an image, and the summary opened."""
+    opened: list[str] = []
+    monkeypatch.setattr(qt, "QUrl", SimpleNamespace(fromLocalFile=str))
+    monkeypatch.setattr(qt, "QDesktopServices", SimpleNamespace(openUrl=opened.append))
+    seen: list[int] = []
+    batch.ui.batchProgressBar.connect("valueChanged(int)", seen.append)
+    batch.start(tmp_path / "in", tmp_path / "out")
+    assert batch.ui.batchCancelButton.enabled
+    wait_until(lambda: batch.ui.batchButton.enabled)
+    assert opened == [str(tmp_path / "out" / "summary.html")], batch.ui.batchStatusLabel.text
+    assert len(list((tmp_path / "out").glob("*_SYNTHETIC_MRI_ddib.nrrd"))) == 2
+    assert {1, 2} <= set(seen)
+
+
+def test_an_empty_folder_is_a_sentence(batch: Any, tmp_path: Path) -> None:
+    """That of the command line."""
+    (tmp_path / "empty").mkdir()
+    batch.start(tmp_path / "empty", tmp_path / "out")
+    wait_until(lambda: batch.ui.batchButton.enabled)
+    assert str(tmp_path / "empty") in batch.ui.batchStatusLabel.text
+
+
+def test_cancel_ends_the_process(batch: Any, tmp_path: Path) -> None:
+    """And the button is ready again."""
+    batch.start(tmp_path / "in", tmp_path / "out")
+    process = batch._process
+    wait_until(process.processId)
+    batch.ui.batchCancelButton.click()
+    assert batch.ui.batchButton.enabled
+    assert "Cancelled" in batch.ui.batchStatusLabel.text
+    assert process.state() == qt.QProcess.NotRunning

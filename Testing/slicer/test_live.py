@@ -1,0 +1,211 @@
+"""Live mode in the panel: the pseudo-MRI follows a volume that changes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer_host
+
+slicer_host.require_panel()
+
+import slicer  # noqa: E402
+from slicer_host.panel import add_ultrasound, fixture_module, outputs, worker  # noqa: E402, F401
+from slicer_host.sections import Sections  # noqa: E402
+from slicer_host.waiting import own_time, wait_until  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
+
+from Testing.made_cine import frame_of, head_at, made_cine  # noqa: E402
+
+slicer_host.start(panel=True)
+slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
+
+from USToMRIModule.Live.LiveSection import LiveSection  # noqa: E402
+from USToMRIModule.Worker.WorkerClient import stopWorkers  # noqa: E402
+
+
+@pytest.fixture(name="sections")
+def fixture_sections(module: Any) -> Any:
+    """The section on its own, with a worker that gives back what it gets."""
+    sections = Sections(LiveSection)
+    sections.all[0].logic = worker(module, "good")
+    yield sections
+    sections.close()
+    stopWorkers()
+
+
+@pytest.fixture(name="section")
+def fixture_section(sections: Any) -> Any:
+    return sections.all[0]
+
+
+@pytest.fixture(name="ultrasound")
+def fixture_ultrasound(sections: Any) -> Any:
+    node = add_ultrasound()
+    sections.parameter_node.inputVolume = node
+    return node
+
+
+def show(node: Any, value: float) -> None:
+    """Let a volume show another image."""
+    array = np.random.default_rng(2).random(slicer.util.arrayFromVolume(node).shape)
+    slicer.util.updateVolumeFromArray(node, (value * array).astype(np.float32))
+
+
+def shown(node: Any) -> np.ndarray:
+    return np.array(slicer.util.arrayFromVolume(node))
+
+
+def start(section: Any) -> Any:
+    """Press the button and wait for the first picture."""
+    section.ui.liveButton.click()
+    wait_until(lambda: "frames a second" in section.ui.liveStatusLabel.text)
+    (output,) = outputs()
+    return output
+
+
+def test_the_picture_follows(section: Any, ultrasound: Any) -> None:
+    """Voxels and place; the views show both; the rate and the delay are told."""
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    output = start(section)
+    for value in (2.0, 3.0):
+        show(ultrasound, value)
+        wait_until(lambda: np.array_equal(shown(output), shown(ultrasound)))
+    ultrasound.SetOrigin(5.0, 6.0, 7.0)
+    wait_until(lambda: output.GetOrigin() == (5.0, 6.0, 7.0))
+    np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(ultrasound))
+    assert output.GetAttribute("USToMRI.synthetic") == "true"
+    assert len(outputs()) == 1
+    view = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
+    assert view.GetForegroundVolumeID() == output.GetID()
+    assert view.GetForegroundOpacity() == 0.5
+    words = section.ui.liveStatusLabel.text.split()
+    assert float(words[0]) >= 0
+    assert 0 < float(words[4]) < 60
+
+
+def test_frames_that_nobody_waits_for_are_dropped(section: Any, ultrasound: Any) -> None:
+    output = start(section)
+    asked: list[dict[str, Any]] = []
+    client = section.logic._worker()
+    send = client.send
+    client.send = lambda task, arguments, handlers: (
+        asked.append(arguments),
+        send(task, arguments, handlers),
+    )[1]
+    for value in range(2, 32):
+        show(ultrasound, value)
+        slicer.app.processEvents()
+    wait_until(lambda: np.array_equal(shown(output), shown(ultrasound)))
+    assert 0 < len(asked) < 30
+    count = len(asked)
+    end = time.monotonic() + 0.3
+    wait_until(lambda: time.monotonic() > end)
+    assert len(asked) == count  # nothing changes, nothing is done
+    del client.send
+
+
+def test_without_a_head_the_ultrasound_is_shown(section: Any, ultrasound: Any) -> None:
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    output = start(section)
+    show(ultrasound, 0.0)
+    wait_until(lambda: "No fetal head was found" in section.ui.liveStatusLabel.text)
+    assert "input.mhd" not in section.ui.liveStatusLabel.text
+    assert shown(output).max() == 0
+    view = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
+    assert view.GetForegroundOpacity() == 0
+    show(ultrasound, 1.0)
+    wait_until(lambda: np.array_equal(shown(output), shown(ultrasound)))
+    assert view.GetForegroundOpacity() == 0.5
+
+
+def test_both_are_recorded(section: Any, ultrasound: Any) -> None:
+    """With the frames without a head; the frames are those that were translated."""
+    section.ui.recordButton.checked = True
+    output = start(section)
+    for value in (2.0, 0.0, 3.0):
+        before = section.ui.liveStatusLabel.text
+        show(ultrasound, value)
+        wait_until(lambda text=before: section.ui.liveStatusLabel.text != text)
+        wait_until(lambda: np.array_equal(shown(output), shown(ultrasound)))
+    section.ui.liveButton.click()
+    (browser,) = slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode")
+    ours, made = slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    assert ours.GetNumberOfDataNodes() == made.GetNumberOfDataNodes() == 4
+    assert browser.IsSynchronizedSequenceNode(made, True)
+    times = [float(ours.GetNthIndexValue(n)) for n in range(4)]
+    assert times[0] == 0
+    assert times == sorted(times)
+    for n in range(4):
+        np.testing.assert_array_equal(shown(ours.GetNthDataNode(n)), shown(made.GetNthDataNode(n)))
+        assert made.GetNthDataNode(n).GetAttribute("USToMRI.synthetic") == "true"
+    peaks = [round(float(shown(ours.GetNthDataNode(n)).max())) for n in range(4)]
+    assert peaks == [1, 2, 0, 3]
+
+
+def test_it_stops_within_a_second(section: Any, ultrasound: Any, module: Any) -> None:
+    """In the middle of a frame that takes long, too; then nothing changes any more."""
+    output = start(section)
+    section.logic = worker(module, "slow")
+    section.ui.liveButton.click()
+    assert section.ui.liveStatusLabel.text == "Stopped."
+    before = shown(output)
+    show(ultrasound, 9.0)
+    section.ui.liveButton.click()
+    wait_until(lambda: section._job is not None and getattr(section._job, "_sent", None))
+    process = section.logic._worker().processId
+    begin = own_time()
+    section.ui.liveButton.click()
+    wait_until(lambda: section.logic._worker().processId != process)
+    assert own_time() - begin < 2
+    np.testing.assert_array_equal(shown(output), before)
+
+
+def test_a_volume_or_no_image_is_not_followed(section: Any, sections: Any) -> None:
+    section.ui.liveButton.click()
+    assert section.ui.liveStatusLabel.text == "Choose the ultrasound volume to follow."
+    assert not section.ui.liveButton.checked
+    sections.parameter_node.inputVolume = add_ultrasound(3)
+    section.ui.liveButton.click()
+    assert "not volumes" in section.ui.liveStatusLabel.text
+
+
+@pytest.mark.parametrize("manner", ["crash", "removed", "closed"])
+def test_what_ends_it(section: Any, ultrasound: Any, module: Any, manner: str) -> None:
+    if manner == "crash":
+        section.logic = worker(module, "crash")
+        section.ui.liveButton.click()
+    else:
+        start(section)
+        if manner == "removed":
+            slicer.mrmlScene.RemoveNode(ultrasound)
+        else:
+            slicer.mrmlScene.Clear(0)
+    wait_until(lambda: not section.ui.liveButton.checked)
+    words = {"crash": "unexpectedly", "removed": "was removed", "closed": "Stopped"}
+    assert words[manner] in section.ui.liveStatusLabel.text
+
+
+def test_the_library_follows_a_head(module: Any, sections: Any, tiny_models: Path) -> None:
+    """With the library's own worker."""
+    section = sections.all[0]
+    section.logic = module.USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
+    cine = [frame.array.astype(np.float32) for frame in made_cine(3)]
+    node = volumes.add_volume("US", cine[0])
+    node.SetSpacing(0.45, 0.45, 1.0)
+    sections.parameter_node.inputVolume = node
+    output = start(section)
+    for number, frame in enumerate(cine[1:], start=1):
+        before = shown(output)
+        slicer.util.updateVolumeFromArray(node, frame)
+        wait_until(lambda old=before: not np.array_equal(shown(output), old))
+        inside = head_at(number).mask(frame.shape[1:], (0.45, 0.45))
+        assert (shown(output)[0][~inside] > 0).mean() < 0.02
+        assert (shown(output)[0][inside] > 0).mean() > 0.3
+    slicer.util.updateVolumeFromArray(node, frame_of(None, 3)[None].astype(np.float32))
+    wait_until(lambda: "No fetal head was found" in section.ui.liveStatusLabel.text)
+    assert shown(output).max() == 0
