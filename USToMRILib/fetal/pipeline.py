@@ -23,13 +23,13 @@ from .ellipse import Ellipse
 from .frame import HeadFrame, head_limits, normalise_head
 from .frame_spec import FrameSpec
 from .gain import is_dark
+from .head import ANOTHER_HEAD, doubts_of
 from .head import BUNDLE as HEAD_BUNDLE
-from .head import doubts_of
 from .heads import find_heads, stack_of
 from .outline import smooth_outline, steady_brightness
 from .stack import Stack
 from .tissue_codes import TISSUE_LABELS
-from .tissues import Tissue, measure_tissues
+from .tissues import Tissue, doubts_of_plane, measure_tissues
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +137,8 @@ class FrameMethod:
         device, hint = request.device, request.head
         used = {} if hint is not None else {HEAD_BUNDLE: load_bundle(HEAD_BUNDLE, device).sha256}
         stack = stack_of(volume, self.axis, hint, device)
-        outline = find_heads(stack, volume, hint, device, request.progress)
+        heads = find_heads(stack, volume, hint, device, request.progress)
+        outline = heads.outlines
         if not stack.in_time:  # where it was followed, it is smooth already
             outline = smooth_outline(outline, stack.distance)
         laid = Laid.on(stack, outline, self.frame)
@@ -151,17 +152,19 @@ class FrameMethod:
         shown = None if answer.tissues is None else 1 - answer.tissues[:, 0].numpy()
         carried = laid.maps_back(maps)
         parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
+        warnings = _warnings(stack, outline, laid.dark, heads.with_others)
         if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
             labels = laid.labels_back(answer.tissues)
             if not stack.in_time:
                 parameters["tissues_measured"] = _tissues(stack, labels, laid.by_slice)
+                warnings += doubts_of_plane(labels[0]) if volume.is_slice else ()
             if "tissues" in request.maps:
                 carried["tissues"] = stack.volume_array(labels)
         return Made(
             laid.back(to_mri_values(answer.images[:, 0].numpy()), shown),
             {**self.bundles, **used},
             parameters,
-            (*_warnings(stack, outline, laid.dark), *self.cautions),
+            (*warnings, *self.cautions),
             carried,
             tuple(laid.back(to_mri_values(each[:, 0].numpy()), shown) for each in answer.samples),
             TISSUE_LABELS,
@@ -288,12 +291,15 @@ def _tissues(stack: Stack, labels: np.ndarray, by_slice: dict[int, HeadFrame]) -
     }
 
 
-def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> list[str]:
-    """What to say of slices without a head, and of doubtful ones."""
+def _warnings(
+    stack: Stack, outline: dict[int, Ellipse], dark: list[int], with_others: Sequence[int]
+) -> list[str]:
+    """What to say of slices without a head or with several, and of doubtful ones."""
     shape = stack.array.shape[1:]
     doubts = {n: doubts_of(ellipse, shape, stack.spacing) for n, ellipse in outline.items()}
     if len(stack) == 1:
-        return [*doubts[0], *([f"A large part of the head is {_DARK}"] if dark else [])]
+        several = [ANOTHER_HEAD] if with_others else []
+        return [*doubts[0], *several, *([f"A large part of the head is {_DARK}"] if dark else [])]
     warnings = []
     without = sorted(set(range(len(stack))) - set(outline))
     if without:
@@ -306,6 +312,11 @@ def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> lis
         warnings.append(
             f"In the {stack.named(_ranges(doubtful))} the head reaches the border or is smaller or "
             "larger than the networks have seen: there the result is less certain."
+        )
+    if with_others:
+        warnings.append(
+            f"In the {stack.named(_ranges(with_others))} another head was seen; the larger one was "
+            "taken."
         )
     if dark:
         warnings.append(f"In the {stack.named(_ranges(dark))} a large part of the head is {_DARK}")

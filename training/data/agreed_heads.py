@@ -22,7 +22,7 @@ from training.data.location import add_data_option
 from USToMRILib import InputError
 from USToMRILib.compute.bundle import Bundle, load_bundle
 from USToMRILib.fetal.ellipse import Ellipse
-from USToMRILib.fetal.head import BUNDLE, CLOSE_WIDTHS, close_looks
+from USToMRILib.fetal.head import BUNDLE, CLOSE_WIDTHS, look_for_head
 
 FILE = Path(__file__).with_name("agreed_heads.json")
 
@@ -47,12 +47,12 @@ def read_agreed_heads(root: Path, part: str) -> Iterator[tuple[PlaneImage, Ellip
 def agreed_head(bundle: Bundle, image: PlaneImage) -> Ellipse | None:
     """The ellipse on which the finder's close looks agree, or None."""
     try:
-        looks = close_looks(bundle.net, image.volume)
+        _, looks = look_for_head(bundle.net, image.volume)
     except InputError:
         return None
-    ellipses = [ellipse for _, ellipse in looks]
+    ellipses = [look.ellipse for look in looks]
     mean = Ellipse.mean(ellipses)
-    if len(looks) < len(CLOSE_WIDTHS) or min(sure for sure, _ in looks) < LEAST_SURE:
+    if len(looks) < len(CLOSE_WIDTHS) or min(look.sure for look in looks) < LEAST_SURE:
         return None
     alike = min(_overlap(ellipse, mean, image) for ellipse in ellipses)
     return mean if alike >= LEAST_AGREEMENT else None
