@@ -14,6 +14,7 @@ from ..image.intensity import rescale
 from ..image.masks import head_inside, inside_of
 from ..image.volume import Volume
 from .ellipse import Ellipse, axis_angle
+from .skull import rim_brightness
 
 if TYPE_CHECKING:
     import torch
@@ -34,9 +35,10 @@ TRAINED_RANGE_MM = (170.0, 350.0)
 LEAST_AXIS_RATIO = 0.6
 LEAST_AREA_FRACTION = 0.01
 LEAST_ELLIPSE_DICE = 0.9
-# How sure the close looks must be on average. Chosen on training and validation images: of a head
-# they are surer, of an abdomen or a thorax less.
-LEAST_SURE = 0.93
+# How sure the network is in its close looks, on average. What it is this sure of is a head; less
+# sure, the skull must be so many times as bright as what lies within, too; below, it is none.
+# Chosen on training and validation images: an abdomen or a thorax is liked less, and has no skull.
+CLEARLY_SURE, LEAST_SURE, LEAST_RIM_BRIGHTNESS = 0.96, 0.905, 1.5
 # Of the ellipse of a head so much must lie in the image.
 LEAST_PART = 0.65
 # A region of so much of a head's area that is as good an ellipse is another head.
@@ -138,14 +140,8 @@ def find_head(volume: Volume, device: str = "cpu") -> Head:
 def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     """:func:`find_head` with a network that maps pixels [B, 1, 192, 192] to probabilities."""
     first, looks = look_for_head(net, volume, device)
-    sure = float(np.mean([look.sure for look in looks]))
-    if sure < LEAST_SURE:
-        raise InputError(
-            "No fetal head was found: the most head-like region is too unlike one (by "
-            f"{sure:.2f} of 1, and at least {LEAST_SURE} is asked for), as in another plane of the "
-            f"fetus; {_WAY_OUT}."
-        )
     head = Head.from_ellipse(Ellipse.mean([look.ellipse for look in looks]), volume)
+    _check_likeness(float(np.mean([look.sure for look in looks])), head.ellipse, volume)
     part = part_inside(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
     if part < LEAST_PART:
         raise InputError(
@@ -155,6 +151,19 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     if first.alone:
         return head
     return replace(head, warnings=(*head.warnings, ANOTHER_HEAD), alone=False)
+
+
+def _check_likeness(sure: float, ellipse: Ellipse, volume: Volume) -> None:
+    """Raise InputError where what was found is too unlike a head."""
+    if sure >= CLEARLY_SURE:
+        return
+    rim = rim_brightness(volume.array[0], volume.grid.spacing[:2], ellipse)
+    if sure < LEAST_SURE or rim < LEAST_RIM_BRIGHTNESS:
+        raise InputError(
+            f"No fetal head was found: the most head-like ellipse is too unlike one (by {sure:.2f} "
+            f"of 1; its rim is {rim:.1f} times as bright as what lies within), as in another plane "
+            f"of the fetus; {_WAY_OUT}."
+        )
 
 
 def look_for_head(net: HeadNet, volume: Volume, device: str = "cpu") -> tuple[Look, list[Look]]:
