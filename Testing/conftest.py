@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from training.export.bundle import data_format, export_bundle
 from USToMRILib import Grid, Volume
@@ -22,6 +23,10 @@ prepare_torch()
 
 # Two test processes share two cores.
 torch.set_num_threads(1)
+
+# How long an example takes is the machine's affair.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

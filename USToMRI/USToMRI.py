@@ -39,7 +39,7 @@ from USToMRIModule.Compare.CompareLayout import registerLayouts
 from USToMRIModule.Logic import USToMRILogic
 from USToMRIModule.ParameterNode import USToMRIParameterNode
 from USToMRIModule.Samples import registerSamples
-from USToMRIModule.Synthetic.MarkKeeper import keepMarks
+from USToMRIModule.Synthetic.SyntheticMarkObserver import startMarking
 from USToMRIModule.Widget import USToMRIWidget
 
 __all__ = ["USToMRI", "USToMRILogic", "USToMRIParameterNode", "USToMRITest", "USToMRIWidget"]
@@ -58,7 +58,7 @@ class USToMRI(ScriptedLoadableModule):
         parent.helpText = _helpText()
         parent.acknowledgementText = _acknowledgementText()
         slicer.app.connect("startupCompleted()", registerSamples)
-        slicer.app.connect("startupCompleted()", keepMarks)
+        slicer.app.connect("startupCompleted()", startMarking)
         slicer.app.connect("startupCompleted()", registerLayouts)
         slicer.app.connect("startupCompleted()", _offerStatistics)
 

@@ -118,12 +118,12 @@ def _translate(options: argparse.Namespace) -> int:
     from USToMRIModule.Batch.SceneSource import SceneSource
     from USToMRIModule.Worker.WorkerClient import defaultCommand, sharedWorker, stopWorkers
 
-    from USToMRILib.batch.run import here
+    from USToMRILib.batch.run import in_this_process
     from USToMRILib.cli.batch import run_options
 
     source = SceneSource(sharedWorker(defaultCommand()), saveScenes=options.mrb)
     try:
-        return run_options(options, source, here(source))
+        return run_options(options, source, in_this_process(source))
     finally:
         stopWorkers()
 

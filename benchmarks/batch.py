@@ -40,7 +40,7 @@ class Run:
     Attributes:
         status: of its exit; negative: the signal that killed it.
         seconds: from its start to its end.
-        translated: cases that it told to be done, without those that it found complete.
+        translated: cases that it reported as done, without those that it found complete.
         rss_mib: its resident memory after each case.
     """
 
@@ -59,7 +59,7 @@ class Day:
         runs: on another folder, killed three times and resumed to its end.
         complete: good cases with output, record and summary line in the end, whose output is
             voxel for voxel that of the undisturbed run.
-        twice: cases that more than one run told to be translated.
+        twice: cases that more than one run reported as translated.
         named: damaged cases that the summary names with a reason.
         leftovers: files that no user expects in the output folder.
     """
@@ -98,13 +98,13 @@ def loaded_day(work: Path, good: int, damaged: int) -> Day:
         for number, part in zip(KILLS, parts)
     ]
     runs.append(_run(work, "killed"))
-    told = [case for run in runs for case in run.translated]
+    reported = [case for run in runs for case in run.translated]
     rows = _table(work / "killed")
     return Day(
         whole,
         runs,
         sum(_is_complete(work, row) for row in rows),
-        len(told) - len(set(told)),
+        len(reported) - len(set(reported)),
         sum(row["status"] == "failed" and bool(row["reason"]) for row in rows),
         sum(path.name != ".ustomri" for path in (work / "killed").rglob(".*")),
     )

@@ -50,8 +50,8 @@ def _on(threads: int, images: torch.Tensor, pair: EpsPair, steps: int) -> dict[s
     levels, lr = pair.schedule.levels(steps), GRADIENT_STEP * scale
 
     def reference(us_net: torch.nn.Module, mri_net: torch.nn.Module) -> torch.Tensor:
-        x0, walk = images[:1].to(pair.device), (pair.schedule.alpha_bar, levels, lr)
-        return reference_ddic(x0, us_net, mri_net, *walk, MEDIAN_KERNEL).clamp(-1, 1)
+        x0, arguments = images[:1].to(pair.device), (pair.schedule.alpha_bar, levels, lr)
+        return reference_ddic(x0, us_net, mri_net, *arguments, MEDIAN_KERNEL).clamp(-1, 1)
 
     def engine(frames: torch.Tensor, settings: DdibOptions) -> torch.Tensor:
         return translate_frames(frames, pair, settings, Progress())

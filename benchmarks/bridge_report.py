@@ -39,25 +39,42 @@ def write_report(results: dict[str, Any], output: Path, pictures: np.ndarray) ->
 
 
 def _text(results: dict[str, Any]) -> str:
-    run, parts = results["run"], results["parts"]
-    weights = ", ".join(f"{name} {sha[:12]}" for name, sha in results["weights"].items())
-    memory = (
-        (name, "unknown" if mib is None else f"{mib:.0f}")
-        for name, mib in results["memory_mib"].items()
-    )
-    largest = results["largest_difference"]
-    residual = results["residual_grey_levels"]
     return f"""\
 # The diffusion bridge
 
-`{run["command"]}` at commit `{run["commit"]}`, {run["date"]}; {results["heads"]} heads of the
-validation part of `training/splits/hc18.json` (real ultrasound, heads by their annotated ellipse),
-{run["device"]} ({processor()}), {_threads(run["threads"])}, fp32. Weights: {weights}.
+{_conditions(results)}
 
 ![Passes against the distance to the published picture](bridge.png)
 
 ## Fewer passes
 
+{_fewer_passes(results)}
+
+## The exact mode against the line-by-line reference
+
+{_reference(results["reference"], results["steps_timed"])}
+
+## What a pass costs
+
+{_pass_costs(results["parts"], results["memory_mib"])}
+
+## What should not differ
+
+{_differences(results["largest_difference"], results["residual_grey_levels"])}
+"""
+
+
+def _conditions(results: dict[str, Any]) -> str:
+    run = results["run"]
+    weights = ", ".join(f"{name} {sha[:12]}" for name, sha in results["weights"].items())
+    return f"""\
+`{run["command"]}` at commit `{run["commit"]}`, {run["date"]}; {results["heads"]} heads of the
+validation part of `training/splits/hc18.json` (real ultrasound, heads by their annotated ellipse),
+{run["device"]} ({processor()}), {_threads(run["threads"])}, fp32. Weights: {weights}."""
+
+
+def _fewer_passes(results: dict[str, Any]) -> str:
+    return f"""\
 {MEANING}
 
 {_candidates(results["candidates"])}
@@ -76,14 +93,14 @@ The default mode with its pull taken in other parts, of so many published steps 
 Heads have even gain here (`USToMRILib/fetal/gain.py`). How much of a head the default mode fills,
 the part of its pixels above a tenth of the range, with the gain as recorded and even:
 
-{table(("gain", "of each head"), _gains(results["gains"]))}
+{table(("gain", "of each head"), _gains(results["gains"]))}"""
 
-## The exact mode against the line-by-line reference
 
-{_reference(results["reference"], results["steps_timed"])}
-
-## What a pass costs
-
+def _pass_costs(parts: dict[str, Any], memory_mib: dict[str, float | None]) -> str:
+    memory = (
+        (name, "unknown" if mib is None else f"{mib:.0f}") for name, mib in memory_mib.items()
+    )
+    return f"""\
 A matrix product of 2048 x 2048 runs at {parts["matrix_gflops"]:.0f} GFLOP/s here.
 
 {table(PASS_COLUMNS, _passes(parts))}
@@ -92,17 +109,17 @@ One pull of the imposed correlation: {parts["pull_seconds"] * 1e3:.1f} ms.
 
 {table(("slices", "s in all, default mode", "s a slice"), _slices(parts))}
 
-{table(("process that loads the networks and then runs", "peak memory, MiB"), memory)}
+{table(("process that loads the networks and then runs", "peak memory, MiB"), memory)}"""
 
-## What should not differ
 
+def _differences(largest: dict[str, float], residual: dict[str, float]) -> str:
+    return f"""\
 Greatest difference on [-1, 1] between two runs of the default: {largest["twice"]:.1e}; between an
 image among 8 and alone: {largest["batch_and_alone"]:.1e}; between a thread a frame and two:
 {largest["threads"]:.1e}.
 
 Mean of the residual map inside the heads, in grey levels of 255: {residual["ddib"]:.2f} for DDIB,
-{residual["ddic"]:.2f} for DDIC, whose pull leaves the bridge.
-"""
+{residual["ddic"]:.2f} for DDIC, whose pull leaves the bridge."""
 
 
 def _candidates(candidates: list[dict[str, Any]]) -> str:

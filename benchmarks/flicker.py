@@ -151,7 +151,7 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
 def latent_correlations(scan: Scan) -> dict[str, list[float]]:
     """Correlation of slices 1, 2 and 3 apart: images, and latents of each by its own network."""
     pair, settings = load_pair("cpu"), DdibOptions()
-    walk = pair.schedule, settings.steps_each_way, settings.solver
+    ode = pair.schedule, settings.steps_each_way, settings.solver
     sigma = LATENT_MM / scan.ultrasound.grid.spacing[2]
     found = {}
     for name, image, net in (
@@ -159,7 +159,7 @@ def latent_correlations(scan: Scan) -> dict[str, list[float]]:
         ("MRI", scan.mri, pair.mri.net),
     ):
         frames, masks = _frames(scan, image.array, name == "MRI", pair.frame)
-        latents = torch.cat([encode(frame[None], net, *walk) for frame in frames])
+        latents = torch.cat([encode(frame[None], net, *ode) for frame in frames])
         found[name] = _neighbours(frames, masks)
         found[f"latents of {name}"] = _neighbours(latents, masks)
         if name == "ultrasound":

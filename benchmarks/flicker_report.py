@@ -98,7 +98,7 @@ network of each domain:
 
 {table(("", "1 apart", "2 apart", "3 apart"), _latents(results))}
 
-Where the latents of ultrasound are less alike than those of MRI, the way up has made noise of
+Where the latents of ultrasound are less alike than those of MRI, the forward ODE has made noise of
 speckle, which neighbours do not have in common.
 
 ## Seconds

@@ -197,63 +197,61 @@ def main() -> None:
     tasks = [(options.data, number) for number in range(len(heads))]
     with multiprocessing.get_context("spawn").Pool(len(heads)) as pool:
         measured = pool.starmap(measure, tasks, chunksize=1)
+    options.output.write_text(report(measured), encoding="utf-8")
+
+
+def report(measured: Sequence[Measured]) -> str:
+    """The page about all heads."""
     aligned = [value for each in measured for value in each.found]
     plain = [value for each in measured for value in each.plain]
     turned = [row for each in measured for row in each.oblique]
     errors = np.mean([each.errors for each in measured], axis=0)
-    bundle = load_bundle(BUNDLE)
-    record = run_record(seed=0)
-    lines = [
-        "# pix2pix3d in whatever way a volume lies",
-        "",
-        f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; {processor()}. "
-        f"Weights: {BUNDLE} {bundle.sha256[:12]}. Simulated ultrasound of the {len(heads)} test "
-        f"heads, {' x '.join(map(str, SHAPE[::-1]))} voxels of 1 mm. Differences are means inside "
-        f"the cone without its outer {_EDGE} voxels, in per cent of the range 0..255.",
-        "",
-        "## 24 axis-aligned orientations",
-        "",
-        "The same volume turned, translated, and turned back, against the volume as it was "
-        "simulated; each head in a third of the orientations.",
-        "",
-        table(
-            ("", "mean difference", "largest"),
-            [
-                ("the library, which turns the probe to the top", *_mean_max(aligned)),
-                (
-                    f"the generator on the volume as it lies ({len(plain)} of them)",
-                    *_mean_max(plain),
-                ),
-            ],
-        ),
-        "",
-        f"## {OBLIQUE} oblique orientations",
-        "",
-        "Turned at random with linear interpolation, translated along the nearest axes, and "
-        'interpolated back. "There and back" is the answer of the volume as simulated, only '
-        "interpolated twice: what the measurement itself costs. The angle is that between the "
-        "depth and the nearest axis.",
-        "",
-        table(
-            ("angle in degrees", "volumes", "mean difference", "there and back", "largest"),
-            oblique_rows(turned),
-        ),
-        "",
-        "## Against the simulated MRI",
-        "",
-        "Mean difference from the MRI in the cone, mean of the test heads.",
-        "",
-        table(
-            ("", "mean difference"),
-            [
-                ("the library", f"{errors[0]:.2f}"),
-                ("sweep and lateral axis exchanged", f"{errors[1]:.2f}"),
-                ("without fading where nothing echoes", f"{errors[2]:.2f}"),
-            ],
-        ),
-        "",
+    ways = [
+        ("the library, which turns the probe to the top", *_mean_max(aligned)),
+        (f"the generator on the volume as it lies ({len(plain)} of them)", *_mean_max(plain)),
     ]
-    options.output.write_text("\n".join(lines), encoding="utf-8")
+    angles = ("angle in degrees", "volumes", "mean difference", "there and back", "largest")
+    names = (
+        "the library",
+        "sweep and lateral axis exchanged",
+        "without fading where nothing echoes",
+    )
+    return f"""\
+# pix2pix3d in whatever way a volume lies
+
+{_conditions(len(measured))}
+
+## 24 axis-aligned orientations
+
+The same volume turned, translated, and turned back, against the volume as it was simulated; each \
+head in a third of the orientations.
+
+{table(("", "mean difference", "largest"), ways)}
+
+## {OBLIQUE} oblique orientations
+
+Turned at random with linear interpolation, translated along the nearest axes, and interpolated \
+back. "There and back" is the answer of the volume as simulated, only interpolated twice: what the \
+measurement itself costs. The angle is that between the depth and the nearest axis.
+
+{table(angles, oblique_rows(turned))}
+
+## Against the simulated MRI
+
+Mean difference from the MRI in the cone, mean of the test heads.
+
+{table(("", "mean difference"), [(name, f"{e:.2f}") for name, e in zip(names, errors)])}
+"""
+
+
+def _conditions(heads: int) -> str:
+    record, bundle = run_record(seed=0), load_bundle(BUNDLE)
+    return (
+        f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; {processor()}. "
+        f"Weights: {BUNDLE} {bundle.sha256[:12]}. Simulated ultrasound of the {heads} test "
+        f"heads, {' x '.join(map(str, SHAPE[::-1]))} voxels of 1 mm. Differences are means inside "
+        f"the cone without its outer {_EDGE} voxels, in per cent of the range 0..255."
+    )
 
 
 def _mean_max(values: list[float]) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from USToMRILib import CancelToken, Grid, Volume, translate
 from USToMRILib.batch.cases import find_cases
 from USToMRILib.batch.claims import Claims
 from USToMRILib.batch.job import Job
-from USToMRILib.batch.run import here, run_batch
+from USToMRILib.batch.run import in_this_process, run_batch
 from USToMRILib.cli.command import main
 from USToMRILib.compute.bundle import _open
 from USToMRILib.fetal.diffusion import DdibOptions
@@ -251,7 +251,7 @@ def test_two_runs_at_the_same_time_do_every_case_once(images, tmp_path, translat
         options = DdibOptions(2, "ddim")
         job = Job(output, "ddib", options, head_mask="none")
         cases = find_cases(images, output)
-        reports.append(run_batch(cases, job, here(), CancelToken()))
+        reports.append(run_batch(cases, job, in_this_process(), CancelToken()))
 
     threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:

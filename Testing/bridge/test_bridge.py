@@ -313,7 +313,7 @@ def test_a_nan_on_the_way_stops_the_run_and_names_the_level():
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_nan_of_the_mri_network_stops_the_way_down(solver):
+def test_a_nan_of_the_mri_network_stops_the_reverse_ode(solver):
     schedule = Schedule.cosine(20)
     us_net, mri_net = pixel_nets(schedule)
 

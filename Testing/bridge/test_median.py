@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
@@ -32,7 +32,6 @@ def test_it_is_scipys_with_mirrored_borders(kernel, dtype):
 
 
 @given(IMAGES, KERNELS)
-@settings(deadline=None)
 def test_it_is_scipys_among_many_equal_pixels(image, kernel):
     expected = ndimage.median_filter(image, (1, 1, kernel, kernel), mode="mirror")
     x = torch.from_numpy(image)
@@ -41,7 +40,6 @@ def test_it_is_scipys_among_many_equal_pixels(image, kernel):
 
 
 @given(IMAGES, KERNELS, st.data())
-@settings(deadline=None)
 def test_the_gradient_goes_to_one_of_the_pixels_with_the_median(image, kernel, data):
     row, column = (data.draw(st.integers(0, size - 1)) for size in image.shape[2:])
     x = torch.from_numpy(image).requires_grad_(True)

@@ -97,21 +97,22 @@ def test_the_pull_is_towards_each_slices_own_ultrasound(tiny_models, solver) -> 
         assert alike(pulled, n) > alike(plain, n) + 0.02
 
 
-def test_few_ways_up_are_in_memory_at_a_time(tiny_models, monkeypatch) -> None:
+def test_few_trajectories_are_in_memory_at_a_time(tiny_models, monkeypatch) -> None:
     done: list[str] = []
 
-    def told(name, function):
+    def record(name, function):
         def call(*arguments):
             done.append(name)
             return function(*arguments)
 
         monkeypatch.setattr(bridge, name, call)
 
-    told("way_up", bridge.way_up)
-    told("way_down", bridge.way_down)
+    record("forward_ode", bridge.forward_ode)
+    record("reverse_ode", bridge.reverse_ode)
     translate_frames(noise(20), load_pair("cpu"), DdicOptions(2), Progress(), 1.0)
     waiting = [
-        done[:n].count("way_up") - done[:n].count("way_down") for n in range(1, len(done) + 1)
+        done[:n].count("forward_ode") - done[:n].count("reverse_ode")
+        for n in range(1, len(done) + 1)
     ]
     assert max(waiting) == reach(1.0) + 1
     assert waiting[-1] == 0

@@ -23,7 +23,7 @@ from USToMRILib.evaluation.outlines import (
     IMAGES,
     PSEUDO_MRI,
     SMALL,
-    Task,
+    OutlineTask,
     make_views,
     outline_tasks,
     read_tasks,
@@ -39,7 +39,7 @@ def polar(radius: Any) -> np.ndarray:
     return np.stack([radius * np.cos(ANGLES), radius * np.sin(ANGLES)], axis=-1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(radius=st.floats(4, 60), turn=st.floats(0, 6.3), x=st.floats(-90, 90))
 def test_circle_is_one(radius: float, turn: float, x: float) -> None:
     moved = np.roll(polar(radius), int(turn * 100), axis=0)[::-1] + np.array([x, -x])
@@ -168,7 +168,9 @@ def test_views_show_the_prompt_in_the_same_place() -> None:
 
 
 def test_areas_agree_in_all_images() -> None:
-    (outlined,), problems = outline_tasks([pair()], [Task("a", "plexus", PROMPT)], random_walker())
+    (outlined,), problems = outline_tasks(
+        [pair()], [OutlineTask("a", "plexus", PROMPT)], random_walker()
+    )
     assert problems == []
     for name in IMAGES:
         assert outlined.outlines[name].shape.area_mm2 == pytest.approx(np.pi * 45, rel=0.12), name
@@ -178,10 +180,10 @@ def test_areas_agree_in_all_images() -> None:
 def test_what_fails_is_named_and_the_rest_goes_on() -> None:
     empty = StudyPair("e", pair().ultrasound, pair().ultrasound.with_array(np.zeros((1, 400, 360))))
     tasks = [
-        Task("missing", "", PROMPT),
-        Task("e", "", PROMPT),
-        Task("a", "far", Prompt((0.0, 0.0, 3.0, 3.0))),
-        Task("a", "good", PROMPT),
+        OutlineTask("missing", "", PROMPT),
+        OutlineTask("e", "", PROMPT),
+        OutlineTask("a", "far", Prompt((0.0, 0.0, 3.0, 3.0))),
+        OutlineTask("a", "good", PROMPT),
     ]
     outlined, problems = outline_tasks([pair(), empty], tasks, random_walker())
     assert [one.name for one in outlined] == ["a, good"]
@@ -199,8 +201,8 @@ def test_prompts_are_read_and_bad_rows_named(tmp_path: Path) -> None:
     )
     tasks, problems = read_tasks(path)
     assert tasks == [
-        Task("a", "plexus", Prompt((1, 2, 11, 12))),
-        Task("b", "", Prompt((1, 2, 11, 12), (3, 4))),
+        OutlineTask("a", "plexus", Prompt((1, 2, 11, 12))),
+        OutlineTask("b", "", Prompt((1, 2, 11, 12), (3, 4))),
     ]
     assert ["row 4" in problems[0], "row 5" in problems[1], len(problems)] == [True, True, 2]
     path.write_bytes(b"\xff\xfe\x00")

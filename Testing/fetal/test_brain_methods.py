@@ -147,7 +147,7 @@ def test_the_pull_brings_the_picture_nearer_to_the_guess() -> None:
     assert reached[1] + 0.02 < reached[2]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(start=st.integers(1, 999), steps=st.integers(2, 60))
 def test_levels_go_down_from_the_start_to_the_clean_image(start: int, steps: int) -> None:
     levels = SCHEDULE.levels_below(start, steps)
@@ -157,7 +157,7 @@ def test_levels_go_down_from_the_start_to_the_clean_image(start: int, steps: int
     assert len(levels) <= steps + 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     angle=st.floats(-1.5, 1.5),
     radii=st.tuples(st.floats(3.0, 9.0), st.floats(3.0, 9.0)),

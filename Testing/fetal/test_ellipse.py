@@ -15,7 +15,7 @@ def test_circumference_of_a_circle_and_of_a_known_ellipse():
     assert Ellipse((0, 0), (50, 40), 0).circumference_mm == pytest.approx(283.6167, abs=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     long=st.floats(25, 45),
     ratio=st.floats(0.6, 0.9),

@@ -38,7 +38,7 @@ def peak(pixels, spacing):
 
 
 @KINDS
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     angle=st.floats(-1.5, 1.5),
     long=st.floats(35, 52),

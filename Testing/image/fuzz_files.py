@@ -16,7 +16,7 @@ import tifffile
 from numpy.random import Generator
 from PIL import Image
 
-from Testing.image.test_dicom import _dicom, _region
+from Testing.image.dicom_files import dicom_image, us_region
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.reading import luma
 
@@ -106,7 +106,7 @@ def _read_tiff(path: Path) -> Reference:
 
 
 def _write_dicom(path: Path, array: np.ndarray, grid: Grid) -> None:
-    dataset = _dicom(array[0], SequenceOfUltrasoundRegions=[_region(0.02, 0.03)])
+    dataset = dicom_image(array[0], SequenceOfUltrasoundRegions=[us_region(0.02, 0.03)])
     dataset.save_as(path, enforce_file_format=True)
 
 

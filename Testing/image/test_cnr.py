@@ -21,7 +21,7 @@ def halves(shape):
     return roi, ~roi
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.int16, (2, 4, 6), elements=st.integers(-2000, 2000)))
 def test_values_are_numpys(array):
     roi, background = halves(array.shape)
@@ -88,7 +88,7 @@ def test_a_turned_box_holds_the_voxels_whose_corner_coordinates_fit(tmp_path):
     np.testing.assert_array_equal(read_region(ras, grid), mask)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_a_box_holds_every_voxel_that_brute_force_finds(seed):
     """Turned, stretched, half outside, smaller than a voxel: none is lost to the search's block."""
@@ -107,7 +107,7 @@ def test_a_box_holds_every_voxel_that_brute_force_finds(seed):
     np.testing.assert_array_equal(plane_by_plane.within(whole), everywhere)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_a_polygon_on_a_slice_is_scikit_images(seed):
     rng = np.random.default_rng(seed)

@@ -12,7 +12,16 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from Testing.image.test_dicom import CINE, GREY, MR_IMAGE, OBLIQUE, _dicom, _folder, _save, _slices
+from Testing.image.dicom_files import (
+    CINE,
+    GREY,
+    MR_IMAGE,
+    OBLIQUE,
+    dicom_image,
+    folder_of,
+    oblique_slices,
+    save,
+)
 from USToMRILib.errors import InputError
 from USToMRILib.image.dicom_segmentation import Label, write_segmentation
 from USToMRILib.image.grid import Grid
@@ -87,8 +96,8 @@ def check_is_derived(dataset: Dataset, source: Dataset | None) -> None:
 
 def test_a_slice_of_an_uncalibrated_image(tmp_path: Path) -> None:
     pixels = np.tile(GREY, (10, 10))
-    source = _dicom(pixels, StudyInstanceUID="1.2.9", StudyID="7")
-    volume = Volume.read(_save(source, tmp_path / "us.dcm"), pixel_size=0.25)
+    source = dicom_image(pixels, StudyInstanceUID="1.2.9", StudyID="7")
+    volume = Volume.read(save(source, tmp_path / "us.dcm"), pixel_size=0.25)
     dataset = written(pseudo_mri(volume), tmp_path / "mri.dcm")
     check_modules(dataset)
     check_is_derived(dataset, source)
@@ -101,9 +110,9 @@ def test_a_slice_of_an_uncalibrated_image(tmp_path: Path) -> None:
 
 
 def test_a_slice_that_lies_in_the_patient_stays_there(tmp_path: Path) -> None:
-    source = _slices([0], SpacingBetweenSlices=3, StudyInstanceUID="1.2.9")[0]
+    source = oblique_slices([0], SpacingBetweenSlices=3, StudyInstanceUID="1.2.9")[0]
     source.FrameOfReferenceUID = "1.2.77"
-    volume = Volume.read(_save(source, tmp_path / "us.dcm"))
+    volume = Volume.read(save(source, tmp_path / "us.dcm"))
     dataset = written(pseudo_mri(volume), tmp_path / "mri.dcm")
     check_modules(dataset, PLACED)
     check_is_derived(dataset, source)
@@ -112,10 +121,10 @@ def test_a_slice_that_lies_in_the_patient_stays_there(tmp_path: Path) -> None:
 
 
 def test_a_volume_of_a_series_is_one_object_of_many_frames(tmp_path: Path) -> None:
-    slices = _slices([0, 2, 4], StudyInstanceUID="1.2.9")
+    slices = oblique_slices([0, 2, 4], StudyInstanceUID="1.2.9")
     for number, dataset in enumerate(slices):
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
-    volume = Volume.read(_folder(slices, tmp_path / "series"))
+    volume = Volume.read(folder_of(slices, tmp_path / "series"))
     dataset = written(pseudo_mri(volume), tmp_path / "mri.dcm")
     check_modules(dataset, FRAMES)
     check_is_derived(dataset, None)
@@ -139,14 +148,14 @@ def test_what_comes_from_no_dicom_has_a_study_of_its_own(tmp_path: Path) -> None
 
 
 def test_lossy_compression_of_the_source_is_told(tmp_path: Path) -> None:
-    source = _dicom(
+    source = dicom_image(
         GREY,
         MR_IMAGE,
         LossyImageCompression="01",
         LossyImageCompressionRatio="12",
         LossyImageCompressionMethod="ISO_10918_1",
     )
-    volume = Volume.read(_save(source, tmp_path / "us.dcm"), pixel_size=1)
+    volume = Volume.read(save(source, tmp_path / "us.dcm"), pixel_size=1)
     dataset = written(pseudo_mri(volume), tmp_path / "mri.dcm")
     assert dataset.LossyImageCompression == "01"
     assert dataset.LossyImageCompressionRatio == 12

@@ -15,24 +15,13 @@ import nibabel
 import numpy as np
 import pytest
 
-from USToMRILib.errors import InputError
+from Testing.image.refused import refusal
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.volume import Volume
 
 SHAPE = (4, 30, 40)
 NOISE = np.random.default_rng(7).integers(0, 256, SHAPE).astype(np.uint8)
 PLACED = Grid((40, 30, 4), (0.52, 0.6, 2.0), (3.0, -4.0, 5.0))
-
-
-def refusal(path: Path, **arguments: Any) -> str:
-    """The sentence with which reading is refused."""
-    with pytest.raises(InputError) as caught:
-        Volume.read(path, **arguments)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.endswith(".")
-    assert path.name in message
-    return message
 
 
 def write_nrrd(path: Path, array: np.ndarray, *lines: str, encoding: str = "raw") -> Path:

@@ -9,7 +9,14 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from Testing.image.test_dicom import GREY, US_MULTIFRAME, _dicom, _located, _region, _save
+from Testing.image.dicom_files import (
+    GREY,
+    US_MULTIFRAME,
+    dicom_image,
+    located_region,
+    save,
+    us_region,
+)
 from USToMRILib.errors import InputError
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.sequence import ImageSequence, check_sequence_writable
@@ -109,14 +116,14 @@ def test_a_dicom_cine_of_ultrasound(tmp_path: Path) -> None:
         ({"CineRate": "20"}, (0, 0.05, 0.1)),
         ({}, ()),
     ):
-        dataset = _dicom(frames, US_MULTIFRAME, **keywords)
-        dataset.SequenceOfUltrasoundRegions = [_region(half, half)]
-        cine = ImageSequence.read(_save(dataset, tmp_path / "cine.dcm"))
+        dataset = dicom_image(frames, US_MULTIFRAME, **keywords)
+        dataset.SequenceOfUltrasoundRegions = [us_region(half, half)]
+        cine = ImageSequence.read(save(dataset, tmp_path / "cine.dcm"))
         np.testing.assert_array_equal(cine.array[:, 0], frames)
         assert cine.seconds == pytest.approx(seconds)
         assert cine.grid == Grid((8, 6, 1), (0.2, 0.2, 1.0))
-    dataset.SequenceOfUltrasoundRegions = [_located(0, 0, 3, 5), _located(4, 0, 7, 5)]
-    _save(dataset, tmp_path / "dual.dcm")
+    dataset.SequenceOfUltrasoundRegions = [located_region(0, 0, 3, 5), located_region(4, 0, 7, 5)]
+    save(dataset, tmp_path / "dual.dcm")
     with pytest.raises(InputError, match="side by side"):
         ImageSequence.read(tmp_path / "dual.dcm")
     right = ImageSequence.read(tmp_path / "dual.dcm", region=1)
@@ -125,9 +132,9 @@ def test_a_dicom_cine_of_ultrasound(tmp_path: Path) -> None:
 
 def test_the_cine_of_a_pseudo_mri_is_of_the_study_of_its_ultrasound(tmp_path: Path) -> None:
     frames = np.stack([GREY, GREY // 2, GREY // 3])
-    source = _dicom(frames, US_MULTIFRAME, StudyInstanceUID="1.2.9", FrameTime="40")
-    source.SequenceOfUltrasoundRegions = [_region(0.02, 0.02)]
-    cine = ImageSequence.read(_save(source, tmp_path / "us.dcm"))
+    source = dicom_image(frames, US_MULTIFRAME, StudyInstanceUID="1.2.9", FrameTime="40")
+    source.SequenceOfUltrasoundRegions = [us_region(0.02, 0.02)]
+    cine = ImageSequence.read(save(source, tmp_path / "us.dcm"))
     cine.metadata.update(FIELDS)
     cine.write(tmp_path / "mri.dcm")
     made = pydicom.dcmread(tmp_path / "mri.dcm")

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from Testing.image.test_file_kinds import refusal
+from Testing.image.refused import refusal
 from USToMRILib.image.reading import luma
 from USToMRILib.image.volume import Volume
 

@@ -91,7 +91,7 @@ def textured(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(shape=SHAPES, seed=st.integers(0, 99))
 def test_identity_returns_the_normalised_input_whatever_the_size(
     shape: tuple[int, int, int], seed: int
@@ -111,7 +111,7 @@ def test_identity_returns_the_normalised_input_whatever_the_size(
         assert d * h * w <= 1.2 * 8192
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     shape=st.tuples(*[st.integers(1, 40)] * 3),
     most_voxels=st.integers(14**3, 50**3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from USToMRILib.pix2pix.windows import Padded, plan_windows, smallest_window
@@ -23,7 +23,6 @@ def jobs(draw):
     return shape, box, reach, room
 
 
-@settings(deadline=None)
 @given(jobs())
 def test_cores_cover_the_box_once_and_see_all_within_reach(job):
     shape, box, reach, room = job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -10,9 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from USToMRILib import InputError
+from Testing.conftest import HEAD, brain_metadata
+from training.export.bundle import export_bundle
+from USToMRILib import InputError, Volume, translate
 from USToMRILib.cli.command import parser
 from USToMRILib.methods import METHODS, VOLUME
 
@@ -76,6 +81,43 @@ def test_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "pseudo_mri.nrrd.json").is_file()
+
+
+class NegativeOfBrain(torch.nn.Module):
+    """The network of the example."""
+
+    def forward(self, us: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+        return torch.where(us <= -1, us, -us)
+
+
+def test_the_method_of_the_architectures_example_translates(
+    tmp_path: Path, head_slice: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "sharp_method.py").write_text(example)
+    net = torch.jit.script(NegativeOfBrain().eval())
+    export_bundle("sharp", net, brain_metadata(), "card", "licence", tmp_path / "models")
+    monkeypatch.setenv("USTOMRI_MODELS", str(tmp_path / "models"))
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("sharp_method")
+    try:
+        result = translate(head_slice, "sharp", head=HEAD, passes=2)
+    finally:
+        del METHODS["sharp"], sys.modules["sharp_method"]
+    assert result.provenance["parameters"]["passes"] == 2
+    assert list(result.provenance["bundles"]) == ["sharp"]
+    ultrasound, made = head_slice.array[0].astype(float), result.volume.array[0]
+    assert np.corrcoef(ultrasound[made > 0], made[made > 0])[0, 1] < -0.9
+
+
+def test_files_that_the_architecture_names_are_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = (ROOT, ROOT / "USToMRILib", ROOT / "USToMRI" / "USToMRIModule", ROOT / "USToMRI")
+    named = set(re.findall(r"[\w/]+\.py\b", text)) | set(re.findall(r"`([\w/]+/)`", text))
+    missing = [name for name in named if not any((f / name).exists() for f in folders)]
+    assert len(named) > 20
+    assert missing == []
 
 
 def test_methods_are_those_of_the_registry() -> None:

@@ -315,7 +315,7 @@ def test_views_are_fitted_to_the_head(section: Any, geometry: str) -> None:
         "input": {"grid": {"spacing": ultrasound.GetSpacing()}},
     }
     result = Result(SimpleNamespace(array=np.ones((1, 120, 160), np.float32)), record)
-    output = OutputNodes.publish(result, OutputNodes.Place(ultrasound))
+    output = OutputNodes.publish(result, OutputNodes.OutputLocation(ultrasound))
     section.onTranslated(ultrasound, output)
     outline = headPoints(output)
     assert outline is not None

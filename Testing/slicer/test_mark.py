@@ -20,7 +20,7 @@ slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Scene.VolumeNodes import Result  # noqa: E402
-from USToMRIModule.Synthetic.MarkKeeper import forgetMarks, keepMarks  # noqa: E402
+from USToMRIModule.Synthetic.SyntheticMarkObserver import startMarking, stopMarking  # noqa: E402
 from USToMRITests.scene_case import logic_with  # noqa: E402
 
 
@@ -28,7 +28,7 @@ from USToMRITests.scene_case import logic_with  # noqa: E402
 def fixture_images() -> Any:
     """Give an ultrasound and its pseudo-MRI in a new scene whose marks are kept."""
     slicer_host.new_scene()
-    keepMarks()
+    startMarking()
     CompareLayout.layoutNode().SetViewArrangement(
         slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
     )
@@ -37,7 +37,7 @@ def fixture_images() -> Any:
     node.CreateDefaultDisplayNodes()
     logic = logic_with(lambda volume, method: Result(volume, {"method": method, "warnings": []}))
     yield node, logic.translate(node)
-    forgetMarks()
+    stopMarking()
     slicer_host.close_scene()
 
 

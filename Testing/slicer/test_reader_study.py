@@ -27,7 +27,7 @@ from slicer_host.sections import Sections  # noqa: E402
 from USToMRIModule.ReaderStudy.ReaderStudySection import ReaderStudySection  # noqa: E402
 from USToMRIModule.ReaderStudy.ScenePairs import scenePairs  # noqa: E402
 from USToMRIModule.Scene.VolumeNodes import Result, volumeFromNode  # noqa: E402
-from USToMRIModule.Synthetic.OutputNodes import Place, publish  # noqa: E402
+from USToMRIModule.Synthetic.OutputNodes import OutputLocation, publish  # noqa: E402
 
 from USToMRILib.provenance import make_provenance  # noqa: E402
 
@@ -76,7 +76,7 @@ def add_pair(name: str, seed: int) -> Any:
     volume = volumeFromNode(node)
     provenance = make_provenance(volume, "ddic", {}, {}, "cpu")
     negative = volume.with_array((255 - array).astype(np.float32))
-    publish(Result(negative, provenance), Place(node))
+    publish(Result(negative, provenance), OutputLocation(node))
     return node
 
 

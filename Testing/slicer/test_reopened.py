@@ -12,7 +12,7 @@ slicer_host.require_panel()
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
-from USToMRIModule.Synthetic.MarkKeeper import forgetMarks  # noqa: E402
+from USToMRIModule.Synthetic.SyntheticMarkObserver import stopMarking  # noqa: E402
 from USToMRITests.reopened import ReopenedTest  # noqa: E402, F401
 
 
@@ -21,5 +21,5 @@ def scene() -> Iterator[None]:
     """Give every test a scene of its own."""
     slicer_host.new_scene()
     yield
-    forgetMarks()
+    stopMarking()
     slicer_host.close_scene()

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 slicer_host.add_module_folder(ROOT / "USToMRI")
 
 from USToMRIModule import SelfTest  # noqa: E402
-from USToMRIModule.Synthetic.MarkKeeper import forgetMarks  # noqa: E402
+from USToMRIModule.Synthetic.SyntheticMarkObserver import stopMarking  # noqa: E402
 from USToMRITests import regions  # noqa: E402
 
 from Testing.slicer import test_reopened, test_scene  # noqa: E402
@@ -31,7 +31,7 @@ def fixture_module() -> Iterator[Any]:
     """Give the module in the one scene that the application has."""
     slicer_host.new_scene()
     yield slicer_host.load_module(ROOT / "USToMRI" / "USToMRI.py")
-    forgetMarks()
+    stopMarking()
     slicer_host.close_scene()
 
 

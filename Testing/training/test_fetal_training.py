@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from training.export.bundle import trace
 from training.networks.eps import EpsNet
 from training.runinfo import append_record, run_record
+from training.simulation.brain_pairs import Pairs
 from training.train import head_seg as train_head_seg
+from training.train.brain_eps import BrainEpsConfig, BrainEpsTrainer
 from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.train.eps import EpsConfig, EpsTrainer
 from training.train.eps import train as train_eps
@@ -23,6 +25,7 @@ from training.train.head_appearance import without_head
 from training.train.head_seg import HeadConfig, HeadTrainer
 from training.train.head_views import Crop, HeadExamples, View
 from training.train.moving_average import move_average
+from training.train.pix2pix2d import SliceConfig, SliceTrainer
 from training.train.runlog import read_log
 from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.fetal.ellipse import Ellipse
@@ -31,6 +34,8 @@ from USToMRILib.fetal.head import CLOSE_WIDTHS, close_grid
 CPU = torch.device("cpu")
 EPS = EpsConfig("us", steps=6, batch=2, width=8, warmup=2)
 HEADS = HeadConfig(batch=2)
+BRAINS = BrainEpsConfig("mri", batch=2, width=8, warmup=2)
+SLICES = SliceConfig(batch=2, width=8, warmup=2)
 
 
 def spots(count):
@@ -40,6 +45,32 @@ def spots(count):
     return np.stack(
         [2 * np.exp(-((x - a) ** 2 + (y - b) ** 2) / 400) - 1 for a, b in centres]
     ).astype(np.float32)
+
+
+def brain_batch(step, count, rng):
+    """Spots and a size for each."""
+    return torch.from_numpy(spots(5)[rng.integers(5, size=count)])[:, None], torch.full(
+        (count,), 80.0
+    )
+
+
+class SpotPairs:
+    """A pool of pairs in which the MRI is the negative of the ultrasound."""
+
+    def draw(self, step, count, rng):
+        us = spots(5)[rng.integers(5, size=count)].astype(np.float16)
+        return Pairs(us, -us, (us > 0).astype(np.uint8), np.full(count, 80, np.float32))
+
+
+def brain_trainer():
+    held = spots(2), np.full(2, 80, np.float32)
+    return BrainEpsTrainer(BRAINS, 4, 1, brain_batch, held, {}, CPU)
+
+
+def slice_trainer():
+    pool = SpotPairs()
+    held = pool.draw(0, 2, np.random.default_rng(0))
+    return SliceTrainer(SLICES, 4, 1, pool, held, (held.us, held.size_mm), CPU)
 
 
 HEAD = Ellipse((-0.02, 0.03), (0.3, 0.22), 0.4)
@@ -75,8 +106,10 @@ def test_the_moving_average_is_short_at_first_and_then_keeps_its_share():
     [
         (lambda: EpsTrainer(EPS, spots(5), CPU), ("net", "ema")),
         (lambda: HeadTrainer(HEADS, 4, 2, head_examples(3), CPU), ("net", "ema")),
+        (brain_trainer, ("net", "ema")),
+        (slice_trainer, ("net", "ema")),
     ],
-    ids=["eps", "head"],
+    ids=["eps", "head", "brain_eps", "pix2pix2d"],
 )
 def test_a_resumed_run_ends_with_the_weights_of_one_that_never_stopped(tmp_path, make, nets):
     through = make()

@@ -16,7 +16,7 @@ from .Scene.VolumeNodes import isSlice, reasonNotAnInput, volumeFromNode
 from .Synthetic.SequenceNodes import reasonNotAnOutput, sequenceOf
 from .Translate.HeadCurve import FoundHead, showEllipse
 from .Translate.MethodChoice import takesSlices
-from .Translate.Task import Task
+from .Translate.TranslationRequest import TranslationRequest
 
 if TYPE_CHECKING:
     from .Live.LiveJob import LiveJob
@@ -134,17 +134,19 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """
         from .Worker.WorkerJobs import TranslationJob
 
-        task = Task.read(inputNode, outputNode, method, region, head, pixelSize, allFrames)
+        request = TranslationRequest.read(
+            inputNode, outputNode, method, region, head, pixelSize, allFrames
+        )
 
         def finished(results: Any, error: Optional[Exception]) -> None:
             node = None
             if error is None:
-                node, error = task.tryPublish(results)
+                node, error = request.tryPublish(results)
             if onFinished:
                 onFinished(node, error)
 
-        frames = task.frames
-        job = TranslationJob(self._worker(), frames, method, options, finished, onProgress)
+        inputs = request.inputs
+        job = TranslationJob(self._worker(), inputs, method, options, finished, onProgress)
         job.start()
         return job
 

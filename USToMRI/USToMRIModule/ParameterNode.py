@@ -99,6 +99,7 @@ _OLD_METHODS = {
     "PIX2PIX3D": "pix2pix3d",
     "CYCLEGAN": "cyclegan",
 }
+# HEUN, which is gone, opens as the default.
 _OLD_SOLVERS = {"DPMPP_2M": "dpm++2m", "DDIM": "ddim"}
 _OLD_SIMILARITIES = {
     "PEARSON": "pearson",

@@ -15,7 +15,7 @@ from .Live.LiveSection import LiveSection
 from .Logic import USToMRILogic
 from .ReaderStudy.ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
-from .Synthetic.MarkKeeper import forgetMarks, keepMarks
+from .Synthetic.SyntheticMarkObserver import startMarking, stopMarking
 from .Translate.TranslateSection import TranslateSection
 from .Worker.WorkerClient import stopWorkers
 
@@ -50,7 +50,7 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         translateSection, compareSection = self.sections[:2]
         translateSection.onTranslated = compareSection.onTranslated
         self.layout.addStretch(1)
-        keepMarks()
+        startMarking()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self._onSceneChanged)
@@ -64,7 +64,7 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in self.sections:
             section.cleanup()
         stopWorkers()
-        forgetMarks()
+        stopMarking()
         self.removeObservers()
 
     def enter(self) -> None:

@@ -24,7 +24,7 @@ from .cases import Case
 from .claims import Claims
 from .job import Job
 from .outcomes import Outcome
-from .run import POLL_S, Runner, here
+from .run import POLL_S, Runner, in_this_process
 from .stopping import StopFileToken, stop
 
 # A cancelled process ends within a step of its network.
@@ -81,25 +81,25 @@ class _Pool:
         """Yield the outcome of every case."""
         while len(self._ended) < len(self._cases):
             cancel.raise_if_cancelled()
-            for member, told in self._told():
-                if told is None:
+            for member, message in self._messages():
+                if message is None:
                     self._replace(member)
-                elif isinstance(told, InputError):  # the run cannot go on
-                    raise told
-                elif told.case not in self._ended:  # each process tells of all cases
-                    self._ended.add(told.case)
-                    yield told
+                elif isinstance(message, InputError):  # the run cannot go on
+                    raise message
+                elif message.case not in self._ended:  # each process tells of all cases
+                    self._ended.add(message.case)
+                    yield message
 
     def last_outcomes(self) -> Iterator[Outcome]:
         """Yield what still ends well after the run was stopped."""
         deadline = time.monotonic() + _LAST_SECONDS
         while self._members and time.monotonic() < deadline:
-            for member, told in self._told():
-                if told is None:
+            for member, message in self._messages():
+                if message is None:
                     self._members.remove(member)
-                elif isinstance(told, Outcome) and told.case not in self._ended:
-                    self._ended.add(told.case)
-                    yield told
+                elif isinstance(message, Outcome) and message.case not in self._ended:
+                    self._ended.add(message.case)
+                    yield message
 
     def end(self) -> None:
         """End the processes: all cases have ended, or what they still do is not wanted."""
@@ -121,19 +121,19 @@ class _Pool:
         theirs.close()
         return _Member(process, ours)
 
-    def _told(self) -> Iterator[tuple[_Member, Any]]:
+    def _messages(self) -> Iterator[tuple[_Member, Any]]:
         """Yield what arrives within a moment; None from a process that has ended."""
         by_pipe: dict[Any, _Member] = {member.pipe: member for member in self._members}
         for pipe in wait(list(by_pipe), POLL_S):
             member = by_pipe[pipe]
             try:
-                told = member.pipe.recv()
+                message = member.pipe.recv()
             except (EOFError, OSError):
-                told = None
-            if told == _READY:
+                message = None
+            if message == _READY:
                 member.ready = True
             else:
-                yield member, told
+                yield member, message
 
     def _replace(self, member: _Member) -> None:
         member.pipe.close()
@@ -148,14 +148,14 @@ class _Pool:
 
 def _work(pipe: Connection, cases: list[Case], job: Job) -> None:
     """What a process does: all cases that no other one does."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the run is told, and tells by its stop file
+    for number in (signal.SIGINT, signal.SIGTERM):  # the run gets them, and tells by its stop file
         signal.signal(number, signal.SIG_IGN)
     _limit_threads(max(1, (os.cpu_count() or 1) // job.processes))
     try:
         claims = Claims(job.state, job.digest, job.since)
         try:
             pipe.send(_READY)
-            for outcome in here()(cases, job, claims, StopFileToken(job)):
+            for outcome in in_this_process()(cases, job, claims, StopFileToken(job)):
                 pipe.send(outcome)
         finally:
             claims.close()

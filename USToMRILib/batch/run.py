@@ -62,7 +62,7 @@ def run_batch(
     Args:
         cases: with unique names.
         job: what is asked of every case.
-        runner: :func:`here` or :func:`.processes.in_processes`.
+        runner: :func:`in_this_process` or :func:`.processes.in_processes`.
         cancel: when it is set, the run ends within a step; what is complete stays.
         on_outcome: called with the outcome, how many cases have ended, and how many there are.
 
@@ -97,7 +97,7 @@ def run_batch(
     return report
 
 
-def here(source: Optional[Source] = None) -> Runner:
+def in_this_process(source: Optional[Source] = None) -> Runner:
     """The runner that does one case after the other in this process."""
     where = source or FileSource()
 

@@ -4,7 +4,7 @@ Both carry an image up to its latent with the deterministic ordinary differentia
 own domain's network, and down from there with the network of the other domain (dual diffusion
 implicit bridges, Su et al. 2023). DDIC (dual diffusion imposed correlation) moves the image on its
 way down along the gradient of its correlation with the ultrasound at the same level. Both are the
-loops of :func:`way_up` and :func:`way_down`.
+loops of :func:`forward_ode` and :func:`reverse_ode`.
 
 Networks are called as ``eps = net(x, t)`` with x float32 [B, 1, H, W] and t int64 [B].
 """
@@ -82,12 +82,12 @@ def ddic(
     """
     imposed = Imposed(similarity, lr, median_kernel)
     schedule = schedule or Schedule.cosine()
-    ultrasound = way_up(x0, us_net, schedule, steps, solver, imposed, progress)
+    ultrasound = forward_ode(x0, us_net, schedule, steps, solver, imposed, progress)
     latent, nets = ultrasound[-1], (us_net, mri_net)
-    return way_down(ultrasound, latent, *nets, schedule, steps, solver, imposed, progress)
+    return reverse_ode(ultrasound, latent, *nets, schedule, steps, solver, imposed, progress)
 
 
-def way_up(
+def forward_ode(
     x: torch.Tensor,
     net: EpsNet,
     schedule: Schedule,
@@ -99,8 +99,8 @@ def way_up(
     """Carry clean images x [B, 1, H, W] to their latents.
 
     Returns:
-        What :func:`way_down` needs: the latents last, and before them, for what is ``imposed`` by
-        other solvers than the published one, the images at every level from the clean one on.
+        What :func:`reverse_ode` needs: the latents last, and before them, for what is ``imposed``
+        by other solvers than the published one, the images at every level from the clean one on.
     """
     import torch
 
@@ -116,7 +116,7 @@ def way_up(
     return images
 
 
-def way_down(
+def reverse_ode(
     ultrasound: list[torch.Tensor],
     y: torch.Tensor,
     us_net: EpsNet,
@@ -127,20 +127,20 @@ def way_down(
     imposed: Imposed | None = None,
     progress: Progress | None = None,
 ) -> torch.Tensor:
-    """Carry latents y [B, 1, H, W] to clean images: DDIB's way, or DDIC's where ``imposed``.
+    """Carry latents y [B, 1, H, W] to clean images: DDIC, or DDIB where nothing is ``imposed``.
 
     The solver "ddim" with T steps is DDIC as published, to the letter: at each level one step of
     both ODEs, one gradient step of y_t, and the step of the MRI again.
 
     The other solvers leave out what hardly changes the picture: the ultrasound at each level is
-    that of the way up, and the gradient step is taken at y_{t-1} itself.
+    that of the forward ODE, and the gradient step is taken at y_{t-1} itself.
 
     Where there are fewer steps than T each stands for as many published ones as it passes levels
     (:func:`.imposed.pull_weights`), so that the effect of all gradient steps stays that of the
     published algorithm.
 
     Args:
-        ultrasound: of :func:`way_up`; the list is used up.
+        ultrasound: of :func:`forward_ode`; the list is used up.
         y: where the MRI begins; in :func:`ddic` the latents of the ultrasound.
     """
     import torch
@@ -181,7 +181,7 @@ def encode(
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Carry clean images x0 [B, 1, H, W] to their latents, same shape, in ``steps`` steps."""
-    return way_up(x0, net, schedule, steps, solver, None, progress)[-1]
+    return forward_ode(x0, net, schedule, steps, solver, None, progress)[-1]
 
 
 def decode(
@@ -193,7 +193,7 @@ def decode(
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Carry latents [B, 1, H, W] to clean images, same shape, in ``steps`` steps."""
-    return way_down([latent], latent, net, net, schedule, steps, solver, None, progress)
+    return reverse_ode([latent], latent, net, net, schedule, steps, solver, None, progress)
 
 
 def _step(

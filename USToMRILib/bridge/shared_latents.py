@@ -1,10 +1,10 @@
 """Latents of neighbouring slices.
 
-The way up turns the speckle of ultrasound into noise: neighbouring slices whose images are much
-alike have latents that are less so than those of neighbouring MRI slices by the MRI network's own
-way up, and the pseudo-MRI flickers (`python -m benchmarks.flicker` measures it). Noise that
-neighbours share is what Du et al. 2026 (arXiv:2602.04162) use against flicker in reconstructions
-by 2D diffusion models; there the noise is drawn, here it is the ultrasound's.
+The forward ODE turns the speckle of ultrasound into noise: neighbouring slices whose images are
+much alike have latents that are less so than those of neighbouring MRI slices by the MRI network's
+own forward ODE, and the pseudo-MRI flickers (`python -m benchmarks.flicker` measures it). Noise
+that neighbours share is what Du et al. 2026 (arXiv:2602.04162) use against flicker in
+reconstructions by 2D diffusion models; there the noise is drawn, here it is the ultrasound's.
 """
 
 from __future__ import annotations

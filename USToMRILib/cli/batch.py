@@ -110,9 +110,9 @@ def _runner(options: argparse.Namespace) -> Runner:
         from ..batch.processes import in_processes
 
         return in_processes(options.jobs)
-    from ..batch.run import here
+    from ..batch.run import in_this_process
 
-    return here()
+    return in_this_process()
 
 
 def _head_mask(options: argparse.Namespace) -> str | None:
@@ -147,10 +147,10 @@ class _Log:
     def __call__(self, outcome: Outcome, ended: int, of: int) -> None:
         left = (time.perf_counter() - self._start) / ended * (of - ended)
         detail = outcome.reason or ("complete already" if outcome.resumed else "")
-        told = detail or f"{outcome.seconds:.1f} s"
+        result = detail or f"{outcome.seconds:.1f} s"
         print(
             f"[{ended:>{len(str(of))}} of {of}, {left:.0f} s left] {outcome.case}: "
-            f"{outcome.status}, {told}",
+            f"{outcome.status}, {result}",
             flush=True,
         )
         if self._report:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..cine import translate_cine
 from ..errors import InputError
 from ..fetal.heads import read_head_hint
 from ..files import atomic, check_creatable, expanded
+from ..image.grid import Grid
 from ..image.sequence import ImageSequence, check_sequence_writable
 from ..image.volume import PathLike, Volume, check_writable
 from ..methods import DEFAULT
@@ -96,11 +97,15 @@ def translate_file(
         InputError: for a file or an option that cannot be used; nothing is written then.
         Cancelled: when the token was set; nothing is written.
     """
-    source, target = expanded(input), expanded(output)
-    record = expanded(provenance) if provenance else sidecar_path(target)
-    beside = {name: expanded(path) for name, path in (maps or {}).items()}
-    drawn = expanded(picture) if picture else None
-    images, others = [target, *beside.values()], [record, *([drawn] if drawn else [])]
+    target = expanded(output)
+    files = _Files(
+        expanded(input),
+        target,
+        expanded(provenance) if provenance else sidecar_path(target),
+        expanded(picture) if picture else None,
+        {name: expanded(path) for name, path in (maps or {}).items()},
+        compress,
+    )
     how: dict[str, Any] = {
         "method": method,
         "options": options,
@@ -110,36 +115,63 @@ def translate_file(
         "cancel": cancel,
     }
     if frame == ALL:
-        if drawn:
-            raise InputError("A picture shows one image; leave --picture out, or choose a frame.")
-        sequence = ImageSequence.read(source, pixel_size, region)
+        return _translate_cine(files, pixel_size, region, head, how)
+    number = None if frame is None else int(frame)
+    volume = Volume.read(files.source, pixel_size, number, region)
+    return _translate_image(files, volume, head, how)
+
+
+class _Files(NamedTuple):
+    """What is read, and all that is written; ``maps`` by key of MAPS."""
+
+    source: Path
+    target: Path
+    record: Path
+    picture: Path | None
+    maps: dict[str, Path]
+    compress: bool
+
+    def check(self, check_image: Callable[[Path, Grid], None], grid: Grid) -> None:
+        """Raise InputError unless all can be written and none is another, or the input."""
+        images = [self.target, *self.maps.values()]
+        others = [self.record, *([self.picture] if self.picture else [])]
         for path in images:
-            check_sequence_writable(path, sequence.grid)
-        _check_others(source, images, others)
-        hint = read_head_hint(head, next(iter(sequence)))
-        cine = translate_cine(sequence, head=hint, maps=frozenset(beside), **how)
-        cine.write(target, record, compress, beside)
-        return {"provenance": cine.provenance}
-    volume = Volume.read(source, pixel_size, None if frame is None else int(frame), region)
-    for path in images:
-        check_writable(path, volume.grid)
-    _check_others(source, images, others)
+            check_image(path, grid)
+        for path in others:
+            check_creatable(path)
+        check_distinct(self.source, [*images, *others])
+
+
+def _translate_cine(
+    files: _Files,
+    pixel_size: float | None,
+    region: int | None,
+    head: str | None,
+    how: dict[str, Any],
+) -> dict[str, Any]:
+    if files.picture:
+        raise InputError("A picture shows one image; leave --picture out, or choose a frame.")
+    sequence = ImageSequence.read(files.source, pixel_size, region)
+    files.check(check_sequence_writable, sequence.grid)
+    hint = read_head_hint(head, next(iter(sequence)))
+    cine = translate_cine(sequence, head=hint, maps=frozenset(files.maps), **how)
+    cine.write(files.target, files.record, files.compress, files.maps)
+    return {"provenance": cine.provenance}
+
+
+def _translate_image(
+    files: _Files, volume: Volume, head: str | None, how: dict[str, Any]
+) -> dict[str, Any]:
+    files.check(check_writable, volume.grid)
     hint = read_head_hint(head, volume)
-    result = translate(volume, head=hint, **{**how, **dict.fromkeys(beside, True)})
+    result = translate(volume, head=hint, **{**how, **dict.fromkeys(files.maps, True)})
     with ExitStack() as pictures:
-        if drawn:
+        if files.picture:
             from ..picture import write_comparison
 
-            write_comparison(pictures.enter_context(atomic(drawn)), volume, result)
-        result.write(target, record, compress, beside)
+            write_comparison(pictures.enter_context(atomic(files.picture)), volume, result)
+        result.write(files.target, files.record, files.compress, files.maps)
     return {"provenance": result.provenance}
-
-
-def _check_others(source: Path, images: list[Path], others: list[Path]) -> None:
-    """Raise InputError unless what is no image can be written too, and nothing meets."""
-    for path in others:
-        check_creatable(path)
-    check_distinct(source, [*images, *others])
 
 
 def check_distinct(source: Path, outputs: Sequence[Path]) -> None:

@@ -141,9 +141,9 @@ class Worker:
         if task is None:
             known = ", ".join(TASKS)
             raise InputError(f"The worker does not do {request['run']!r}; ask for {known}.")
-        told = {"progress": progress, "cancel": token}
+        supplied = {"progress": progress, "cancel": token}
         try:
-            call = inspect.signature(task).bind(**given, **told)
+            call = inspect.signature(task).bind(**given, **supplied)
         except TypeError as error:
             raise InputError(f"The task {request['run']!r} cannot be run: {error}.") from None
         return task(*call.args, **call.kwargs)

@@ -34,7 +34,7 @@ _CORNERS = ("left", "top", "right", "bottom")
 
 
 @dataclass(frozen=True)
-class Task:
+class OutlineTask:
     """A structure to outline in a case; the prompt is in pixels of the ultrasound."""
 
     case: str
@@ -70,7 +70,7 @@ class Outline:
 class Outlined:
     """The outlines of one task, by image."""
 
-    task: Task
+    task: OutlineTask
     outlines: dict[str, Outline]
 
     @property
@@ -79,7 +79,7 @@ class Outlined:
         return f"{self.task.case}, {self.task.structure}".rstrip(", ")
 
 
-def read_tasks(path: Path) -> tuple[list[Task], list[str]]:
+def read_tasks(path: Path) -> tuple[list[OutlineTask], list[str]]:
     """Read prompts from a CSV: ``case,structure,left,top,right,bottom,x,y``, in pixels.
 
     ``x,y``, a point in the structure, and ``structure`` may be left out.
@@ -110,16 +110,16 @@ def read_tasks(path: Path) -> tuple[list[Task], list[str]]:
     return tasks, problems
 
 
-def _read_task(row: Mapping[str, str]) -> Task:
+def _read_task(row: Mapping[str, str]) -> OutlineTask:
     left, top, right, bottom = (float(row[name]) for name in _CORNERS)
     point = (float(row["x"]), float(row["y"])) if row.get("x") and row.get("y") else None
     prompt = Prompt((left, top, right, bottom), point)
-    return Task(same_name(row["case"].strip()), (row.get("structure") or "").strip(), prompt)
+    return OutlineTask(same_name(row["case"].strip()), (row.get("structure") or "").strip(), prompt)
 
 
 def outline_tasks(
     pairs: Iterable[StudyPair],
-    tasks: Sequence[Task],
+    tasks: Sequence[OutlineTask],
     segmenter: Segmenter,
 ) -> tuple[list[Outlined], list[str]]:
     """Outline every task in its pair's three images.

@@ -111,7 +111,7 @@ class DdibOptions:
 
     @property
     def imposed(self) -> Optional[Imposed]:
-        """What pulls the way down; nothing."""
+        """What pulls the reverse ODE; nothing."""
         return None
 
     def steps_of(self, frames: int, device: str) -> int:
@@ -138,7 +138,7 @@ class DdicOptions(DdibOptions):
 
     @property
     def imposed(self) -> Imposed:
-        """What pulls the way down."""
+        """What pulls the reverse ODE."""
         return Imposed(self.similarity, median_kernel=self.median_kernel)
 
     def check(self) -> None:
@@ -221,7 +221,7 @@ def translate_frames(
         sigma: how many frames far neighbours share their latents
             (:func:`USToMRILib.bridge.shared_latents.share`); 0 for frames that are no neighbours.
         sizes: of the heads in mm (:attr:`.frame.HeadFrame.size_mm`), float32 [B], for networks
-            that are told them.
+            that are conditioned on them.
 
     Returns:
         float32 of the shape of x0 on the CPU, in [-1, 1].
@@ -251,8 +251,8 @@ def _translate_stack(
 ) -> torch.Tensor:
     """As :func:`translate_frames`, with latents that neighbours share.
 
-    The way down of a part begins when the ways up are done that its latents are shared with; so
-    few ways are in memory at a time, however long the stack.
+    The reverse ODE of a part begins when the forward ODEs are done that its latents are shared
+    with; so few trajectories are in memory at a time, however long the stack.
     """
     import torch
 
@@ -260,32 +260,32 @@ def _translate_stack(
     parts = list(zip(x0.to(pair.device).split(at_once), sizes.to(pair.device).split(at_once)))
     ahead = -(-reach(sigma) // len(parts[0][0]))
     steps, together = settings.steps_each_way, at_work(pair.device)
-    walk = pair.schedule, steps, settings.solver, settings.imposed
-    ways: dict[int, list[torch.Tensor]] = {}
+    ode = pair.schedule, steps, settings.solver, settings.imposed
+    trajectories: dict[int, list[torch.Tensor]] = {}
     latents: list[torch.Tensor] = []
     made: list[torch.Tensor] = []
 
-    def up(progress: Progress, part: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
+    def forward(progress: Progress, part: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
         us_net, _ = pair.nets(part[1])
-        return bridge.way_up(part[0], us_net, *walk, progress)
+        return bridge.forward_ode(part[0], us_net, *ode, progress)
 
-    def down(progress: Progress, number: int) -> torch.Tensor:
+    def reverse(progress: Progress, number: int) -> torch.Tensor:
         first = max(number - ahead, 0)
         start = sum(map(len, latents[first:number]))
         near = torch.cat(latents[first : number + ahead + 1])
         shared = share(near, sigma, slice(start, start + len(parts[number][0])))
         us_net, mri_net = pair.nets(parts[number][1])
         latent = shared.to(pair.device)
-        y = bridge.way_down(ways.pop(number), latent, us_net, mri_net, *walk, progress)
+        y = bridge.reverse_ode(trajectories.pop(number), latent, us_net, mri_net, *ode, progress)
         return y.clamp(-1, 1).cpu()
 
     with progress.within("slices", settings.steps_of(len(x0), pair.device)) as inner:
         for first in range(0, len(parts) + ahead, together):
-            begun = on_threads(up, parts[first : first + together], inner, steps, pair.device)
-            ways.update(enumerate(begun, start=first))
-            latents.extend(way[-1].cpu() for way in begun)
+            begun = on_threads(forward, parts[first : first + together], inner, steps, pair.device)
+            trajectories.update(enumerate(begun, start=first))
+            latents.extend(trajectory[-1].cpu() for trajectory in begun)
             ready = range(len(made), min(first + together - ahead, len(parts)))
-            made += on_threads(down, ready, inner, steps, pair.device)
+            made += on_threads(reverse, ready, inner, steps, pair.device)
     return torch.cat(made)
 
 
@@ -320,7 +320,7 @@ def residual_frames(
 
 
 def _sizes(sizes: Optional[torch.Tensor], count: int) -> torch.Tensor:
-    """As given, or NaN, which no network that is told them can hide."""
+    """As given, or NaN, which no network that is conditioned on them can hide."""
     import torch
 
     return torch.full((count,), torch.nan) if sizes is None else sizes

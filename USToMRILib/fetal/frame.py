@@ -73,7 +73,7 @@ class HeadFrame:
 
     @property
     def size_mm(self) -> float:
-        """Length of what is shown along its long axis in mm, which some networks are told."""
+        """Length of what is shown along its long axis in mm, an input of some networks."""
         return 2 * self.ellipse.semi_axes[0]
 
     def to_frame(self, pixels: np.ndarray) -> np.ndarray:

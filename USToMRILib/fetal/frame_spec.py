@@ -126,5 +126,5 @@ def common_frame(*bundles: Bundle) -> FrameSpec:
 
 
 def takes_size(bundle: Bundle) -> bool:
-    """Whether a network is told the length of what is shown in mm, float32 [B], as last input."""
+    """Whether a network has the length of what is shown as its last input: mm, float32 [B]."""
     return "size" in bundle.metadata["network_data_format"]["inputs"]

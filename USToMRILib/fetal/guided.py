@@ -106,7 +106,7 @@ def drawn_anew(
     """Frames refined by a diffusion model, on the CPU.
 
     Args:
-        model: eps-network that is told sizes.
+        model: eps-network that is conditioned on sizes.
         images: float32 [n, 1, 128, 128] in [-1, 1].
         sizes: of the brains in mm, float32 [n].
         noise: [1, 1, 128, 128].

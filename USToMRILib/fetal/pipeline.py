@@ -141,38 +141,38 @@ class FrameMethod:
         outline = heads.outlines
         if not stack.in_time:  # where it was followed, it is smooth already
             outline = smooth_outline(outline, stack.distance)
-        laid = Laid.on(stack, outline, self.frame)
-        frames = laid.frames(self, request)
+        framed = FramedStack.on(stack, outline, self.frame)
+        frames = framed.frames(self, request)
         answer = self.translate_frames(frames)
         if frames.sigma:
-            answer = replace(answer, images=laid.steadied(answer.images))
+            answer = replace(answer, images=framed.steadied(answer.images))
         maps = dict(answer.maps)
         if "residual" in request.maps and self.residual:
             maps["residual"] = self.residual(frames, answer.images)
         shown = None if answer.tissues is None else 1 - answer.tissues[:, 0].numpy()
-        carried = laid.maps_back(maps)
+        carried = framed.maps_back(maps)
         parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
-        warnings = _warnings(stack, outline, laid.dark, heads.with_others)
+        warnings = _warnings(stack, outline, framed.dark, heads.with_others)
         if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
-            labels = laid.labels_back(answer.tissues)
+            labels = framed.labels_back(answer.tissues)
             if not stack.in_time:
-                parameters["tissues_measured"] = _tissues(stack, labels, laid.by_slice)
+                parameters["tissues_measured"] = _tissues(stack, labels, framed.by_slice)
                 warnings += doubts_of_plane(labels[0]) if volume.is_slice else ()
             if "tissues" in request.maps:
                 carried["tissues"] = stack.volume_array(labels)
         return Made(
-            laid.back(to_mri_values(answer.images[:, 0].numpy()), shown),
+            framed.back(to_mri_values(answer.images[:, 0].numpy()), shown),
             {**self.bundles, **used},
             parameters,
             (*warnings, *self.cautions),
             carried,
-            tuple(laid.back(to_mri_values(each[:, 0].numpy()), shown) for each in answer.samples),
+            tuple(framed.back(to_mri_values(each[:, 0].numpy()), shown) for each in answer.samples),
             TISSUE_LABELS,
         )
 
 
 @dataclass(frozen=True)
-class Laid:
+class FramedStack:
     """Frames laid on the slices of a stack that show a head.
 
     Attributes:
@@ -188,7 +188,7 @@ class Laid:
     pixels: np.ndarray
 
     @classmethod
-    def on(cls, stack: Stack, outline: dict[int, Ellipse], spec: FrameSpec) -> Laid:
+    def on(cls, stack: Stack, outline: dict[int, Ellipse], spec: FrameSpec) -> FramedStack:
         """Lay a frame on every slice that has an outline of a head."""
         shape = stack.array.shape[1:]
         by_slice = {

@@ -49,12 +49,12 @@ def choose_region(path: Path, header: Dataset, region: int | None) -> Region | N
             + (f"choose from 0 to {len(regions) - 1}." if regions else "leave --region out.")
         )
     if region is None:
-        told = "; ".join(
+        listed = "; ".join(
             f"{n}: {r.width} x {r.height} pixels from column {r.left}, row {r.top}"
             for n, r in enumerate(regions)
         )
         raise InputError(
-            f"{path} shows {len(regions)} B-mode images side by side ({told}); pick one with "
+            f"{path} shows {len(regions)} B-mode images side by side ({listed}); pick one with "
             f"--region N (region=N)."
         )
     return regions[region]

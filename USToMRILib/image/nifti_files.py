@@ -234,8 +234,8 @@ def _contradiction(sform: np.ndarray, pixdim: np.ndarray, size: list[int]) -> st
     both = (sform > 0) & (pixdim > 0) & (np.array(size[:3]) > 1)
     if np.allclose(sform[both], pixdim[both], rtol=_SPACING_TOLERANCE, atol=0):
         return ""
-    told = (" x ".join(f"{mm:.4g}" for mm in spacing) for spacing in (sform, pixdim))
-    return "states two voxel spacings, {} mm in its sform and {} mm in pixdim".format(*told)
+    both_mm = (" x ".join(f"{mm:.4g}" for mm in spacing) for spacing in (sform, pixdim))
+    return "states two voxel spacings, {} mm in its sform and {} mm in pixdim".format(*both_mm)
 
 
 def _affine(header: Any, sform_code: int, qform_code: int) -> np.ndarray | None:

@@ -344,7 +344,7 @@ def _scalar_geometry(
 
 def _seconds(header: _Header, fields: dict[str, str], axis: int | None) -> tuple[float, ...]:
     """Return the times of a sequence's images, as Slicer writes them: values of an axis in s."""
-    told = fields.get(f"axis {axis} index values", "")
+    values = fields.get(f"axis {axis} index values", "")
     unit = fields.get(f"axis {axis} index unit", "")
     units, labels = ([*header.get(name, []), *[""] * 16] for name in ("units", "labels"))
     scale = {"s": 1.0, "ms": 1e-3}.get((unit or units[axis or 0]).lower())
@@ -353,7 +353,7 @@ def _seconds(header: _Header, fields: dict[str, str], axis: int | None) -> tuple
     if axis is None or scale is None:
         return ()
     try:
-        times = [float(word) * scale for word in told.split()]
+        times = [float(word) * scale for word in values.split()]
     except ValueError:
         return ()
     return tuple(time - times[0] for time in times)

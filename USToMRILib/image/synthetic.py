@@ -39,7 +39,7 @@ def _has_record(path: Path) -> bool:
     try:
         if not record.is_file() or record.stat().st_size > _MOST_RECORD_BYTES:
             return False
-        told = json.loads(record.read_text(encoding="utf-8"))
+        content = json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and told.get("tool") == "USToMRI"
+    return isinstance(content, dict) and content.get("tool") == "USToMRI"

@@ -94,15 +94,15 @@ def find_orientation(
     usable = [axis for axis in range(3) if extents[axis] >= _THIN * max(extents)]
     skewness = {axis: _skewness(_counts(echoes, axis)) for axis in usable}
     ordered = sorted((abs(value) for value in skewness.values()), reverse=True)
-    told = ordered[0] >= max(_LEAST_SKEWNESS, _CLEARLY * ordered[1] if ordered[1:] else 0)
-    rise = skewness if told else {axis: _rise(array, echoes, axis) for axis in usable}
+    is_clear = ordered[0] >= max(_LEAST_SKEWNESS, _CLEARLY * ordered[1] if ordered[1:] else 0)
+    rise = skewness if is_clear else {axis: _rise(array, echoes, axis) for axis in usable}
     depth = max(usable, key=lambda axis: abs(rise[axis]))
     from_end = rise[depth] > 0
     sweep, lateral = _sweep_and_lateral(np.flip(echoes, depth) if from_end else echoes, depth, mm)
     axes = (sweep, depth, lateral)
     flipped = [1] if from_end else []
     flipped += [place for place in (0, 2) if _rise(array, echoes, axes[place]) > 0]
-    return Orientation(axes, tuple(sorted(flipped)), CONE if told else ECHO)
+    return Orientation(axes, tuple(sorted(flipped)), CONE if is_clear else ECHO)
 
 
 def _others(axis: int) -> tuple[int, int]:

@@ -70,7 +70,7 @@ def on_real_heads(methods: Sequence[str], data: Path, count: int, output: Path) 
         "heads": len(heads),
         "marked": len(marked),
         "repeatability": {m: real.repeatability(p, heads) for m, p in pictures.items()},
-        "kernel_distance": real.kernel_distances(pictures, data),
+        "kernel_distance": real.kernel_distances(pictures, heads, data),
         "steadiness": {},
     }
     few = [heads[n] for n in np.linspace(0, len(heads) - 1, 8).round().astype(int)]

@@ -31,9 +31,10 @@ ventricle against the tissue beside it: in regions drawn by hand, and in regions
 of `pix2pix2d`, the same for all methods (which favours that method). The same fetus: correlation
 of the pictures of two images of one fetus, mirrored as suits them best. Gain, rotation:
 correlation with the picture of the same image 6 dB louder or softer, and with an outline turned by
-3 degrees, over {steady} heads. Kernel distance to MRI slices of the test part, offline texture
-features: compare within this table only. Correlation with the ultrasound is no evidence for
-anything and is not listed.
+3 degrees, over {steady} heads. Kernel distance to MRI slices of the test part, which were
+resampled onto the heads' images and back as the pictures are; offline texture features: compare
+within this table only. Correlation with the ultrasound is no evidence for anything and is not
+listed.
 """
 
 

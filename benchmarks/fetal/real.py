@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -205,16 +205,25 @@ def repeatability(pictures: Pictures, heads: Sequence[Head]) -> list[float]:
 
 def _best_mirrored(one: np.ndarray, other: np.ndarray) -> float:
     core = (one > 0) | (other > 0)
-    ways = [other[::down, ::across] for down, across in product((1, -1), (1, -1))]
+    ways = [other[::down, ::across] for down, across in itertools.product((1, -1), (1, -1))]
     return max(float(np.corrcoef(one[core], way[core])[0, 1]) for way in ways)
 
 
-def kernel_distances(pictures: dict[str, Pictures], data: Path) -> dict[str, float]:
-    """Kernel distance of each set of pictures from MRI slices of the test part, in the frame."""
+def kernel_distances(
+    pictures: dict[str, Pictures], heads: Sequence[Head], data: Path
+) -> dict[str, float]:
+    """Kernel distance of each set of pictures from MRI slices of the test part, in the frame.
+
+    The MRI goes the way of the pictures, onto the grid of a head's image and back: the two
+    resamplings alone take it from itself as far as a picture is from it.
+    """
     subjects = read_split("fetal_mri")["test"]
     slices = atlas_slices(data / "fetal_mri", subjects, 24, np.random.default_rng(0))
+    frames = itertools.cycle([head.frame for head in heads])
+    shown = [(s.mri + 1) * 127.5 for s in slices]
+    mri = [frame.to_frame(frame.to_source(image)) for image, frame in zip(shown, frames)]
     features = offline_extractor().features
-    distance = kernel_from(features(np.stack([(s.mri + 1) * 127.5 for s in slices])))
+    distance = kernel_from(features(np.stack(mri)))
     return {name: distance(features(made.images)) for name, made in pictures.items()}
 
 

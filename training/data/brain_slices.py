@@ -67,6 +67,12 @@ class BrainSlice:
     tissues: np.ndarray
     size_mm: float
 
+    @property
+    def cephalic_index(self) -> float:
+        """Width of the brain over its length."""
+        long, short = Ellipse.from_mask(self.tissues > 0, (1.0, 1.0)).semi_axes
+        return short / long
+
 
 def atlas_slices(
     root: Path, subjects: Iterable[str], count: int, rng: np.random.Generator

@@ -28,7 +28,7 @@ AVERAGES = (4, 8, 16, 32)
 # image goes in also upside down, so that each half sees what the other shows.
 VIEWS = 2
 
-# Length of a brain in mm as a network is told it: from this, in units of that.
+# Length of a brain in mm as a network gets it: from this, in units of that.
 USUAL_SIZE_MM, SIZE_SPREAD_MM = 85.0, 25.0
 
 # Weight in the multi-scale loss of images this many times as coarse.
@@ -110,7 +110,7 @@ class EpsNet(nn.Module):
     Args:
         width: channels of the first level.
         schedule: of the diffusion; its square roots travel with the network.
-        sized: whether it is told the length of the brain, for a frame that is scaled to the head.
+        sized: whether the length of the brain is an input, for a frame that is scaled to the head.
         pixels: rows and columns of the frame.
     """
 
@@ -137,8 +137,8 @@ class EpsNet(nn.Module):
         places = self.places.expand(x.shape[0], -1, -1, -1)
         planes = both_views(x, self._averages(x, t), places)
         if self.sized:
-            assert size is not None, "this network is told the size of the brain"
-            # Last, so that a network that was not told begins where it was.
+            assert size is not None, "this network is conditioned on the size of the brain"
+            # Last, so that a network that was not conditioned begins where it was.
             planes = torch.cat([planes, size_plane(size, x.shape[-1] // BLOCK)], dim=1)
         return F.pixel_shuffle(self.unet(planes, t), BLOCK)
 

@@ -123,7 +123,7 @@ def draw_pairs(
     """
     us, mri, tissues, sizes = [], [], [], []
     for place in rng.choice(len(slices), count, p=shares):
-        warp = Warp.draw(rng)
+        warp = Warp.draw(rng, slices[place].cephalic_index)
         if widened:
             warp = replace(warp, ventricle_pixels=float(rng.uniform(3, 5)))
         brain = warped(slices[place], warp, rng)

@@ -44,21 +44,22 @@ class Warp:
     scale: float = 1.0
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Warp:
-        """Draw one.
+    def draw(cls, rng: np.random.Generator, cephalic_index: float) -> Warp:
+        """Draw one for a brain of this width over length.
 
         Two thirds of the brains keep their ventricles: with fewer, a network draws wide ones where
         it sees little. Of the others most are changed a little, some from slit-like to some 20 mm
-        wide. Cephalic indices go from about 0.6 to 0.95, from an atlas's 0.78.
+        wide. Most brains get the cephalic index of HC18's heads, 0.77 with a deviation of 0.04,
+        and all are from 0.6 to 0.95; the atlases' are 0.80 to 0.87.
         """
         widened = rng.uniform(-2, 5) if rng.random() < 0.75 else rng.uniform(0, 11)
-        usual = rng.random() < 0.6
+        index = rng.normal(0.775, 0.045) if rng.random() < 0.75 else rng.uniform(0.6, 0.95)
         return cls(
             wobble_pixels=float(rng.uniform(0, 1.8)),
             wobble_width=float(rng.uniform(9, 18)),
             ventricle_pixels=float(widened) if rng.random() < 0.35 else 0.0,
             ventricle_reach=float(rng.uniform(6, 14)),
-            width=float(rng.normal(1.0, 0.05) if usual else rng.uniform(0.76, 1.2)),
+            width=float(np.clip(index, 0.6, 0.95) / cephalic_index),
             angle_deg=float(rng.normal(0, 2)),
             scale=float(rng.normal(1.0, 0.02)),
         )

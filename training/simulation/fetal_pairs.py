@@ -1,9 +1,8 @@
 """Pairs of simulated fetal head ultrasound and fetal MRI, of the volumes with a parcellation.
 
 The parcellation says what echoes; the skull and what surrounds it are added by geometry, for the
-volumes end at the brain. The scan is one plane through the thalami from the side of the head, as
-sonographers measure it; or a slab of parallel planes about it, as a mechanically swept probe sees
-it.
+volumes end at the brain. The scan is a slab of planes parallel to one through the thalami, from the
+side of the head, as a mechanically swept probe sees it.
 """
 
 from __future__ import annotations
@@ -15,19 +14,13 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from training.data.fetal_mri import PLANE_PIXEL_MM, PLANE_SIZE, transthalamic_plane
-from training.data.fetal_slices import PAPER
 from training.data.fetal_volumes import FetalVolume, read_upright
 from training.simulation.adult_anatomy import Tissue
 from training.simulation.adult_pairs import tissue_maps
 from training.simulation.ultrasound import ScanRanges, simulate_bmode
-from USToMRILib.fetal.ellipse import Ellipse
-from USToMRILib.fetal.frame import BACKGROUND, HeadFrame, normalise_head
-from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.intensity import rescale
 from USToMRILib.image.volume import Volume
-
-SLICES = 15  # of the slab that is scanned; its middle one is the image
 
 # Impedance and attenuation as for adults (training/simulation/adult_anatomy.py); the fetal skull is
 # thin and little mineralised: 10-20 dB/cm/MHz of adult bone would leave nothing to see behind it.
@@ -50,14 +43,6 @@ FETAL_TISSUES: dict[str, Tissue] = {
     "scalp": Tissue((), 1.62, (0.4, 0.8), (0.0, 8.0), 2.0),
 }
 _INDEX = {name: index for index, name in enumerate(FETAL_TISSUES)}
-
-
-@dataclass(frozen=True)
-class FetalPair:
-    """A simulated pair in the networks' frame, float32 [128, 128] in [-1, 1] both."""
-
-    ultrasound: np.ndarray
-    mri: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -86,30 +71,6 @@ class _Scanned:
     head: np.ndarray
     brain: np.ndarray
     grid: Grid
-
-
-def simulate_fetal_pair(volume: FetalVolume, seed: int, spec: FrameSpec = PAPER) -> FetalPair:
-    """Simulate the scan of one plane about the transthalamic one.
-
-    Args:
-        volume: of an atlas or of FeTA.
-        seed: of plane, probe, tissue and speckle; the same seed gives the same pixels.
-        spec: of the frame.
-    """
-    rng = np.random.default_rng(seed)
-    scanned = _scan_slab(volume, SLICES, ScanRanges.obstetric(), rng)
-    image, t2, head, brain = (
-        array[SLICES // 2]
-        for array in (scanned.ultrasound, scanned.t2, scanned.head, scanned.brain)
-    )
-    spacing = (PLANE_PIXEL_MM, PLANE_PIXEL_MM)
-    outline = Ellipse.from_mask(head, spacing)
-    frame = HeadFrame.around(outline, image.shape, spacing, spec)
-    ultrasound = normalise_head(frame.to_frame(image), frame.mask)
-    inside = frame.to_frame(brain.astype(np.float32)) > 0.5
-    shown = frame.to_frame(np.where(brain, t2, 0))
-    white = float(np.percentile(shown[inside], 99.5))
-    return FetalPair(ultrasound, np.where(inside, rescale(shown, 0.0, white), BACKGROUND))
 
 
 def simulate_fetal_volume(volume: FetalVolume, seed: int, slices: int) -> FetalVolumePair:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 from scipy.ndimage import (
     affine_transform,
     binary_dilation,
@@ -104,15 +105,15 @@ def simulate_brain(brain: BrainSlice, rng: np.random.Generator) -> np.ndarray:
     skull, scalp = _skull(view, rng)
     tissue = _tissue_echo(view, skull, scalp, rng)
     lines = _specular_echo(view, rng) + _falx(view, rng) + _vessels(view, rng)
-    lines = _across_the_beam(lines, view, rng.uniform(0.15, 0.5), rng.uniform(0.4, 2.6))
+    lines = _across_the_beam(lines, view, rng.uniform(0.0, 0.35), rng.uniform(0.3, 2.2))
     blobs = _choroid_plexus(view, rng)
-    glitter = 0.6 + 0.4 * _speckle(view, rng, 0.6, 1.6)
-    amplitude = tissue * _speckle(view, rng, rng.uniform(0.5, 1.0), rng.uniform(0.7, 2.6))
+    glitter = _uneven(_speckle(view, rng, 0.5, 1.6), rng)
+    amplitude = tissue * _speckle(view, rng, rng.uniform(0.15, 0.55), rng.uniform(0.35, 1.8))
     amplitude += lines * glitter
-    amplitude += blobs * _speckle(view, rng, 0.6, 1.0) * rng.uniform(0.6, 1.2) * glitter
-    blur = rng.uniform(0.0, 0.45), rng.uniform(0.2, 0.8)
+    amplitude += blobs * _uneven(_speckle(view, rng, 0.6, 1.2), rng) * rng.uniform(0.6, 1.2)
+    blur = rng.uniform(0.0, 0.35), rng.uniform(0.1, 0.6)
     amplitude = gaussian_filter(amplitude + skull, blur) * _losses(view, rng)
-    amplitude += _haze(view, rng) + _clutter(view, rng)
+    amplitude = _near_field(amplitude, view, rng) + _clutter(view, rng)
     amplitude += _reverberation(view, skull, rng)
     amplitude += rng.uniform(0, 0.02) * np.abs(rng.standard_normal(amplitude.shape))
     return normalise_brain(_display(amplitude, rng), _found_brain(view, rng))
@@ -150,10 +151,10 @@ def _specular_echo(view: View, rng: np.random.Generator) -> np.ndarray:
     impedance[Tissue.DEEP_GREY_MATTER] = rng.uniform(-0.2, 0.3)
     impedance[Tissue.BRAINSTEM] = rng.uniform(-0.2, 0.3)
     impedance[Tissue.CALLOSUM] = rng.uniform(-0.3, 0.3)
-    steps = np.stack(np.gradient(gaussian_filter(impedance[view.tissues], rng.uniform(0.6, 1.0))))
-    towards = view.incidence(steps) ** rng.uniform(1, 8)
+    steps = np.stack(np.gradient(gaussian_filter(impedance[view.tissues], rng.uniform(0.45, 0.9))))
+    towards = view.incidence(steps) ** rng.uniform(2, 12)
     breaks = _mottle(view.brain.shape, rng.uniform(1.5, 5), rng.uniform(0, 9), rng).clip(0.05, 4)
-    return np.hypot(*steps) * towards * breaks * rng.uniform(1.0, 4.5)
+    return np.hypot(*steps) * towards * breaks * rng.uniform(0.7, 3.2)
 
 
 def _falx(view: View, rng: np.random.Generator) -> np.ndarray:
@@ -162,7 +163,7 @@ def _falx(view: View, rng: np.random.Generator) -> np.ndarray:
     x, y = view.ellipse.centre
     slope = np.tan(view.ellipse.angle + rng.uniform(-0.02, 0.02))
     middle = y + slope * (columns - x) + rng.uniform(-1, 1)
-    line = np.exp(-(((rows - middle) / rng.uniform(0.5, 1.2)) ** 2) / 2)
+    line = np.exp(-(((rows - middle) / rng.uniform(0.45, 1.1)) ** 2) / 2)
     near = np.abs(rows - middle) <= 2
     fluid = (near & view.of(Tissue.EXTERNAL_CSF)).any(0).astype(np.float32)
     elsewhere = rng.uniform(0, 0.6) if rng.random() < 0.6 else 0.0
@@ -185,7 +186,7 @@ def _vessels(view: View, rng: np.random.Generator) -> np.ndarray:
         deep = (
             (rows - row) * down + (columns - column) * across + rng.uniform(-0.02, 0.02) * along**2
         )
-        length, width = rng.uniform(2, 9), rng.uniform(0.6, 1.2)
+        length, width = rng.uniform(2, 9), rng.uniform(0.45, 1.0)
         spot = np.exp(-((along / length) ** 2 + (deep / width) ** 2) / 2)
         lines = np.maximum(lines, rng.uniform(0.1, 1.0) * spot)
     return lines * view.brain
@@ -247,23 +248,28 @@ def _speckle(view: View, rng: np.random.Generator, axial: float, lateral: float)
         rng: draws it, and how many looks are averaged.
         axial, lateral: standard deviation of the point spread in pixels.
     """
-    looks = int(rng.choice([1, 2, 4, 8]))
-    side = int(1.5 * view.brain.shape[0])
-    waves = rng.standard_normal((2 * looks, side, side), dtype=np.float32)
-    waves = gaussian_filter(waves, (0, axial, lateral), truncate=3)
-    envelope = np.sqrt(np.square(waves / waves.std()).sum(0) / (2 * looks))
+    looks = int(2 ** rng.integers(1, 7))
+    rows, columns = view.brain.shape
+    down, across = np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(columns)
     c, s = np.cos(view.tilt), np.sin(view.tilt)
-    turn = np.array([[c, s], [-s, c]])
-    middle = np.array(view.brain.shape) / 2
-    return affine_transform(
-        envelope, turn, side / 2 - turn @ middle, view.brain.shape, order=1, mode="reflect"
-    )
+    along, beside = c * down - s * across, s * down + c * across
+    spread = np.exp(-2 * np.pi**2 * ((axial * along) ** 2 + (lateral * beside) ** 2))
+    waves = rng.standard_normal((2, looks, rows, columns), dtype=np.float32)
+    noise = scipy.fft.fft2(waves[0] + 1j * waves[1])
+    power = np.square(np.abs(scipy.fft.ifft2(noise * spread.astype(np.float32)))).mean(0)
+    return np.sqrt(power / power.mean())
+
+
+def _uneven(speckle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As much of a speckle as machines leave that smooth it."""
+    share = rng.uniform(0.1, 0.7)
+    return 1 - share + share * speckle
 
 
 def _across_the_beam(image: np.ndarray, view: View, axial: float, lateral: float) -> np.ndarray:
     """The image blurred by a point spread wider across the beam than along it, in pixels."""
     c, s = np.cos(view.tilt), np.sin(view.tilt)
-    turn = np.array([[c, s], [-s, c]])
+    turn = np.array([[c, -s], [s, c]])
     middle = (np.array(image.shape) - 1) / 2
     upright = affine_transform(image, turn.T, middle - turn.T @ middle, order=1)
     blurred = gaussian_filter(upright, (axial, lateral), truncate=3)
@@ -286,17 +292,23 @@ def _losses(view: View, rng: np.random.Generator) -> np.ndarray:
     return left
 
 
-def _haze(view: View, rng: np.random.Generator) -> np.ndarray:
-    """Echoes within the nearer half of the skull, which cover what lies under it."""
-    fading = np.exp(-view.depth.clip(0) / rng.uniform(0.08, 0.5))
+def _near_field(amplitude: np.ndarray, view: View, rng: np.random.Generator) -> np.ndarray:
+    """What the nearer half of the skull does to what lies under it: echoes within it cover it.
+
+    In most images hardly anything of the nearer hemisphere is left.
+    """
+    reach = rng.uniform(0.1, 0.55)
+    fading = np.exp(-((view.depth.clip(0) / reach) ** rng.uniform(1, 3)))
     clouds = 0.5 * _mottle(view.brain.shape, 10, 5, rng)
-    return rng.uniform(0, 0.5) * fading * clouds * _speckle(view, rng, 1.0, 2.5)
+    strength = rng.uniform(0.1, 0.5) if rng.random() < 0.7 else rng.uniform(0, 0.2)
+    haze = strength * fading * clouds * _speckle(view, rng, 0.5, 2.0)
+    return amplitude * (1 - min(1.0, rng.uniform(0.5, 2.5) * strength) * fading) + haze
 
 
 def _clutter(view: View, rng: np.random.Generator) -> np.ndarray:
     """Side lobes and slice thickness: weak echoes from beside the plane, in fluid too."""
     clouds = _mottle(view.brain.shape, rng.uniform(5, 14), rng.uniform(0, 8), rng).clip(0, 4)
-    return rng.uniform(0, 0.12) ** 1.3 * clouds * _speckle(view, rng, 0.8, rng.uniform(1, 3))
+    return rng.uniform(0, 0.08) ** 1.3 * clouds * _speckle(view, rng, 0.5, rng.uniform(0.8, 2.5))
 
 
 def _reverberation(view: View, skull: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -313,7 +325,8 @@ def _reverberation(view: View, skull: np.ndarray, rng: np.random.Generator) -> n
 def _display(amplitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Log compression and the curve of the display."""
     strength = rng.uniform(4, 40)
-    return (np.log1p(strength * amplitude) / np.log1p(strength)) ** rng.uniform(0.8, 1.8)
+    amplitude = np.maximum(amplitude - rng.uniform(0, 0.06), 0)  # weak echoes are rejected
+    return (np.log1p(strength * amplitude) / np.log1p(strength)) ** rng.uniform(0.8, 1.9)
 
 
 def _found_brain(view: View, rng: np.random.Generator) -> np.ndarray:

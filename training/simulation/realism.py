@@ -2,7 +2,8 @@
 
 ``python -m training.simulation.realism --out FOLDER`` writes ``realism.json`` and
 ``realism.png``. Real images are those of HC18's validation part, simulated ones are made of the
-fetal MRI volumes of the training part, both in the networks' frame.
+fetal MRI volumes of the training part, as :mod:`training.simulation.brain_pairs` does it for
+training; both in the head-scaled frame.
 """
 
 from __future__ import annotations
@@ -23,18 +24,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from training.data.fetal_slices import prepare_ultrasound
-from training.data.fetal_volumes import find_atlas
-from training.data.hc18 import read_hc18
+from training.data.brain_slices import atlas_slices, hc18_brains
 from training.data.location import add_data_option
 from training.data.splits import read_split
 from training.runinfo import run_record
-from training.simulation.fetal_pairs import simulate_fetal_pair
+from training.simulation.brain_pairs import draw_pairs
 from USToMRILib.fetal.frame import BACKGROUND
 
 GREY_LEVELS = 16
 BOX_SIZES = (3, 7, 13)
-_EDGE = 4  # pixels inside the skull's outer edge where the skull ends and texture begins
+_EDGE = 4  # pixels inside the outline, where what is left of the skull ends
 _FOLDS = 5
 
 
@@ -179,22 +178,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    heads = list(read_hc18(options.data / "hc18", "validation"))
-    real = [prepare_ultrasound(head) for head in heads]
-    wanted = read_split("fetal_mri")["train"]
-    volumes = [v for v in find_atlas(options.data / "fetal_mri").found if v.subject in wanted]
-    chosen = [volumes[n % len(volumes)] for n in range(options.count)]
-    seeds = range(options.seed * options.count, (options.seed + 1) * options.count)
+    heads = list(hc18_brains(options.data / "hc18", "validation"))
+    real = [head.pixels for head in heads]
+    subjects = read_split("fetal_mri")["train"]
+    rng = np.random.default_rng(options.seed)
+    planes = -(-options.count // len(subjects))
+    brains = list(atlas_slices(options.data / "fetal_mri", subjects, planes, rng))
+    chosen = [brains[i] for i in rng.permutation(len(brains))[: options.count]]
     simulated = [
-        simulate_fetal_pair(volume, seed).ultrasound
-        for volume, seed in zip(tqdm(chosen, desc="simulate"), seeds)
+        draw_pairs([brain], 1, rng).us[0].astype(np.float32)
+        for brain in tqdm(chosen, desc="simulate")
     ]
-    subjects = [head.subject for head in heads], [volume.subject for volume in chosen]
+    groups = [h.name.split("_")[0] for h in heads], [brain.subject for brain in chosen]
     record = {
         **run_record(options.seed),
         "real_images": len(real),
         "simulated_images": len(simulated),
-        **compare(real, simulated, subjects),
+        **compare(real, simulated, groups),
     }
     (options.out / "realism.json").write_text(json.dumps(record, indent=2) + "\n")
     picture(real, simulated, options.out / "realism.png")

@@ -1,4 +1,4 @@
-"""Train an eps-network on brains in the head-scaled frame, told their size.
+"""Train an eps-network on brains in the head-scaled frame, conditioned on their size.
 
 ``python -m training.train.brain_eps --domain mri --steps 40000``; the same command again goes on
 from the last checkpoint. The MRI is that of :mod:`training.simulation.brain_pairs`: slices of the
@@ -7,10 +7,9 @@ atlases with their anatomy warped.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,15 @@ from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 
 from training.data.brain_slices import hc18_brains
 from training.data.fetal_slices import contact_sheet
-from training.data.location import add_data_option
 from training.networks.eps import USUAL_SIZE_MM, EpsNet
-from training.runinfo import run_record
 from training.simulation.brain_pairs import PairPool, read_brains
 from training.train.checkpoint import step_generator
-from training.train.eps import FIRST_WEIGHT, earlier_weights
-from training.train.loop import CHECKPOINT, go_on, rate, run
+from training.train.command import go_on, prepare, training_parser
+from training.train.eps import earlier_weights, noise_levels, with_more_inputs
+from training.train.loop import CHECKPOINT, rate, run
 from training.train.moving_average import move_average
 from training.train.precision import convolution_layout, mixed_precision
+from training.train.trainer import Trainer
 from USToMRILib.bridge.diffusion_bridge import decode
 from USToMRILib.bridge.schedule import Schedule
 
@@ -52,7 +51,7 @@ class BrainEpsConfig:
     seed: int = 0
 
 
-class BrainEpsTrainer:
+class BrainEpsTrainer(Trainer):
     """Network, optimiser, moving average and data of one run.
 
     Args:
@@ -61,7 +60,7 @@ class BrainEpsTrainer:
         cooldown: over how many steps before it the learning rate goes down.
         draw: batches to train on.
         validation: images [N, 128, 128] and their sizes in mm [N].
-        start: weights to begin with, of a network that was not told sizes; may be empty.
+        start: weights to begin with, of a network without the plane of the size; may be empty.
         device: where to train.
     """
 
@@ -81,22 +80,12 @@ class BrainEpsTrainer:
         self.schedule, self.validation = Schedule.cosine(), validation
         self.net = EpsNet(config.width, self.schedule, sized=True).to(device)
         self.ema = EpsNet(config.width, self.schedule, sized=True).to(device).requires_grad_(False)
-        self._begin_with(start)
+        if start:
+            self.net.load_state_dict(with_more_inputs(start, self.net))
         self.ema.load_state_dict(self.net.state_dict())
         for net in (self.net, self.ema):
             net.to(memory_format=convolution_layout(device))  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
-        self.step = 0
-
-    def _begin_with(self, start: dict[str, torch.Tensor]) -> None:
-        """Begin where a network was that knew no size: the new plane's weights are zero."""
-        if not start:
-            return
-        weights = {**self.net.state_dict(), **start}
-        missing = self.net.state_dict()[FIRST_WEIGHT].shape[1] - weights[FIRST_WEIGHT].shape[1]
-        padding = (0, 0, 0, 0, 0, missing)
-        weights[FIRST_WEIGHT] = torch.nn.functional.pad(weights[FIRST_WEIGHT], padding)
-        self.net.load_state_dict(weights)
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; the multi-scale loss."""
@@ -104,7 +93,7 @@ class BrainEpsTrainer:
         generator = step_generator(config.seed, self.step)
         rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
         x0, size = (part.to(self.device) for part in self.draw(self.step, config.batch, rng))
-        t = self._levels(generator).to(self.device)
+        t = noise_levels(config.batch, self.schedule.num_steps, generator).to(self.device)
         eps = torch.randn(x0.shape, generator=generator).to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * rate(
@@ -119,14 +108,6 @@ class BrainEpsTrainer:
         self.step += 1
         move_average(self.ema, self.net, self.step, config.ema)
         return {"loss": float(loss.detach())}
-
-    def _levels(self, generator: torch.Generator) -> torch.Tensor:
-        """Half of the levels uniform, the others among the noisiest 40 %, where shapes begin."""
-        steps, few = self.schedule.num_steps, self.config.batch // 2
-        noisy = torch.randint(
-            int(0.6 * steps), steps, (self.config.batch - few,), generator=generator
-        )
-        return torch.cat([noisy, torch.randint(steps, (few,), generator=generator)])
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -154,30 +135,9 @@ class BrainEpsTrainer:
         made = decode(latent, lambda x, t: net(x, t, size), self.schedule, 30, "dpm++2m")
         return made[:, 0].float().cpu().numpy()
 
-    def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {
-            "step": self.step,
-            "config": asdict(self.config),
-            "net": self.net.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
-
-        Raises:
-            ValueError: if it is of a run with another configuration.
-        """
-        if state["config"] != asdict(self.config):
-            raise ValueError(
-                "The checkpoint was made with other settings; use another --work folder."
-            )
-        self.step = state["step"]
-        self.net.load_state_dict(state["net"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def parts(self) -> dict[str, Any]:
+        """Network, moving average and optimiser."""
+        return {"net": self.net, "ema": self.ema, "optimiser": self.optimiser}
 
 
 def augmentation(domain: str) -> Callable[..., Any]:
@@ -232,14 +192,10 @@ def _augmented(
 
 def main() -> None:
     """Train an eps-network on brains in the head-scaled frame."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser = training_parser(main.__doc__, work=None, steps=40_000)
     parser.add_argument("--domain", choices=DOMAINS, required=True)
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, help="folder of this run; default: runs/brain_DOMAIN")
     parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"), help="folder of the pool")
-    parser.add_argument("--steps", type=int, default=40_000)
     parser.add_argument("--cooldown", type=int, default=4000, help="the last steps, ever smaller")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--start-from",
         type=Path,
@@ -247,12 +203,9 @@ def main() -> None:
         metavar="FOLDER",
         help="begin with the weights of another run's folder, or of a bundle",
     )
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    work = options.work or Path("runs") / f"brain_{options.domain}"
-    work.mkdir(parents=True, exist_ok=True)
+    options.work = work = options.work or Path("runs") / f"brain_{options.domain}"
+    prepare(options)
     if options.domain == "mri":
         brains = {p: read_brains(options.data, p, options.pairs) for p in ("train", "validation")}
         pool = PairPool(brains["train"], options.pairs, options.seed)
@@ -263,9 +216,7 @@ def main() -> None:
         draw = us_batches(*_heads(options.data, "train"))
         validation = _heads(options.data, "validation")
     start, earlier = earlier_weights(options.start_from)
-    record = run_record(options.seed)
-    if not (work / CHECKPOINT).exists():
-        record["started_from"] = earlier
+    record = {} if (work / CHECKPOINT).exists() else {"started_from": earlier}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = BrainEpsConfig(options.domain, seed=options.seed)
     validation = validation[0], validation[1].astype(np.float32)
@@ -277,7 +228,7 @@ def main() -> None:
         contact_sheet(trainer.pictures(), work / f"sheet_{trainer.step:06d}.png")
         return trainer.validate()
 
-    go_on(trainer, work, record)
+    go_on(trainer, work, record=record)
     run(
         trainer,
         options.steps,

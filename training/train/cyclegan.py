@@ -8,8 +8,7 @@ discriminators that see a pool of earlier images, a rate that falls linearly ove
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,13 @@ from monai.utils import convert_to_tensor
 from torch.nn.functional import l1_loss
 
 from training.data.fetal_slices import DOMAINS, contact_sheet
-from training.data.location import add_data_option
 from training.networks.cyclegan import ResNetGenerator, make_discriminator
-from training.runinfo import append_record, run_record
-from training.train.checkpoint import load_checkpoint, step_generator
+from training.train.checkpoint import step_generator
+from training.train.command import go_on, prepare, training_parser
 from training.train.eps import augmentation, prepared_slices
 from training.train.loop import run
 from training.train.parallel import ALONE, Ranks, start_ranks
+from training.train.trainer import Trainer
 
 OTHER = {"us": "mri", "mri": "us"}
 SHOWN = 8
@@ -71,7 +70,7 @@ class ImagePool:
         return torch.stack(chosen)
 
 
-class CycleGanTrainer:
+class CycleGanTrainer(Trainer):
     """Networks, optimisers, pools and data of one run; dictionaries have the keys "us", "mri".
 
     Args:
@@ -81,6 +80,8 @@ class CycleGanTrainer:
         ranks: the processes that train together.
     """
 
+    changeable = ("steps",)
+
     def __init__(
         self,
         config: CycleGanConfig,
@@ -89,8 +90,7 @@ class CycleGanTrainer:
         ranks: Ranks = ALONE,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.step = config, device, 0
-        self.ranks = ranks
+        self.config, self.device, self.ranks = config, device, ranks
         # Under the name of the domain that a generator draws and a discriminator judges.
         self.generators = torch.nn.ModuleDict(
             {domain: ResNetGenerator(config.width, config.blocks) for domain in DOMAINS}
@@ -207,30 +207,18 @@ class CycleGanTrainer:
             for domain, array in slices.items()
         }
 
+    def parts(self) -> dict[str, Any]:
+        """Networks and optimisers."""
+        return {**self._nets(), "optimisers": self.optimisers}
+
     def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {
-            "step": self.step,
-            "config": asdict(self.config),
-            "pools": {domain: pool.images for domain, pool in self.pools.items()},
-            **{name: nets.state_dict() for name, nets in self._nets().items()},
-            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
-        }
+        """The pools too."""
+        pools = {domain: pool.images for domain, pool in self.pools.items()}
+        return {**super().state(), "pools": pools}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`; only the number of steps may differ from that run's.
-
-        Raises:
-            ValueError: if it is of a run with another configuration.
-        """
-        if {**state["config"], "steps": self.config.steps} != asdict(self.config):
-            raise ValueError(
-                "The checkpoint was made with other settings; use another --work folder."
-            )
-        self.step = state["step"]
-        for name, nets in self._nets().items():
-            nets.load_state_dict(state[name])
-            self.optimisers[name].load_state_dict(state["optimisers"][name])
+        """The pools too."""
+        super().load(state)
         for domain, pool in self.pools.items():
             pool.images = [image.to(self.device) for image in state["pools"][domain]]
 
@@ -271,17 +259,10 @@ def train(
 
 def main() -> None:
     """Train the CycleGAN between fetal head ultrasound and fetal MRI."""
-    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/cyclegan"), help="run's folder")
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser = training_parser(main.__doc__, Path("runs/cyclegan"), steps=20_000)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    options.work.mkdir(parents=True, exist_ok=True)
+    prepare(options)
     ranks, device = start_ranks()
     with ranks.first_alone():
         parts = {
@@ -290,12 +271,7 @@ def main() -> None:
         }
     config = CycleGanConfig(options.steps, options.batch, seed=options.seed)
     trainer = CycleGanTrainer(config, parts["train"], device, ranks)
-    checkpoint = options.work / "checkpoint.pt"
-    if checkpoint.exists():
-        trainer.load(load_checkpoint(checkpoint))
-    if ranks.first:
-        record = run_record(options.seed, ranks.count)
-        append_record(options.work / "run.json", record, trainer.step)
+    go_on(trainer, options.work, ranks)
     train(trainer, parts["validation"], options.work)
 
 

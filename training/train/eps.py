@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -19,16 +19,17 @@ from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 from torch.nn import functional as F
 
 from training.data.fetal_slices import DOMAINS, contact_sheet, fetal_slices
-from training.data.location import add_data_option, add_feta_option
+from training.data.location import add_feta_option
 from training.networks.eps import EpsNet
 from training.networks.inference_form import as_trained
-from training.runinfo import append_record, run_record
 from training.train.checkpoint import load_checkpoint, step_generator
+from training.train.command import go_on, prepare, training_parser
 from training.train.dream import dream
-from training.train.loop import run
+from training.train.loop import CHECKPOINT, run
 from training.train.moving_average import move_average
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import convolution_layout, mixed_precision
+from training.train.trainer import Trainer
 from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.compute.bundle import METADATA_FILE, WEIGHTS_FILE
 
@@ -68,7 +69,7 @@ def augmentation() -> Callable[..., Any]:
     )
 
 
-class EpsTrainer:
+class EpsTrainer(Trainer):
     """Network, optimiser, moving average and data of one run.
 
     Args:
@@ -77,6 +78,8 @@ class EpsTrainer:
         device: where to train.
         ranks: the processes that train together.
     """
+
+    changeable = ("steps",)
 
     def __init__(
         self,
@@ -97,14 +100,13 @@ class EpsTrainer:
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
         self.slices = torch.from_numpy(slices)[:, None]
         self.augment = augmentation()
-        self.step = 0
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; the multi-scale loss."""
         config = self.config
         generator = step_generator(config.seed, self.step, self.ranks.rank)
         x0 = self._batch(generator).to(self.device)
-        t = self._levels(len(x0), generator)
+        t = noise_levels(len(x0), self.schedule.num_steps, generator)
         eps = torch.randn(x0.shape, generator=generator)
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * self._rate()
@@ -124,17 +126,6 @@ class EpsTrainer:
         seed = int(torch.randint(2**31, (), generator=generator))
         self.augment.set_random_state(seed=seed)  # type: ignore[attr-defined]
         return torch.stack([torch.as_tensor(self.augment(self.slices[i])) for i in picks])
-
-    def _levels(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Half of the levels uniform, the others among the noisiest 40 %.
-
-        A head is a few large shapes, which are decided where hardly any signal is left; drawn
-        uniformly, those levels come too rarely for its outline to be learned in a short run.
-        """
-        steps, few = self.schedule.num_steps, count // 2
-        noisy = torch.randint(int(0.6 * steps), steps, (count - few,), generator=generator)
-        uniform = torch.randint(steps, (few,), generator=generator)
-        return torch.cat([noisy, uniform])
 
     def _rate(self) -> float:
         """Learning rate over its maximum: linear warm-up, then half a cosine down to 1 %."""
@@ -163,41 +154,36 @@ class EpsTrainer:
         return dream(self.ema.eval(), self.schedule, count, self.config.seed)
 
     def start_from(self, averaged: dict[str, torch.Tensor]) -> None:
-        """Begin with the averaged weights of another run.
+        """Begin with the averaged weights of another run."""
+        self.net.load_state_dict(with_more_inputs(averaged, self.net))
+        self.ema.load_state_dict(self.net.state_dict())
 
-        Input channels that its network did not have begin at zero, so that at first the network
-        computes what the other did.
-        """
-        weights = {**self.net.state_dict(), **averaged}
-        missing = self.net.state_dict()[FIRST_WEIGHT].shape[1] - weights[FIRST_WEIGHT].shape[1]
-        weights[FIRST_WEIGHT] = F.pad(weights[FIRST_WEIGHT], (0, 0, 0, 0, 0, missing))
-        self.net.load_state_dict(weights)
-        self.ema.load_state_dict(weights)
+    def parts(self) -> dict[str, Any]:
+        """Network, moving average and optimiser."""
+        return {"net": self.net, "ema": self.ema, "optimiser": self.optimiser}
 
-    def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {
-            "step": self.step,
-            "config": asdict(self.config),
-            "net": self.net.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`; only the number of steps may differ from that run's.
+def noise_levels(count: int, steps: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw levels of noise, int64 [count] below ``steps``: half uniform, half of the noisiest 40 %.
 
-        Raises:
-            ValueError: if it is of a run with another configuration.
-        """
-        if {**state["config"], "steps": self.config.steps} != asdict(self.config):
-            raise ValueError(
-                "The checkpoint was made with other settings; use another --work folder."
-            )
-        self.step = state["step"]
-        self.net.load_state_dict(state["net"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    A head is a few large shapes, which are decided where hardly any signal is left; drawn
+    uniformly, those levels come too rarely for its outline to be learned in a short run.
+    """
+    few = count // 2
+    noisy = torch.randint(int(0.6 * steps), steps, (count - few,), generator=generator)
+    return torch.cat([noisy, torch.randint(steps, (few,), generator=generator)])
+
+
+def with_more_inputs(weights: dict[str, torch.Tensor], net: EpsNet) -> dict[str, torch.Tensor]:
+    """The weights of another network, as ``net`` can begin with them.
+
+    Input channels that the other did not have begin at zero, so that at first ``net`` computes what
+    the other did.
+    """
+    own = net.state_dict()
+    missing = own[FIRST_WEIGHT].shape[1] - weights[FIRST_WEIGHT].shape[1]
+    first = F.pad(weights[FIRST_WEIGHT], (0, 0, 0, 0, 0, missing))
+    return {**own, **weights, FIRST_WEIGHT: first}
 
 
 def train(trainer: EpsTrainer, validation: np.ndarray, work: Path, log_every: int = 50) -> None:
@@ -229,57 +215,45 @@ def earlier_weights(place: Path) -> tuple[dict[str, torch.Tensor], list[dict[str
         weights = as_trained(exported.state_dict())
         return weights, metadata["training"]["runs"]
     records = json.loads((place / "run.json").read_text())
-    return load_checkpoint(place / "checkpoint.pt")["ema"], records
+    return load_checkpoint(place / CHECKPOINT)["ema"], records
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
+    parser = training_parser(main.__doc__, work=None, steps=20_000)
     parser.add_argument("--domain", choices=DOMAINS, required=True)
-    add_data_option(parser)
     add_feta_option(parser)
-    parser.add_argument("--work", type=Path, help="folder of this run; default: runs/eps_DOMAIN")
-    parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--start-from",
         type=Path,
         metavar="FOLDER",
         help="begin with the weights of another run's folder, or of a bundle",
     )
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
     if options.feta and options.domain != "mri":
         parser.error("--feta holds MRI; leave it out, or give --domain mri")
+    options.work = options.work or Path("runs") / f"eps_{options.domain}"
     return options
 
 
 def main() -> None:
     """Train an eps-network on fetal head slices."""
     options = _options()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    work = options.work or Path("runs") / f"eps_{options.domain}"
-    work.mkdir(parents=True, exist_ok=True)
+    prepare(options)
     config = EpsConfig(options.domain, options.steps, options.batch, seed=options.seed)
     ranks, device = start_ranks()
     with ranks.first_alone():
         slices, validation = (
-            prepared_slices(options.data, options.domain, part, work, options.feta)
+            prepared_slices(options.data, options.domain, part, options.work, options.feta)
             for part in ("train", "validation")
         )
     trainer = EpsTrainer(config, slices, device, ranks)
-    checkpoint, record = work / "checkpoint.pt", run_record(options.seed, ranks.count)
-    if options.feta:
-        record["feta"] = str(options.feta)
-    if checkpoint.exists():
-        trainer.load(load_checkpoint(checkpoint))
-    elif options.start_from:
+    record: dict[str, Any] = {"feta": str(options.feta)} if options.feta else {}
+    if options.start_from and not (options.work / CHECKPOINT).exists():
         weights, record["started_from"] = earlier_weights(options.start_from)
         trainer.start_from(weights)
-    if ranks.first:
-        append_record(work / "run.json", record, trainer.step)
-    train(trainer, validation, work)
+    go_on(trainer, options.work, ranks, record)
+    train(trainer, validation, options.work)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ last checkpoint. ``training.export.head_seg`` makes the bundle of it.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,8 @@ from torch import nn
 from training.data.agreed_heads import read_agreed_heads
 from training.data.fetal_planes import read_planes
 from training.data.hc18 import read_hc18
-from training.data.location import add_data_option
-from training.runinfo import append_record, run_record
-from training.train.checkpoint import load_checkpoint, step_generator
+from training.train.checkpoint import step_generator
+from training.train.command import go_on, prepare, training_parser
 from training.train.eps import earlier_weights
 from training.train.head_appearance import Appearance, without_head
 from training.train.head_views import Crop, HeadExamples, View
@@ -34,6 +32,7 @@ from training.train.loop import CHECKPOINT, rate, run
 from training.train.moving_average import move_average
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import mixed_precision
+from training.train.trainer import Trainer
 from USToMRILib import Volume
 from USToMRILib.fetal.ellipse import Ellipse
 
@@ -81,7 +80,7 @@ class HeadProbability(nn.Module):
         return self.net(pixels).sigmoid()
 
 
-class HeadTrainer:
+class HeadTrainer(Trainer):
     """Network, optimiser and data of one run.
 
     Args:
@@ -103,7 +102,7 @@ class HeadTrainer:
         ranks: Ranks = ALONE,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.step = config, device, 0
+        self.config, self.device = config, device
         self.steps, self.cooldown, self.ranks = steps, cooldown, ranks
         self.net = head_net().to(device)
         self.ema = head_net().to(device).requires_grad_(False).eval()
@@ -162,28 +161,9 @@ class HeadTrainer:
             image = torch.where(target > 0.5, image, torch.tensor(-1.0))
         return torch.cat([image, target])
 
-    def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {
-            "step": self.step,
-            "config": asdict(self.config),
-            "net": self.net.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
-
-        Raises:
-            ValueError: if it is of a run with another configuration.
-        """
-        if state["config"] != asdict(self.config):
-            raise ValueError("The checkpoint was made with other settings; use another --work.")
-        self.step = state["step"]
-        self.net.load_state_dict(state["net"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def parts(self) -> dict[str, Any]:
+        """Network, moving average and optimiser."""
+        return {"net": self.net, "ema": self.ema, "optimiser": self.optimiser}
 
 
 def _draw(below: int, generator: torch.Generator) -> int:
@@ -273,26 +253,20 @@ def train(trainer: HeadTrainer, held_out: HeadExamples, work: Path) -> None:
 
 def main() -> None:
     """Train the network that finds the fetal head."""
-    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/head_seg"), help="run's folder")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser = training_parser(main.__doc__, Path("runs/head_seg"), steps=4000)
     parser.add_argument("--cooldown", type=int, default=1000, help="the last steps, ever smaller")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--start-from",
         type=Path,
         metavar="FOLDER",
         help="begin with the weights of another run's folder, or of a bundle",
     )
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
+    prepare(options)
     if options.threads:
-        torch.set_num_threads(options.threads)
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
     work = options.work
-    work.mkdir(parents=True, exist_ok=True)
     ranks, device = start_ranks()
     with ranks.first_alone():
         examples, held_out = (
@@ -300,14 +274,11 @@ def main() -> None:
         )
     config = HeadConfig(options.batch, seed=options.seed)
     trainer = HeadTrainer(config, options.steps, options.cooldown, examples, device, ranks)
-    record = run_record(options.seed, ranks.count)
-    if (work / CHECKPOINT).exists():
-        trainer.load(load_checkpoint(work / CHECKPOINT))
-    elif options.start_from:
+    record = {}
+    if options.start_from and not (work / CHECKPOINT).exists():
         weights, record["started_from"] = earlier_weights(options.start_from)
         trainer.start_from(weights)
-    if ranks.first:
-        append_record(work / "run.json", record, trainer.step)
+    go_on(trainer, work, ranks, record)
     train(trainer, held_out, work)
 
 

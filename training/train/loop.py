@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
-from training.runinfo import append_record
-from training.train.checkpoint import load_checkpoint, save_checkpoint
+from training.train.checkpoint import save_checkpoint
 from training.train.parallel import ALONE, Ranks
 from training.train.runlog import RunLog, progress_bar
+from training.train.trainer import Trainer
 
 CHECKPOINT = "checkpoint.pt"
 # The newest checkpoint before the learning rate goes down, from which a run can go on for longer.
 LEVEL_CHECKPOINT = "level.pt"
-
-
-class Trainer(Protocol):
-    """What :func:`run` drives."""
-
-    step: int
-
-    def train_step(self) -> dict[str, float]:
-        """One optimiser step; its losses."""
-
-    def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`."""
 
 
 def rate(step: int, steps: int, warmup: int, cooldown: int) -> float:
@@ -43,13 +27,6 @@ def rate(step: int, steps: int, warmup: int, cooldown: int) -> float:
         return (step + 1) / warmup
     left = (steps - step) / max(cooldown, 1)
     return max(0.01, 1 - max(0.0, 1 - left) ** 0.5) if left < 1 else 1.0
-
-
-def go_on(trainer: Trainer, work: Path, record: dict[str, Any]) -> None:
-    """Go on from the newest checkpoint in ``work``, if there is one, and note by which command."""
-    if (work / CHECKPOINT).exists():
-        trainer.load(load_checkpoint(work / CHECKPOINT))
-    append_record(work / "run.json", record, trainer.step)
 
 
 def run(

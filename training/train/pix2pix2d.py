@@ -6,8 +6,7 @@ checkpoint. The pairs are simulated (:mod:`training.simulation.brain_pairs`).
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,15 @@ from torch.nn import functional as F
 
 from training.data.brain_slices import hc18_brains
 from training.data.fetal_slices import contact_sheet
-from training.data.location import add_data_option
 from training.networks.slice_translator import CLASSES, SliceTranslator
-from training.runinfo import run_record
 from training.simulation.brain_pairs import PairPool, Pairs, draw_pairs, read_brains
 from training.train.checkpoint import step_generator
-from training.train.loop import go_on, rate, run
+from training.train.command import go_on, prepare, training_parser
+from training.train.loop import rate, run
 from training.train.moving_average import move_average
 from training.train.muon import muon_and_adamw
 from training.train.precision import convolution_layout, mixed_precision
+from training.train.trainer import Trainer
 
 SHOWN = 8
 VALIDATION_PAIRS = 192
@@ -54,7 +53,7 @@ class SliceConfig:
     seed: int = 0
 
 
-class SliceTrainer:
+class SliceTrainer(Trainer):
     """Network, optimiser and data of one run.
 
     Args:
@@ -90,7 +89,6 @@ class SliceTrainer:
             self.net, config.learning_rate, config.weight_decay, ("unet.conv_in", "unet.out")
         )
         self.ssim = SSIMLoss(2, data_range=2.0, win_size=7)
-        self.step = 0
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; its losses."""
@@ -182,31 +180,9 @@ class SliceTrainer:
             rows += [us[i : i + SHOWN], answers[i : i + SHOWN]]
         return np.concatenate([np.asarray(row, np.float32) for row in rows])
 
-    def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
-        return {
-            "step": self.step,
-            "config": asdict(self.config),
-            "net": self.net.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimisers": [o.state_dict() for o in self.optimisers],
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`.
-
-        Raises:
-            ValueError: if it is of a run with another configuration.
-        """
-        if state["config"] != asdict(self.config):
-            raise ValueError(
-                "The checkpoint was made with other settings; use another --work folder."
-            )
-        self.step = state["step"]
-        self.net.load_state_dict(state["net"])
-        self.ema.load_state_dict(state["ema"])
-        for optimiser, its in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(its)
+    def parts(self) -> dict[str, Any]:
+        """Network, moving average and optimisers."""
+        return {"net": self.net, "ema": self.ema, "optimisers": list(self.optimisers)}
 
 
 @torch.no_grad()
@@ -231,18 +207,11 @@ def answer(
 
 def main() -> None:
     """Train the network that turns the ultrasound of a brain into its MRI and its tissues."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/pix2pix2d"))
+    parser = training_parser(main.__doc__, Path("runs/pix2pix2d"), steps=40_000)
     parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"), help="folder of the pool")
-    parser.add_argument("--steps", type=int, default=40_000)
     parser.add_argument("--cooldown", type=int, default=4000, help="the last steps, ever smaller")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    options.work.mkdir(parents=True, exist_ok=True)
+    prepare(options)
     config = SliceConfig(seed=options.seed)
     brains = {p: read_brains(options.data, p, options.pairs) for p in ("train", "validation")}
     pool = PairPool(brains["train"], options.pairs, config.seed)
@@ -257,7 +226,7 @@ def main() -> None:
         contact_sheet(trainer.pictures(), options.work / f"sheet_{trainer.step:06d}.png")
         return trainer.validate()
 
-    go_on(trainer, options.work, run_record(options.seed))
+    go_on(trainer, options.work)
     run(
         trainer,
         options.steps,

@@ -8,10 +8,9 @@ patches of 8 x 128 x 128, adversarial loss + 100 x L1), with a least-squares adv
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +19,25 @@ import torch
 from monai.losses import PatchAdversarialLoss
 from torch.nn.functional import l1_loss
 
-from training.data.location import VARIABLE, add_data_option
+from training.data.location import VARIABLE
 from training.data.pairs import Pair
 from training.data.prepare_pairs import prepared_pairs
 from training.data.splits import read_split
 from training.networks.pix2pix3d import Generator, make_discriminator
 from training.networks.structural_loss import structural_loss
-from training.runinfo import append_record, run_record
 from training.simulation.adult_pairs import cached_pairs
-from training.train.checkpoint import load_checkpoint, step_generator
+from training.train.checkpoint import step_generator
+from training.train.command import go_on, prepare, training_parser
 from training.train.image_metrics import similarity
-from training.train.loop import run
+from training.train.loop import CHECKPOINT, run
 from training.train.moving_average import move_average
 from training.train.pair_patches import Batch, PatchSampler
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import mixed_precision
+from training.train.trainer import Trainer
 
 # BrainVoxGen's, D, H, W; validation has it throughout, so that its figures can be compared.
 PATCH = (8, 128, 128)
-
-# What a run may change on its way; everything else decides the networks or what they learn.
-CHANGEABLE = ("steps", "batch", "patch", "structure_weight")
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Pix2PixConfig:
     seed: int = 0
 
 
-class Pix2PixTrainer:
+class Pix2PixTrainer(Trainer):
     """Networks, optimisers and moving average of one run.
 
     Args:
@@ -71,6 +68,9 @@ class Pix2PixTrainer:
         device: where to train.
         ranks: the processes that train together.
     """
+
+    # Everything else decides the networks or what they learn.
+    changeable = ("steps", "batch", "patch", "structure_weight")
 
     def __init__(
         self,
@@ -99,7 +99,6 @@ class Pix2PixTrainer:
             criterion="least_squares", no_activation_leastsq=True
         )
         self.weights = {"gan": 1.0, "l1": config.l1_weight, "structure": config.structure_weight}
-        self.step = 0
 
     def train_step(self) -> dict[str, float]:
         """Take one step of the discriminator and one of the generator; return the losses."""
@@ -189,39 +188,15 @@ class Pix2PixTrainer:
             rows.append(similarity(images[0], images[1], batch.cone[0, 0].numpy()))
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
-    def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
+    def parts(self) -> dict[str, Any]:
+        """Networks, moving average and optimisers."""
         return {
-            "step": self.step,
-            "config": _plain(self.config),
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "ema": self.ema,
+            "optimiser": self.optimiser,
+            "discriminator_optimiser": self.discriminator_optimiser,
         }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`; only what is `CHANGEABLE` may differ from that run's.
-
-        Raises:
-            ValueError: if it is of a run with another configuration.
-        """
-        wanted = _plain(self.config)
-        if {**state["config"], **{name: wanted[name] for name in CHANGEABLE}} != wanted:
-            raise ValueError(
-                "The checkpoint was made with other settings; use another --work folder."
-            )
-        self.step = state["step"]
-        for name in (
-            "generator", "discriminator", "ema", "optimiser", "discriminator_optimiser",
-        ):  # fmt: skip
-            getattr(self, name).load_state_dict(state[name])
-
-
-def _plain(config: Pix2PixConfig) -> dict[str, Any]:
-    """Return the configuration as checkpoints and JSON hold it."""
-    return json.loads(json.dumps(asdict(config)))
 
 
 def train(
@@ -241,26 +216,6 @@ def train(
     run(trainer, steps, work, check, ranks=ranks, log_every=log_every, save_every=checkpoint_every)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options."""
-    add_data_option(parser, needed=False)
-    parser.add_argument("--work", type=Path, default=Path("runs/pix2pix3d"), help="run's folder")
-    parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--depth", type=int, default=PATCH[0], help="slices of a patch")
-    parser.add_argument("--width", type=int, default=Pix2PixConfig.width, help="of the generator")
-    parser.add_argument("--structure-weight", type=float, default=Pix2PixConfig.structure_weight)
-    parser.add_argument("--pairs-per-head", type=int, default=10)
-    parser.add_argument(
-        "--pairs", type=Path, metavar="FOLDER", help="train on pairs of training.data.prepare_pairs"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
-    parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--smoke", action="store_true", help="one head, a tiny network")
-
-
 def _pairs_of(part: str, options: argparse.Namespace, config: Pix2PixConfig) -> list[Pair]:
     """Return the prepared pairs of one part, or simulate them."""
     if options.pairs:
@@ -273,15 +228,33 @@ def _pairs_of(part: str, options: argparse.Namespace, config: Pix2PixConfig) -> 
     return cached_pairs(options.data, heads, number, options.seed, options.work / "pairs")
 
 
-def main() -> None:
-    """Train the 3D pix2pix on simulated pairs, or on prepared ones."""
-    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
-    add_options(parser)
+def _options() -> argparse.Namespace:
+    parser = training_parser(main.__doc__, Path("runs/pix2pix3d"), 20_000, data_needed=False)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--depth", type=int, default=PATCH[0], help="slices of a patch")
+    parser.add_argument("--width", type=int, default=Pix2PixConfig.width, help="of the generator")
+    parser.add_argument("--structure-weight", type=float, default=Pix2PixConfig.structure_weight)
+    parser.add_argument("--pairs-per-head", type=int, default=10)
+    parser.add_argument(
+        "--pairs", type=Path, metavar="FOLDER", help="train on pairs of training.data.prepare_pairs"
+    )
+    parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--smoke", action="store_true", help="one head, a tiny network")
     options = parser.parse_args()
     if not (options.data or options.pairs):
         parser.error(f"give --pairs, --data, or the environment variable {VARIABLE}")
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    there = (options.work / CHECKPOINT).exists()
+    if there != options.resume:
+        found = "has a" if there else "has no"
+        parser.error(f"{options.work} {found} checkpoint; add or drop --resume, or change --work")
+    return options
+
+
+def main() -> None:
+    """Train the 3D pix2pix on simulated pairs, or on prepared ones."""
+    options = _options()
+    prepare(options)
     config = Pix2PixConfig(
         options.steps,
         options.batch,
@@ -293,21 +266,12 @@ def main() -> None:
     )
     if options.smoke:
         config = replace(config, batch=1, width=4, discriminator_width=4, pairs_per_head=1)
-    options.work.mkdir(parents=True, exist_ok=True)
     ranks, device = start_ranks()
     with ranks.first_alone():
         pairs, held_out = (_pairs_of(part, options, config) for part in ("train", "validation"))
     validation = PatchSampler(held_out, PATCH).fixed(3)
     trainer = Pix2PixTrainer(config, pairs, device, ranks)
-    checkpoint = options.work / "checkpoint.pt"
-    if checkpoint.exists() != options.resume:
-        found = "has a" if checkpoint.exists() else "has no"
-        parser.error(f"{options.work} {found} checkpoint; add or drop --resume, or change --work")
-    if options.resume:
-        trainer.load(load_checkpoint(checkpoint))
-    if ranks.first:
-        record = run_record(options.seed, ranks.count)
-        append_record(options.work / "run.json", record, trainer.step)
+    go_on(trainer, options.work, ranks)
     train(trainer, validation, options.work, checkpoint_every=options.checkpoint_every)
 
 

@@ -101,10 +101,10 @@ class RecordTest(SceneCase):
         grid = dataclasses.replace(gridFromNode(node), size=(1, 1, 1))
         result = Result(Volume(np.ones((1, 1, 1), np.float32), grid), {})
         with self.assertRaisesRegex(ValueError, "size"):
-            OutputNodes.publish(result, OutputNodes.Place(node, (4, 0, 0)))
+            OutputNodes.publish(result, OutputNodes.OutputLocation(node, (4, 0, 0)))
         node.SetAndObserveImageData(None)  # meanwhile
         with self.assertRaisesRegex(ValueError, "size"):
-            OutputNodes.publish(result, OutputNodes.Place(node, (0, 0, 0)))
+            OutputNodes.publish(result, OutputNodes.OutputLocation(node, (0, 0, 0)))
 
 
 class SavedTest(SceneCase):

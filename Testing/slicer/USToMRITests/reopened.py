@@ -10,8 +10,8 @@ import numpy as np
 import slicer
 from USToMRIModule.Scene.VolumeNodes import isPseudoMri, isSynthetic, volumeFromNode
 from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
-from USToMRIModule.Synthetic.MarkKeeper import keepMarks
 from USToMRIModule.Synthetic.SyntheticFile import FileRecord, readRecord
+from USToMRIModule.Synthetic.SyntheticMarkObserver import startMarking
 
 from USToMRILib import Result, Volume
 from USToMRILib.provenance import header_fields, make_provenance
@@ -29,7 +29,7 @@ class ReopenedTest(SceneCase):
     def setUp(self) -> None:
         """Have files followed, as from Slicer's start on."""
         super().setUp()
-        keepMarks()
+        startMarking()
 
     def test_an_nrrd_is_marked_as_soon_as_it_is_read(self) -> None:
         """Attributes, record, display and mark; saved once more it still has them."""

@@ -76,7 +76,7 @@ def _show_images(panel: Any, *paths: Path) -> None:
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().AutoWindowLevelOff()
     node.GetDisplayNode().SetWindowLevel(255, 127.5)
-    output = OutputNodes.publish(result, OutputNodes.Place(node), method="ddic")
+    output = OutputNodes.publish(result, OutputNodes.OutputLocation(node), method="ddic")
     panel.enter()  # offers the ultrasound as the input
     panel.sections[1].onTranslated(node, output)
 

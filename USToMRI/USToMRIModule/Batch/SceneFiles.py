@@ -14,7 +14,7 @@ import slicer
 
 from ..Scene.PixelSize import lacksPixelSize, writePixelSize
 from ..Scene.VolumeNodes import isSynthetic
-from ..Synthetic.Restore import restore
+from ..Synthetic.RestoredVolumes import restoreVolume
 
 SCENE_SUFFIXES = (".mrb", ".mrml")
 
@@ -44,7 +44,7 @@ def loadFile(path: str) -> None:
             f"{path} could not be loaded by Slicer; copy or export it again."
         ) from error
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        restore(node)
+        restoreVolume(node)
 
 
 def loadDicom(uid: str) -> None:

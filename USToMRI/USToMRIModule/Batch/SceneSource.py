@@ -12,7 +12,7 @@ import slicer
 
 from ..Scene.VolumeNodes import Result as Made
 from ..Scene.VolumeNodes import volumeFromNode
-from ..Synthetic.OutputNodes import Place, publish
+from ..Synthetic.OutputNodes import OutputLocation, publish
 from . import SceneFiles
 from .WorkerTranslation import translateInWorker
 
@@ -111,7 +111,7 @@ class SceneSource:
         if self._inputNode is None or self._inputNode.GetScene() is not slicer.mrmlScene:
             self._inputNode = self._shown(Path(case.name).name)
         made = Made(result.volume, result.provenance)
-        publish(made, Place(self._inputNode), method=result.provenance["method"])
+        publish(made, OutputLocation(self._inputNode), method=result.provenance["method"])
         SceneFiles.saveScene(_scenePath(output))
         self._loaded = None  # the scene holds more now than the file
 

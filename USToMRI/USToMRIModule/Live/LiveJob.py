@@ -18,8 +18,8 @@ from ..Scene.NodeEvents import eventsOf
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.Throttle import Throttle
 from ..Scene.VolumeNodes import HeldImage, Result, isSlice, reasonNotAnInput
-from ..Synthetic.OutputNodes import Place, fillNode, publish
-from ..Worker.Turns import Pieces
+from ..Synthetic.OutputNodes import OutputLocation, fillNode, publish
+from ..Worker.Coroutine import Coroutine
 from ..Worker.VolumeReading import readVolume
 from ..Worker.VolumeWriting import writeVolume
 from ..Worker.WorkerClient import Handlers
@@ -47,7 +47,7 @@ class _Sent(NamedTuple):
     """A frame that the worker has, and where it was when it was sent."""
 
     image: HeldImage
-    placeNode: Any
+    locationNode: Any
     changed: float
 
 
@@ -163,9 +163,9 @@ class LiveJob(VTKObservationMixin):
         except Exception as error:  # Qt calls this: nobody above could tell the user
             self._showNothing(None, str(error))
             return
-        placeNode = slicer.vtkMRMLScalarVolumeNode()
-        placeNode.CopyOrientation(node)
-        self._sent = _Sent(self._kept(held), placeNode, self._changed)
+        locationNode = slicer.vtkMRMLScalarVolumeNode()
+        locationNode.CopyOrientation(node)
+        self._sent = _Sent(self._kept(held), locationNode, self._changed)
         arguments = {
             **self._settings,
             "input": str(self._path("input.mhd")),
@@ -195,7 +195,7 @@ class LiveJob(VTKObservationMixin):
             self._showNothing(sent, str(error))
         else:
             if self._recording:
-                self._recording.add(sent.changed, sent.image.image, sent.placeNode, result)
+                self._recording.add(sent.changed, sent.image.image, sent.locationNode, result)
             self.onFrame(self._measure(sent))
         self._throttle.request()
 
@@ -213,10 +213,10 @@ class LiveJob(VTKObservationMixin):
     def _show(self, result: Result, sent: _Sent) -> None:
         if not self._isPublished:
             method = self._settings["method"]
-            place = Place(self._inputNode)
-            self.outputNode = publish(result, place, self.outputNode, method)
+            location = OutputLocation(self._inputNode)
+            self.outputNode = publish(result, location, self.outputNode, method)
             self._isPublished = True
-        fillNode(self.outputNode, result, Place(sent.placeNode))
+        fillNode(self.outputNode, result, OutputLocation(sent.locationNode))
 
     def _showNothing(self, sent: Optional[_Sent], sentence: str) -> None:
         """Take the picture of an earlier frame away: it would lie beside the head, or on none."""
@@ -224,7 +224,7 @@ class LiveJob(VTKObservationMixin):
         if self._isPublished and node.GetImageData():
             node.SetAndObserveImageData(emptyLike(node.GetImageData()))
         if self._recording and sent:
-            self._recording.add(sent.changed, sent.image.image, sent.placeNode, None)
+            self._recording.add(sent.changed, sent.image.image, sent.locationNode, None)
         self._times.clear()
         self.onTrouble(sentence)
 
@@ -256,10 +256,10 @@ def _stateOf(node: Any) -> Any:
     return (image.GetMTime() if image else 0, numbers)
 
 
-def _finish(pieces: Pieces) -> Any:
+def _finish(coroutine: Coroutine) -> Any:
     """Do all at once what is small."""
     while True:
         try:
-            next(pieces)
+            next(coroutine)
         except StopIteration as end:
             return end.value

@@ -9,7 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..Scene.VolumeNodes import Result
-from ..Synthetic.OutputNodes import Place, fillNode, syntheticName
+from ..Synthetic.OutputNodes import OutputLocation, fillNode, syntheticName
 
 
 class LiveRecording:
@@ -23,19 +23,19 @@ class LiveRecording:
         names = (_("{name} recorded").format(name=name), syntheticName(name, "") + _(" recorded"))
         self._ultrasound, self._pseudoMri = (_newSequence(each) for each in names)
 
-    def add(self, seconds: float, image: Any, placeNode: Any, result: Optional[Result]) -> None:
+    def add(self, seconds: float, image: Any, locationNode: Any, result: Optional[Result]) -> None:
         """Keep a frame.
 
         :param seconds: by any clock; later than those before.
         :param image: the ``vtkImageData`` of the ultrasound, which nobody changes any more.
-        :param placeNode: a volume node that lies where the frame lay.
+        :param locationNode: a volume node that lies where the frame lay.
         :param result: None where there was no head: the pseudo-MRI is empty then.
         """
         if self._start is None:
             self._start = seconds
         value = f"{seconds - self._start:.3f}"
         node = self._ultrasound.SetDataNodeAtValue(slicer.vtkMRMLScalarVolumeNode(), value)
-        node.CopyOrientation(placeNode)
+        node.CopyOrientation(locationNode)
         node.SetAndObserveImageData(image)
         node.SetName(self._name)
         made = self._pseudoMri.SetDataNodeAtValue(slicer.vtkMRMLScalarVolumeNode(), value)
@@ -44,7 +44,7 @@ class LiveRecording:
             nothing: Any = None
             result = Result(nothing, self._record, image=emptyLike(image))
         self._record = result.provenance
-        fillNode(made, result, Place(placeNode))
+        fillNode(made, result, OutputLocation(locationNode))
 
     def finish(self) -> Any:
         """Return the browser of both sequences; None where nothing was recorded."""

@@ -12,7 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from ..Dependencies import ensureDependencies
 from ..Translate.LibraryLoading import loadLibrary
-from ..Worker.Turns import Turns
+from ..Worker.Coroutine import CoroutineRunner
 from .LiveJob import Measure, reasonNotLive
 
 _OPACITY = 0.5
@@ -69,7 +69,7 @@ class LiveSection(VTKObservationMixin):
             self._job.record(wanted)
 
     def _isLive(self) -> bool:
-        return not isinstance(self._job, (Turns, type(None)))
+        return not isinstance(self._job, (CoroutineRunner, type(None)))
 
     def _start(self) -> None:
         chosen = self._chosen
@@ -84,7 +84,7 @@ class LiveSection(VTKObservationMixin):
             self._show(reason)
             return
         self._show(_("Starting"))
-        self._job = Turns(loadLibrary(), self._onLibraryLoaded)
+        self._job = CoroutineRunner(loadLibrary(), self._onLibraryLoaded)
         self._job.start()
 
     def _onLibraryLoaded(self, _done: Any, error: Optional[Exception]) -> None:

@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from USToMRILib.image.cnr import Cnr
     from USToMRILib.image.regions import Voxels
 
-# What may serve as a region.
-REGION_CLASSES = (
-    "vtkMRMLMarkupsROINode",
-    "vtkMRMLMarkupsClosedCurveNode",
-    "vtkMRMLSegmentationNode",
-)
-
 
 class Region(NamedTuple):
     """A region of the scene: a markups ROI, a closed curve, or a segment of a segmentation."""

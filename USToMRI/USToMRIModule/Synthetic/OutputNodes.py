@@ -31,7 +31,7 @@ RESIDUAL_ROLE, UNCERTAINTY_ROLE = "USToMRI.residual", "USToMRI.uncertainty"
 _WINDOW, _LEVEL = 255.0, 127.5
 
 
-class Place(NamedTuple):
+class OutputLocation(NamedTuple):
     """Where a result lies: on the input's grid, from one of its voxels on.
 
     start - (i, j, k) in the input of the result's first voxel where a region was translated; None
@@ -62,7 +62,7 @@ def recordOf(textNode: Any) -> dict[str, Any]:
 
 
 def publish(
-    result: Result, place: Place, outputNode: Optional[Any] = None, method: str = "ddic"
+    result: Result, location: OutputLocation, outputNode: Optional[Any] = None, method: str = "ddic"
 ) -> Any:
     """Put a result into the scene, where its input lies, and return the output node.
 
@@ -70,22 +70,22 @@ def publish(
     :param outputNode: scalar volume to overwrite; a new one where it is None.
     :raises ValueError: the result does not fit its place. The scene is then as it was.
     """
-    _checkSize(result.volume.array, place)
+    _checkSize(result.volume.array, location)
     created: list[Any] = []
     try:
         outputNode = outputNode or _addNode("vtkMRMLScalarVolumeNode", created)
         wasSynthetic = isSynthetic(outputNode)
         _setDisplay(outputNode, created)  # before the image: Slicer would measure it for a window
-        fillNode(outputNode, result, place)
-        outputNode.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
-        _setName(outputNode, syntheticName(place.inputNode.GetName(), method))
+        fillNode(outputNode, result, location)
+        outputNode.SetAndObserveTransformNodeID(location.inputNode.GetTransformNodeID())
+        _setName(outputNode, syntheticName(location.inputNode.GetName(), method))
         # The file of a scan is not one for a synthetic image.
         _setStorage(outputNode, wasSynthetic, created)
         _setText(outputNode, dict(result.provenance), created)
         for node in (outputNode, outputNode.GetNodeReference(PROVENANCE_ROLE)):
-            moveBeside(place.inputNode, node)
+            moveBeside(location.inputNode, node)
         markAsSynthetic(outputNode, created)
-        _publishMaps(result, place, outputNode, created)
+        _publishMaps(result, location, outputNode, created)
     except Exception:
         for node in reversed(created):
             slicer.mrmlScene.RemoveNode(node)
@@ -93,7 +93,7 @@ def publish(
     return outputNode
 
 
-def dress(outputNode: Any) -> None:
+def completeOutput(outputNode: Any) -> None:
     """Give a pseudo-MRI that came into the scene without them what :func:`publish` gives one.
 
     It has its attributes already; a window that somebody chose, and a record, are left alone. So
@@ -115,7 +115,9 @@ def dress(outputNode: Any) -> None:
     markAsSynthetic(outputNode, [])
 
 
-def _publishMaps(result: Result, place: Place, outputNode: Any, created: list[Any]) -> None:
+def _publishMaps(
+    result: Result, location: OutputLocation, outputNode: Any, created: list[Any]
+) -> None:
     """Put the maps into the scene that there are; take older ones away."""
     maps = getattr(result, "maps", {})
     for name, role in (("residual", RESIDUAL_ROLE), ("uncertainty", UNCERTAINTY_ROLE)):
@@ -131,11 +133,11 @@ def _publishMaps(result: Result, place: Place, outputNode: Any, created: list[An
             node = _addNode("vtkMRMLScalarVolumeNode", created)
             outputNode.SetNodeReferenceID(role, node.GetID())
         _setDisplay(node, created, "vtkMRMLColorTableNodeIron")
-        fillNode(node, Result(maps[name], result.provenance), place, name.upper())
-        node.SetAndObserveTransformNodeID(place.inputNode.GetTransformNodeID())
+        fillNode(node, Result(maps[name], result.provenance), location, name.upper())
+        node.SetAndObserveTransformNodeID(location.inputNode.GetTransformNodeID())
         node.SetName(_("{name} {map}").format(name=outputNode.GetName(), map=name))
         _setStorage(node, True, created)
-        moveBeside(place.inputNode, node)
+        moveBeside(location.inputNode, node)
         if name == "uncertainty":
             _showSpread(node, created)
     publishTissues(maps.get("tissues"), outputNode, created)
@@ -148,11 +150,11 @@ def _showSpread(node: Any, created: list[Any]) -> None:
     addLegend(node, _("Spread, grey levels\nnot an error"), created)
 
 
-def _checkSize(array: np.ndarray, place: Place) -> None:
-    image = place.inputNode.GetImageData()
+def _checkSize(array: np.ndarray, location: OutputLocation) -> None:
+    image = location.inputNode.GetImageData()
     size = image.GetDimensions() if image else (0, 0, 0)
-    ends = tuple(first + n for first, n in zip(place.start or (0, 0, 0), array.shape[::-1]))
-    fits = all(end <= n for end, n in zip(ends, size)) if place.start else ends == tuple(size)
+    ends = tuple(first + n for first, n in zip(location.start or (0, 0, 0), array.shape[::-1]))
+    fits = all(end <= n for end, n in zip(ends, size)) if location.start else ends == tuple(size)
     if not fits:
         raise ValueError(_("The pseudo-MRI does not have the size of its input."))
 
@@ -163,7 +165,7 @@ def _addNode(className: str, created: list[Any]) -> Any:
     return node
 
 
-def fillNode(node: Any, result: Result, place: Place, mapName: str = "") -> None:
+def fillNode(node: Any, result: Result, location: OutputLocation, mapName: str = "") -> None:
     """Give a volume node, in the scene or not, a result's voxels, geometry and provenance.
 
     :param mapName: see :func:`setAttributes`.
@@ -174,11 +176,11 @@ def fillNode(node: Any, result: Result, place: Place, mapName: str = "") -> None
         else:
             slicer.util.updateVolumeFromArray(node, result.volume.array)
         # Copied, not computed from the result's grid: the bits stay the same.
-        node.CopyOrientation(place.inputNode)
-        if place.start:
+        node.CopyOrientation(location.inputNode)
+        if location.start:
             matrix = vtk.vtkMatrix4x4()
-            place.inputNode.GetIJKToRASMatrix(matrix)
-            node.SetOrigin(matrix.MultiplyPoint([*place.start, 1])[:3])
+            location.inputNode.GetIJKToRASMatrix(matrix)
+            node.SetOrigin(matrix.MultiplyPoint([*location.start, 1])[:3])
         setAttributes(node, result.provenance, mapName)
 
 

@@ -9,7 +9,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from ..Scene.Throttle import Throttle
-from .Restore import restore
+from .RestoredVolumes import restoreVolume
 
 
 class ReopenedFiles(VTKObservationMixin):
@@ -55,4 +55,4 @@ class ReopenedFiles(VTKObservationMixin):
 def _restore(nodes: list[Any]) -> None:
     for node in nodes:
         if slicer.mrmlScene.IsNodePresent(node):
-            restore(node)
+            restoreVolume(node)

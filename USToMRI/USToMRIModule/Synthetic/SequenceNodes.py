@@ -8,7 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..Scene.VolumeNodes import Result
-from .OutputNodes import Place, fillNode, publish
+from .OutputNodes import OutputLocation, fillNode, publish
 
 
 class Sequence(NamedTuple):
@@ -45,7 +45,11 @@ def reasonNotAnOutput(outputNode: Any, sequence: Optional[Sequence]) -> str:
 
 
 def publishSequence(
-    results: list[Result], place: Place, sequence: Sequence, outputNode: Any, method: str
+    results: list[Result],
+    location: OutputLocation,
+    sequence: Sequence,
+    outputNode: Any,
+    method: str,
 ) -> Any:
     """Put a result for every time point into the scene and return the volume that shows them.
 
@@ -57,14 +61,14 @@ def publishSequence(
     if len(results) != sequence.node.GetNumberOfDataNodes():
         raise ValueError(_("Time points were added or removed while they were translated."))
     current = max(sequence.browser.GetSelectedItemNumber(), 0)
-    outputNode = publish(results[current], place, outputNode, method)
+    outputNode = publish(results[current], location, outputNode, method)
     browser = sequence.browser
     with slicer.util.NodeModify(browser):  # else a volume of Slicer's own is made to show it
         made = browser.GetSequenceNode(outputNode)  # of an earlier translation
         isNew = made is None
         if isNew:
             made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", outputNode.GetName())
-        _fill(made, results, place, sequence, outputNode.GetName())
+        _fill(made, results, location, sequence, outputNode.GetName())
         if isNew:
             browser.AddSynchronizedSequenceNode(made)
             browser.AddProxyNode(outputNode, made, False)
@@ -73,7 +77,9 @@ def publishSequence(
     return outputNode
 
 
-def _fill(made: Any, results: list[Result], place: Place, sequence: Sequence, name: str) -> None:
+def _fill(
+    made: Any, results: list[Result], location: OutputLocation, sequence: Sequence, name: str
+) -> None:
     """Give a sequence node a volume for every time point, in the place of what it holds."""
     made.RemoveAllDataNodes()
     made.SetIndexName(sequence.node.GetIndexName())
@@ -84,4 +90,4 @@ def _fill(made: Any, results: list[Result], place: Place, sequence: Sequence, na
         empty.SetName(name)
         # Filled in its place: a sequence copies what it is given, voxels too.
         node = made.SetDataNodeAtValue(empty, sequence.node.GetNthIndexValue(index))
-        fillNode(node, result, Place(frameNode, place.start))
+        fillNode(node, result, OutputLocation(frameNode, location.start))

@@ -8,7 +8,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 
-from ..Worker.Turns import Pieces
+from ..Worker.Coroutine import Coroutine
 
 # In one turn of the event loop each: together they take longer than Slicer may stand still.
 _PARTS = (
@@ -19,7 +19,7 @@ _PARTS = (
 )
 
 
-def loadLibrary() -> Pieces:
+def loadLibrary() -> Coroutine:
     """Import what is not there yet, piece by piece."""
     for part in _PARTS:
         if part not in sys.modules:

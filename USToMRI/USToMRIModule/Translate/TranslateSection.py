@@ -14,7 +14,7 @@ from ..Scene.RegionVoxels import Region
 from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Synthetic.OutputNodes import warningsOf
 from ..Synthetic.SequenceNodes import sequenceOf
-from ..Worker.Turns import Turns
+from ..Worker.Coroutine import CoroutineRunner
 from .Cautions import Cautions
 from .DeviceChoice import DeviceChoice
 from .HeadBiometry import HeadBiometry
@@ -54,7 +54,7 @@ class TranslateSection(VTKObservationMixin):
         self._devices = DeviceChoice(self.ui.deviceSelector, self.ui.memoryLabel)
         self._newest = NewestUltrasound()
         # Of the library, which knows the methods: when the panel is open, and piece by piece.
-        self._loading = Turns(loadLibrary(), lambda _done, error: None)
+        self._loading = CoroutineRunner(loadLibrary(), lambda _done, error: None)
         self._methods = MethodChoice(self.ui.qualitySelector, self.ui.methodSelector)
         self._options = OptionFields(self.ui.optionsWidget)
         self._pixelSize = PixelSizeChoice(self.ui, self._onFindPixelSize)
@@ -97,7 +97,7 @@ class TranslateSection(VTKObservationMixin):
         self._update()
         self._loading.cancel()
         if parameterNode and not knownMethods():
-            self._loading = Turns(loadLibrary(), lambda _done, error: self._update())
+            self._loading = CoroutineRunner(loadLibrary(), lambda _done, error: self._update())
             self._loading.start()
 
     def onTranslate(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional
 from slicer.i18n import tr as _
 
 from ..Dependencies import DependenciesDeclined, ensureDependencies
-from ..Worker.Turns import Turns
+from ..Worker.Coroutine import CoroutineRunner
 from .LibraryLoading import loadLibrary
 
 
@@ -49,7 +49,9 @@ class WorkerRun:
             self._couldNotStart(error)
         else:
             self._isWanted = isWanted
-            loading = Turns(loadLibrary(), lambda _done, error: self._onLibraryLoaded(begin, error))
+            loading = CoroutineRunner(
+                loadLibrary(), lambda _done, error: self._onLibraryLoaded(begin, error)
+            )
             self.job = loading
             self._showRunning()
             loading.start()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .Turns import Pieces
+from .Coroutine import Coroutine
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
@@ -27,7 +27,7 @@ class ReadVolume(NamedTuple):
     image: Any
 
 
-def readVolume(path: Path) -> Pieces:
+def readVolume(path: Path) -> Coroutine:
     """Read a float32 MetaImage; return a :class:`ReadVolume`.
 
     :raises USToMRILib.InputError: it is no image.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .Turns import Pieces
+from .Coroutine import Coroutine
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _VOXELS = 2**20
 
 
-def writeVolume(path: Path, volume: Volume) -> Pieces:
+def writeVolume(path: Path, volume: Volume) -> Coroutine:
     """Write an uncompressed MetaImage, which keeps the geometry to the last bit.
 
     :param path: of the header, ``NAME.mhd``; the voxels lie beside it, in ``NAME.raw``.

@@ -1,4 +1,4 @@
-"""What the panel has the worker do: translate frames, find a head, list the devices."""
+"""What the panel has the worker do: translate images, find a head, list the devices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 from slicer.i18n import tr as _
 
 from ..Scene.VolumeNodes import Result
-from .Turns import Pieces, Turns
+from .Coroutine import Coroutine, CoroutineRunner
 from .VolumeReading import readVolume
 from .VolumeWriting import writeVolume
 from .WorkerClient import Handlers, WorkerError
@@ -39,7 +39,7 @@ class Worker(Protocol):
 
 
 class Image(Protocol):
-    """An image to translate, such as :class:`.Inputs.Frame`.
+    """An image to translate, such as :class:`.TranslationInput.TranslationInput`.
 
     head - a mask on the same grid, "none", or None to look for the head
     """
@@ -77,7 +77,7 @@ class WorkerJob:
         self._onFinished = onFinished
         self._onProgress = onProgress or (lambda event: None)
         self._folder: Optional[Path] = None
-        self._exchange: Optional[Turns] = None
+        self._exchange: Optional[CoroutineRunner] = None
         self._number = 0
 
     @property
@@ -115,7 +115,7 @@ class WorkerJob:
         """Return the next command; None at the end."""
         raise NotImplementedError
 
-    def _take(self, answer: Any) -> Pieces:
+    def _take(self, answer: Any) -> Coroutine:
         """Keep the answer to a command, and the images that it wrote."""
         raise NotImplementedError
 
@@ -137,9 +137,11 @@ class WorkerJob:
             return
         message = _("The image could not be handed to the translation: {error}")
         task, arguments = command.task, command.arguments
-        self._inTurns(self._write(command.images), message, lambda: self._send(task, arguments))
+        self._runCoroutine(
+            self._write(command.images), message, lambda: self._send(task, arguments)
+        )
 
-    def _write(self, images: dict[str, Volume]) -> Pieces:
+    def _write(self, images: dict[str, Volume]) -> Coroutine:
         for name, volume in images.items():
             yield from writeVolume(self._path(name), volume)
 
@@ -150,7 +152,7 @@ class WorkerJob:
     def _done(self, answer: Any) -> None:
         # The next command waits, because it writes the same files.
         message = _("The result could not be read: {error}")
-        self._inTurns(self._take(answer), message, self._goOn)
+        self._runCoroutine(self._take(answer), message, self._goOn)
 
     def _failed(self, error: Exception) -> None:
         file = str(self._path("input.mhd"))  # of which the user knows nothing
@@ -159,7 +161,7 @@ class WorkerJob:
             error = type(error)(text)
         self._finish(None, error)
 
-    def _inTurns(self, pieces: Pieces, message: str, then: Callable[[], None]) -> None:
+    def _runCoroutine(self, coroutine: Coroutine, message: str, then: Callable[[], None]) -> None:
         """Write or read files while Qt's event loop goes on; then go on, or end with a message."""
 
         def ended(answer: Any, error: Optional[Exception]) -> None:
@@ -168,7 +170,7 @@ class WorkerJob:
             else:
                 self._finish(None, WorkerError(message.format(error=error)))
 
-        self._exchange = Turns(pieces, ended)
+        self._exchange = CoroutineRunner(coroutine, ended)
         self._exchange.start()
 
     def _finish(self, answer: Any, error: Optional[Exception]) -> None:
@@ -186,12 +188,12 @@ class WorkerJob:
 
 
 class TranslationJob(WorkerJob):
-    """Translates frames; the answer is a list with a result for each."""
+    """Translates images; the answer is a list with a result for each."""
 
     def __init__(
         self,
         worker: Worker,
-        frames: Sequence[Image],
+        images: Sequence[Image],
         method: str,
         options: dict[str, Any],
         onFinished: Callable[[Any, Optional[Exception]], None],
@@ -203,16 +205,16 @@ class TranslationJob(WorkerJob):
             given.
         """
         WorkerJob.__init__(self, worker, onFinished, onProgress)
-        self._frames = frames
+        self._images = images
         given = {name: value for name, value in options.items() if value is not None}
         self._maps = [name for name in MAPS if given.pop(name, False)]
         self._asked = {"method": method, "device": given.pop("device", "auto"), "options": given}
         self._results: list[Result] = []
 
     def _nextCommand(self) -> Optional[Command]:
-        if len(self._results) == len(self._frames):
+        if len(self._results) == len(self._images):
             return None
-        frame = self._frames[len(self._results)]
+        frame = self._images[len(self._results)]
         images = {"input.mhd": frame.volume()}
         arguments = {
             **self._asked,
@@ -227,7 +229,7 @@ class TranslationJob(WorkerJob):
             arguments["head"] = str(self._path("head.mhd"))
         return Command("translate", arguments, images)
 
-    def _take(self, answer: Any) -> Pieces:
+    def _take(self, answer: Any) -> Coroutine:
         made = yield from readVolume(self._path("output.mha"))
         maps = {}
         for name in self._maps:
@@ -238,7 +240,7 @@ class TranslationJob(WorkerJob):
         return self._results
 
     def _report(self, event: dict[str, Any]) -> None:
-        counted = {"frame": len(self._results) + 1, "frames": len(self._frames)}
+        counted = {"frame": len(self._results) + 1, "frames": len(self._images)}
         self._onProgress({**event, **counted})
 
 
@@ -253,7 +255,7 @@ class QuestionJob(WorkerJob):
     def _nextCommand(self) -> Optional[Command]:
         return self._question() if self._found is None else None
 
-    def _take(self, answer: Any) -> Pieces:
+    def _take(self, answer: Any) -> Coroutine:
         yield
         self._found = answer
 

@@ -1,4 +1,4 @@
-"""Making a volume say that it is synthetic, where its file or its attributes say so."""
+"""Volumes that came back from a file without the marks of a synthetic image."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ..Scene.VolumeNodes import isPseudoMri, isSynthetic
-from .OutputNodes import dress, setAttributes
+from .OutputNodes import completeOutput, setAttributes
 from .SyntheticFile import readRecord
 from .SyntheticMark import markOf
 
 
-def restore(node: Any) -> None:
+def restoreVolume(node: Any) -> None:
     """Give a volume of the scene what a pseudo-MRI has there, if it is one and lacks it.
 
     Slicer's usual reader of volumes takes the voxels and leaves the other fields of the header.
@@ -20,13 +20,13 @@ def restore(node: Any) -> None:
         return
     if isSynthetic(node):
         if isPseudoMri(node) and markOf(node) is None:  # a copy, or a time point of a sequence
-            dress(node)
+            completeOutput(node)
         return
     record = readRecord(_fileOf(node))
     # What was changed since may be another image, about to be written over that file.
     if record is not None and not node.GetModifiedSinceRead():
         setAttributes(node, record.provenance, record.mapName)
-        dress(node)
+        completeOutput(node)
 
 
 def _fileOf(node: Any) -> Path:

@@ -11,16 +11,16 @@ from slicer.i18n import tr as _
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.RegionVoxels import Region
 from ..Scene.VolumeNodes import Result
-from ..Synthetic.OutputNodes import Place, publish
+from ..Synthetic.OutputNodes import OutputLocation, publish
 from ..Synthetic.SequenceNodes import Sequence, publishSequence, reasonNotAnOutput, sequenceOf
-from ..Worker.Inputs import Frame, prepare
+from ..Worker.TranslationInput import TranslationInput, readInputs
 
 
-class Task(NamedTuple):
+class TranslationRequest(NamedTuple):
     """What is to be translated, and where the result goes."""
 
-    frames: list[Frame]
-    place: Place
+    inputs: list[TranslationInput]
+    location: OutputLocation
     outputNode: Optional[Any]
     method: str
     sequence: Optional[Sequence]
@@ -35,7 +35,7 @@ class Task(NamedTuple):
         head: Any = None,
         pixelSize: float = 0.0,
         allFrames: bool = False,
-    ) -> Task:
+    ) -> TranslationRequest:
         """Check the nodes and take hold of what is to be translated.
 
         :raises USToMRILib.InputError: one sentence that says what to change.
@@ -46,26 +46,28 @@ class Task(NamedTuple):
         if region is not None and not isinstance(region, Region):
             region = Region(region)
         frameNodes = sequence.frameNodes() if sequence else None
-        frames, place = prepare(inputNode, region, head, pixelSize, frameNodes)
-        return cls(frames, place, outputNode, method, sequence)
+        inputs, location = readInputs(inputNode, region, head, pixelSize, frameNodes)
+        return cls(inputs, location, outputNode, method, sequence)
 
     def publish(self, results: list[Result]) -> Any:
         """Put the results into the scene and return the output node."""
         if self.sequence:
-            return publishSequence(results, self.place, self.sequence, self.outputNode, self.method)
-        return publish(results[0], self.place, self.outputNode, self.method)
+            return publishSequence(
+                results, self.location, self.sequence, self.outputNode, self.method
+            )
+        return publish(results[0], self.location, self.outputNode, self.method)
 
     def tryPublish(self, results: list[Result]) -> tuple[Optional[Any], Optional[Exception]]:
         """Publish what was made while the scene went on; return the output node, or the error."""
         scene = slicer.mrmlScene
-        needed = [self.place.inputNode, *(self.sequence or ())]
+        needed = [self.location.inputNode, *(self.sequence or ())]
         if not all(scene.IsNodePresent(node) for node in needed):
             return None, RuntimeError(_("The ultrasound was removed while it was translated."))
-        task = self
+        request = self
         if self.outputNode is not None and not scene.IsNodePresent(self.outputNode):
-            task = self._replace(outputNode=None)
+            request = self._replace(outputNode=None)
         try:
-            return task.publish(results), None
+            return request.publish(results), None
         except Exception as error:  # Qt calls this: nobody above could tell the user
             logging.exception("USToMRI: the result could not be put into the scene")
             return None, error

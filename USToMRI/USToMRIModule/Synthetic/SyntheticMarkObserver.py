@@ -13,7 +13,7 @@ from ..Scene.VolumeNodes import isSynthetic
 from .ReopenedFiles import ReopenedFiles
 
 
-class MarkKeeper(VTKObservationMixin):
+class SyntheticMarkObserver(VTKObservationMixin):
     """Has the marks drawn in views that were made after them, or whose layers a script sets.
 
     Slicer's views do so by themselves only where the user chooses the layers.
@@ -77,14 +77,14 @@ class MarkKeeper(VTKObservationMixin):
 _keepers: list[Any] = []
 
 
-def keepMarks() -> None:
+def startMarking() -> None:
     """Have every pseudo-MRI of the scene marked from now on, and the marks drawn."""
-    forgetMarks()
-    _keepers.extend([MarkKeeper(), ReopenedFiles()])
+    stopMarking()
+    _keepers.extend([SyntheticMarkObserver(), ReopenedFiles()])
 
 
-def forgetMarks() -> None:
-    """Undo :func:`keepMarks`."""
+def stopMarking() -> None:
+    """Undo :func:`startMarking`."""
     for keeper in _keepers:
         keeper.stop()
     _keepers.clear()

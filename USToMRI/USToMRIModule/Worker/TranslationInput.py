@@ -8,7 +8,7 @@ import numpy as np
 
 from ..Scene.RegionVoxels import Region, noVoxelIn, voxelsOf
 from ..Scene.VolumeNodes import HeldImage
-from ..Synthetic.OutputNodes import Place
+from ..Synthetic.OutputNodes import OutputLocation
 
 if TYPE_CHECKING:
     from USToMRILib import Volume
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Box = tuple[slice, slice, slice]
 
 
-class Frame(NamedTuple):
+class TranslationInput(NamedTuple):
     """One image to translate.
 
     image - of the whole volume
@@ -35,13 +35,13 @@ class Frame(NamedTuple):
         return _cropped(whole, self.box) if self.box else whole
 
 
-def prepare(
+def readInputs(
     inputNode: Any,
     region: Optional[Region] = None,
     head: Any = None,
     pixelSize: float = 0.0,
     frameNodes: Optional[list[Any]] = None,
-) -> tuple[list[Frame], Place]:
+) -> tuple[list[TranslationInput], OutputLocation]:
     """Take hold of what is to be translated, and tell where its result will lie.
 
     Of a region it is the smallest box of whole voxels that holds the region.
@@ -62,7 +62,9 @@ def prepare(
         start = (box[2].start, box[1].start, box[0].start)
         if hasattr(head, "grid"):
             head = _cropped(head, box)
-    return [Frame(image, box, head) for image in images], Place(inputNode, start)
+    return [TranslationInput(image, box, head) for image in images], OutputLocation(
+        inputNode, start
+    )
 
 
 def _headMask(head: Any, inputNode: Any, image: HeldImage) -> Volume:

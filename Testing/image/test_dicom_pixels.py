@@ -1,0 +1,124 @@
+"""The pixels of DICOM images: colours, palettes, bits and compression."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.pixels import convert_color_space
+from pydicom.uid import (
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
+
+from Testing.image.dicom_files import (
+    CINE,
+    GREY,
+    MR_IMAGE,
+    US_MULTIFRAME,
+    dicom_image,
+    encapsulate,
+    palette,
+    save,
+)
+from USToMRILib.image.volume import Volume
+
+
+def test_rgb_and_ybr_become_luma(tmp_path: Path) -> None:
+    colour = np.random.default_rng(1).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    expected = np.rint(colour @ [0.299, 0.587, 0.114])
+    for photometric in ("RGB", "YBR_FULL"):
+        pixels = convert_color_space(colour, "RGB", photometric) if photometric != "RGB" else colour
+        path = save(dicom_image(pixels, photometric=photometric), tmp_path / f"{photometric}.dcm")
+        array = Volume.read(path, pixel_size=1).array[0]
+        assert array.dtype == np.uint8
+        # YBR was rounded to 8 bits before.
+        np.testing.assert_allclose(array, expected, atol=0 if photometric == "RGB" else 1)
+
+
+def test_colour_cine_frame(tmp_path: Path) -> None:
+    colour = np.repeat(CINE[..., np.newaxis], 3, axis=-1)
+    path = save(dicom_image(colour, US_MULTIFRAME, "RGB"), tmp_path / "cine.dcm")
+    np.testing.assert_array_equal(Volume.read(path, pixel_size=1, frame=1).array, CINE[1:2])
+
+
+def test_palette_colour(tmp_path: Path) -> None:
+    table = np.random.default_rng(2).permutation(256).astype("<u2") << 8
+    dataset = dicom_image(GREY, photometric="PALETTE COLOR")
+    for colour in ("Red", "Green", "Blue"):
+        setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(dataset, f"{colour}PaletteColorLookupTableData", table.tobytes())
+    array = Volume.read(save(dataset, tmp_path / "palette.dcm"), pixel_size=1).array
+    np.testing.assert_array_equal(array[0], table[GREY] >> 8)
+
+
+def test_monochrome1_is_inverted(tmp_path: Path) -> None:
+    path = save(dicom_image(GREY, photometric="MONOCHROME1"), tmp_path / "inverse.dcm")
+    np.testing.assert_array_equal(Volume.read(path, pixel_size=1).array[0], 255 - GREY)
+
+
+def test_rescale_is_applied(tmp_path: Path) -> None:
+    dataset = dicom_image(
+        GREY.astype(np.uint16), MR_IMAGE, RescaleSlope="0.5", RescaleIntercept="-3", Modality="MR"
+    )
+    array = Volume.read(save(dataset, tmp_path / "mr.dcm"), pixel_size=1).array
+    np.testing.assert_array_equal(array[0], GREY * 0.5 - 3)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+def test_lossless_compression(tmp_path: Path, syntax: str) -> None:
+    pixels = np.tile(GREY, (10, 10))
+    dataset = dicom_image(pixels)
+    if syntax == RLELossless:
+        dataset.compress(RLELossless)
+    else:
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "JPEG2000", no_jp2=True)
+        encapsulate(dataset, stream.getvalue(), syntax)
+    path = save(dataset, tmp_path / "compressed.dcm")
+    np.testing.assert_array_equal(Volume.read(path, pixel_size=1).array[0], pixels)
+
+
+def test_palettes_and_indices_of_16_bits(tmp_path: Path) -> None:
+    grey = np.repeat((np.arange(65536) // 256 * 257)[:, None], 3, axis=1)
+    values = palette(grey, 16)
+    for name in list(values):
+        if name.endswith("Descriptor"):
+            values[name] = [0, 0, 16]  # 65536 entries
+    indices = GREY.astype(np.uint16) * 256
+    path = save(dicom_image(indices, photometric="PALETTE COLOR", **values), tmp_path / "aloka.dcm")
+    array = Volume.read(path, pixel_size=1).array[0]
+    np.testing.assert_array_equal(array, GREY)
+    assert array.dtype == np.uint8
+
+
+def test_a_palette_of_8_bit_colours_in_16_bits(tmp_path: Path) -> None:
+    table = np.random.default_rng(2).permutation(256)
+    values = palette(np.repeat(table[:, None], 3, axis=1), 16)
+    path = save(dicom_image(GREY, photometric="PALETTE COLOR", **values), tmp_path / "low.dcm")
+    np.testing.assert_array_equal(Volume.read(path, pixel_size=1).array[0], table[GREY])
+
+
+def test_values_in_the_high_bits(tmp_path: Path) -> None:
+    dataset = dicom_image(GREY.astype(np.uint16) << 8, BitsStored=8, HighBit=15)
+    array = Volume.read(save(dataset, tmp_path / "high.dcm"), pixel_size=1).array[0]
+    np.testing.assert_array_equal(array, GREY)
+
+
+@pytest.mark.parametrize("label", ["RGB", "YBR_FULL_422"])
+@pytest.mark.parametrize("stored", ["YCbCr", "RGB"])
+def test_jpeg_colours_are_what_the_stream_says(tmp_path: Path, label: str, stored: str) -> None:
+    smooth = np.linspace(0, 255, 64, dtype=np.uint8)
+    grey = np.minimum(smooth[:, None], smooth[None])
+    picture = Image.fromarray(np.dstack([grey, grey, grey]))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=95, keep_rgb=stored == "RGB")
+    dataset = dicom_image(np.dstack([grey] * 3), photometric="RGB")
+    dataset.PhotometricInterpretation = label
+    encapsulate(dataset, stream.getvalue(), JPEGBaseline8Bit)
+    array = Volume.read(save(dataset, tmp_path / "jpeg.dcm"), pixel_size=1).array[0]
+    np.testing.assert_allclose(array.astype(int), grey, atol=6)

@@ -1,0 +1,106 @@
+"""The size of the pixels, where an image does not state it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer_host
+
+slicer_host.require_panel()
+
+import slicer  # noqa: E402
+from slicer_host.panel import (  # noqa: E402
+    add_ultrasound,
+    fixture_module,  # noqa: F401
+    fixture_panel,  # noqa: F401
+    fixture_section,  # noqa: F401
+)
+from slicer_host.waiting import wait_until  # noqa: E402
+from USToMRITests import volumes  # noqa: E402
+
+slicer_host.start(panel=True)
+
+
+def add_picture() -> Any:
+    """Add a picture that does not say how large its pixels are."""
+    node = volumes.add_volume("picture", np.ones((1, 120, 100), np.float32), "aligned")
+    node.SetSpacing(1, 1, 1)
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetFileName("head.png")
+    return node
+
+
+def test_pixel_size_is_asked_for(section: Any) -> None:
+    """Beside the image, and only where the image does not say it."""
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert ui.pixelSizeWaySelector.isHidden()
+    ui.inputSelector.setCurrentNode(add_picture())
+    assert not ui.pixelSizeWaySelector.isHidden()
+    assert "does not say how large" in ui.statusLabel.text
+    assert not ui.translateButton.enabled
+    assert not ui.findHeadButton.enabled
+    ui.pixelSizeSpinBox.value = 0.14
+    assert ui.translateButton.enabled
+    assert ui.findHeadButton.enabled
+    assert ui.pixelSizeResultLabel.text == "A pixel is 0.1400 mm wide."
+
+
+def test_two_marks_of_the_scale_give_the_pixel_size(section: Any) -> None:
+    """Two clicks and the length between them; dragged or changed, the size follows."""
+    ui, node = section.ui, add_picture()
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeWaySelector.currentIndex = 1
+    ui.rulerButton.click()
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    ruler = section.logic.getParameterNode().rulerLine
+    for ijk in ((50, 10, 0), (50, 110, 0)):
+        ruler.AddControlPointWorld(volumes.world_position(node, ijk))
+    assert not ui.rulerButton.checked
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(0.5)
+    ui.rulerLengthSpinBox.value = 20
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(0.2)
+    ruler.SetNthControlPointPositionWorld(1, volumes.world_position(node, (50, 60, 0)))
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(0.4)
+    assert ui.translateButton.enabled
+    ui.inputSelector.setCurrentNode(add_picture())
+    assert ruler.GetScene() is None
+    assert not ui.translateButton.enabled
+
+
+def test_a_known_circumference_gives_the_pixel_size(section: Any) -> None:
+    """The head is found in the picture, whatever its scale."""
+    ui, node = section.ui, add_picture()
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeWaySelector.currentIndex = 2
+    assert not ui.circumferenceButton.enabled
+    ui.knownCircumferenceSpinBox.value = 10
+    ui.circumferenceButton.click()
+    wait_until(lambda: ui.translateButton.enabled)
+    # At the trial scale, 130 mm for 120 pixels, the process says 4.7 mm.
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(130 / 120 * 10 / 4.7, 1e-6)
+
+
+def test_the_pixel_size_can_be_written_into_the_volume(section: Any) -> None:
+    """It is then the volume's own, and not asked for again."""
+    ui, node = section.ui, add_picture()
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeSpinBox.value = 0.14
+    ui.writePixelSizeButton.click()
+    assert node.GetSpacing()[:2] == (0.14, 0.14)
+    assert ui.pixelSizeWaySelector.isHidden()
+    assert ui.translateButton.enabled
+
+
+def test_a_pixel_size_is_not_kept_for_the_next_image(section: Any) -> None:
+    """That of one picture would give another one a wrong head circumference."""
+    section.ui.pixelSizeSpinBox.value = 0.14  # may be set before an image is chosen
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert section.ui.pixelSizeSpinBox.value == 0.14
+    section.ui.deviceSelector.currentIndex = 1
+    assert section.ui.pixelSizeSpinBox.value == 0.14
+    section.ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert section.ui.pixelSizeSpinBox.value == 0
