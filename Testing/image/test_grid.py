@@ -6,26 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from hypothesis import given
-from hypothesis import strategies as st
 
+from Testing.image.made_volumes import grids
 from USToMRILib.errors import InputError
 from USToMRILib.image.grid import Grid
-
-
-def _number(low: float, high: float) -> st.SearchStrategy[float]:
-    return st.floats(low, high, allow_nan=False, allow_infinity=False, allow_subnormal=False)
-
-
-@st.composite
-def grids(draw: st.DrawFn) -> Grid:
-    """Any grid: anisotropic, oblique, flipped (left-handed), far from the origin."""
-    seed = draw(st.integers(0, 2**32 - 1))
-    axes = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
-    axes = axes @ np.diag(draw(st.tuples(*[st.sampled_from((-1.0, 1.0))] * 3)))
-    size = draw(st.tuples(*[st.integers(1, 6)] * 3))
-    spacing = draw(st.tuples(*[_number(0.01, 10)] * 3))
-    origin = draw(st.tuples(*[_number(-500, 500)] * 3))
-    return Grid(size, spacing, origin, tuple(axes.ravel()))
 
 
 def test_known_positions() -> None:

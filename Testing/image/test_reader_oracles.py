@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from Testing.image.test_grid import grids
+from Testing.image.made_volumes import grids
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.volume import Volume
 

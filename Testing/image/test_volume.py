@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from Testing.image.made_volumes import OBLIQUE, numbered
-from Testing.image.test_grid import grids
+from Testing.image.made_volumes import OBLIQUE, grids, numbered
 from USToMRILib.errors import InputError
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.reading import luma

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import binary_erosion, uniform_filter
 
-from Testing.pix2pix.test_pix2pix3d import Net, bundle_of, volume_of
+from Testing.pix2pix.known_generators import Net, bundle_of, volume_of
 from USToMRILib import Grid, Volume
 from USToMRILib.compute.bundle import list_bundles, load_bundle
 from USToMRILib.pix2pix.cone import ultrasound_cone

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from Testing.pix2pix.test_pix2pix3d import Net, Strided, bundle_of, textured, volume_of
+from Testing.pix2pix.known_generators import Net, Strided, bundle_of, textured, volume_of
 from training.simulation.ultrasound import ScanRanges
 from USToMRILib import Grid, InputError, Volume, translate
 from USToMRILib.pix2pix.cone import echoing

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from Testing.reader_study.test_reader_study import pair
+from Testing.reader_study.study_pairs import pair
 from USToMRILib.evaluation.reader_study_summary import read_answers
 from USToMRILib.reader_study.study import STRUCTURES, write_study
 

@@ -13,20 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from Testing.reader_study.study_pairs import pair, write_pairs
 from USToMRILib import Grid, InputError, Volume
 from USToMRILib.cli.command import main
-from USToMRILib.reader_study.pairs import StudyPair, read_pairs
+from USToMRILib.reader_study.pairs import read_pairs
 from USToMRILib.reader_study.study import write_study
-
-
-def pair(case: str, spacing: tuple[float, float] = (1.0, 1.0)) -> StudyPair:
-    """A dark ultrasound with a bright rim beyond the head, and a bright pseudo-MRI."""
-    rows, columns = np.indices((60, 80))
-    head = ((rows - 30) / 20) ** 2 + ((columns - 40) / 30) ** 2 <= 1
-    grid = Grid((80, 60, 1), (*spacing, 1.0))
-    ultrasound = np.where(head, 20 + columns % 7, 90).astype(np.uint8)
-    mri = np.where(head, 200, 0).astype(np.float32)
-    return StudyPair(case, Volume(ultrasound[None], grid), Volume(mri[None], grid))
 
 
 def study_of(page: Path) -> dict:
@@ -92,17 +83,6 @@ def test_page_stands_alone(tmp_path: Path) -> None:
     assert "<" not in shown[0]
     assert html.unescape(shown[0]) == title
     assert study_of(tmp_path / "page.html")["cases"][0]["case"] == "</script><b>&"
-
-
-def write_pairs(folder: Path, names: tuple[str, ...] = ("a", "b")) -> Path:
-    for part in ("ultrasound", "pseudo_mri"):
-        (folder / part).mkdir(parents=True)
-    for name in names:
-        pair(name).ultrasound.write(folder / "ultrasound" / f"{name}.nrrd")
-        pair(name).pseudo_mri.write(
-            folder / "pseudo_mri" / f"{name}.nii.gz_SYNTHETIC_MRI_ddic.nrrd"
-        )
-    return folder
 
 
 def test_what_cannot_be_paired_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import slicer  # noqa: E402
 import vtk  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
-from Testing.reader_study.test_reader_study import write_pairs  # noqa: E402
+from Testing.reader_study.study_pairs import write_pairs  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")

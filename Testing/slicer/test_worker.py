@@ -281,7 +281,7 @@ def test_devices_are_listed() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads the maps of Linux")
 def test_only_the_worker_computes(head_slice: Volume, tiny_models: Path, tmp_path: Path) -> None:
-    """By the panel, from the console and with batch.py: torch is loaded in the worker alone."""
+    """By the panel, from the console, live and with batch.py: torch is in the worker alone."""
     (tmp_path / "in").mkdir()
     head_slice.write(tmp_path / "in" / "a.nrrd")
     root = Path(__file__).parents[2]
@@ -302,5 +302,5 @@ def test_only_the_worker_computes(head_slice: Volume, tiny_models: Path, tmp_pat
         "modules": False,
         "after": False,
         "batch": 0,
-        "made": 3,
+        "made": 4,
     }

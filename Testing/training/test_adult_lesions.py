@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from Testing.training.test_ultrasound_simulation import RANGES, SCAN, phantom, priors, uniform
+from Testing.training.adult_phantom import RANGES, SCAN, phantom, priors, uniform
 from training.data.pairs import Pair
 from training.simulation import adult_pairs, lesion_sheet
 from training.simulation.adult_anatomy import TISSUE_INDEX, TISSUES, Head

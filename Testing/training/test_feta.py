@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from Testing.training.feta_phantom import PHANTOM, write_feta
 from Testing.training.test_fetal_data import write_brain
-from Testing.training.test_head_axes import PHANTOM, write_feta
 from training.data import inspect_data
 from training.data.fetal_mri import read_feta
 from training.data.fetal_slices import fetal_slices

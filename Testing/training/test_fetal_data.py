@@ -162,7 +162,10 @@ def test_prepared_slices_are_centred_upright_and_in_range(tmp_path):
             assert columns.mean() == pytest.approx(63.5, abs=1.5)
             assert np.ptp(columns) > np.ptp(rows)
     contact_sheet(slices[:4], tmp_path / "sheet.png", columns=2)
-    assert (tmp_path / "sheet.png").stat().st_size > 1000
+    sheet = 255 * imread(tmp_path / "sheet.png")
+    assert sheet.shape == (2 * 130 + 2, 2 * 130 + 2)
+    second = sheet[2:130, 132:260] / 127.5 - 1
+    np.testing.assert_allclose(second, slices[1], atol=0.5 / 127.5)
 
 
 def touch(path):

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.image import imsave
-from skimage.util import montage
 
 from benchmarks.fetal import page, real, truth
 from benchmarks.fetal.pictures import Head, Pictures
+from training.data.fetal_slices import contact_sheet
 from training.data.location import add_data_option
 from training.runinfo import run_record
 from training.simulation.brain_pairs import held_out_pairs
@@ -84,9 +83,9 @@ def on_real_heads(methods: Sequence[str], data: Path, count: int, output: Path) 
         assert tissues is not None
         results["contrast"] = real.contrasts(of_marked, marked_heads, marks, tissues)
     results["steady_heads"] = len(few)
-    draw_sheet(heads, pictures, min(40, len(heads) // 10 * 10), output / "heads.png")
+    draw_sheet(heads, pictures, min(40, len(heads) // 10 * 10), output / "heads.jpg")
     best = {name: pictures[name] for name in (real.ULTRASOUND, *ORDER[:2]) if name in pictures}
-    draw_sheet(heads, best, 6, output / "first.png", across=6)
+    draw_sheet(heads, best, 6, output / "first.jpg", across=6)
     return results
 
 
@@ -118,9 +117,7 @@ def draw_sheet(
         for made in pictures.values()
         for n in chosen[start : start + across]
     ]
-    cut = [row[12:-12] for row in rows]
-    sheet = montage(cut, grid_shape=(len(rows) // across, across), padding_width=2)
-    imsave(path, sheet.clip(0, 255).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
+    contact_sheet([row[12:-12] / 127.5 - 1 for row in rows], path, across)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def markdown(results: dict[str, Any]) -> str:
     note = REAL_NOTE.format(heads=real["heads"], marked=real["marked"], steady=real["steady_heads"])
     parts += ["## Real heads", note.strip(), _real_table(real)]
     names = ", ".join(real["kernel_distance"])
-    parts += [f"From the top of each block: {names}; small heads first.", "![Heads](heads.png)"]
+    parts += [f"From the top of each block: {names}; small heads first.", "![Heads](heads.jpg)"]
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from skimage.util import montage
 
 from training.data.fetal_mri import PLANE_PIXEL_MM, MriSlice, read_feta, read_fetal_mri
 from training.data.hc18 import HeadImage, read_hc18
@@ -70,13 +72,11 @@ def _mri(planes: Iterable[MriSlice], spec: FrameSpec) -> Iterator[np.ndarray]:
 
 
 def contact_sheet(slices: Iterable[np.ndarray], path: Path, columns: int = 8) -> None:
-    """Write a PNG with ``slices`` [128, 128] in [-1, 1] side by side."""
-    from monai.visualize import matshow3d
-
-    figure, _ = matshow3d(
-        np.stack(list(slices)), frames_per_row=columns, vmin=-1, vmax=1, cmap="gray", margin=2
-    )
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    """Write ``slices`` [rows, columns] in [-1, 1] side by side, pixel for pixel, as PNG or JPEG."""
+    shown = np.stack([np.asarray(image, np.float32) for image in slices])
+    grid = -(-len(shown) // columns), columns
+    sheet = montage((shown.clip(-1, 1) + 1) * 127.5, fill=0, grid_shape=grid, padding_width=2)
+    Image.fromarray(sheet.round().astype(np.uint8)).save(path, quality=80)
 
 
 def main() -> None:

@@ -147,8 +147,8 @@ def make_card(metadata: dict[str, Any], note: str) -> str:
         f"x {config['tissues']:g}; AdamW, moving average {config['ema']:g}. {note}"
     )
     samples = (
-        f"![Held-out heads](heads.png)\n\n{4 * SHOWN} heads of HC18's test part, evenly spread, "
-        "not chosen: ultrasound and pseudo-MRI below it.\n\n![Simulated pairs](pairs.png)\n\n"
+        f"![Held-out heads](heads.jpg)\n\n{4 * SHOWN} heads of HC18's test part, evenly spread, "
+        "not chosen: ultrasound and pseudo-MRI below it.\n\n![Simulated pairs](pairs.jpg)\n\n"
         "Simulated pairs: ultrasound, pseudo-MRI, MRI; three rows each usual, widened and spina "
         "bifida."
     )
@@ -167,7 +167,7 @@ def sheets(net: SliceTranslator, kinds: dict[str, Pairs], data: Path, folder: Pa
     for pairs in kinds.values():
         made, _ = answer(net, pairs.us[:SHOWN], pairs.size_mm[:SHOWN])
         rows += [*pairs.us[:SHOWN].astype(np.float32), *made, *pairs.mri[:SHOWN].astype(np.float32)]
-    contact_sheet(rows, folder / "pairs.png", SHOWN)
+    contact_sheet(rows, folder / "pairs.jpg", SHOWN)
     heads = sorted(hc18_brains(data / "hc18", "test"), key=lambda head: head.size_mm)
     heads = [heads[i] for i in np.linspace(0, len(heads) - 1, 4 * SHOWN).round().astype(int)]
     us, sizes = np.stack([h.pixels for h in heads]), np.array([h.size_mm for h in heads])
@@ -175,7 +175,7 @@ def sheets(net: SliceTranslator, kinds: dict[str, Pairs], data: Path, folder: Pa
     rows = []
     for i in range(0, len(us), SHOWN):
         rows += [*us[i : i + SHOWN], *made[i : i + SHOWN]]
-    contact_sheet(rows, folder / "heads.png", SHOWN)
+    contact_sheet(rows, folder / "heads.jpg", SHOWN)
 
 
 if __name__ == "__main__":

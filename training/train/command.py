@@ -23,13 +23,16 @@ def training_parser(
 
     Args:
         description: of the training.
-        work: folder of the run, unless one is given; None where other options decide.
+        work: folder of the run, unless one is given; None where the domain decides.
         steps: of the run, unless they are given.
         data_needed: whether nothing can be done without ``--data``.
     """
     parser = argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
     add_data_option(parser, data_needed)
-    parser.add_argument("--work", type=Path, default=work, help="folder of the run")
+    usual = work or "one in runs/ that is named after the domain"
+    parser.add_argument(
+        "--work", type=Path, default=work, help=f"folder of the run; default: {usual}"
+    )
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="CPU threads; all where not given")

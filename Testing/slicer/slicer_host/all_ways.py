@@ -2,9 +2,9 @@
 
     python -m slicer_host.all_ways FOLDER        # in Testing/slicer/
 
-By the panel, from the console and with ``batch.py``, with the real worker. FOLDER holds a picture
-``in/a.nrrd``. Writes, as JSON, whether torch is among this process's modules and mapped files, and
-among those of the worker.
+By the panel, from the console, live and with ``batch.py``, with the real worker. FOLDER holds a
+picture ``in/a.nrrd``. Writes, as JSON, whether torch is among this process's modules and mapped
+files, and among those of the worker.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def main() -> None:
     import slicer
     from slicer_host import panel as helpers
     from slicer_host.file_io import CoreIOManager
+    from slicer_host.waiting import wait_until
 
     slicer.app.coreIOManager = CoreIOManager
     panel = slicer_host.open_panel(slicer_host.load_module(helpers.MODULE))
@@ -34,6 +35,12 @@ def main() -> None:
     section.ui.inputSelector.setCurrentNode(node)
     helpers.press_translate(section)
     section.logic.translate(node, method="ddib", steps=2, device="cpu")
+    live = section.logic.liveJob(node, device="cpu")
+    frames: list[Any] = []
+    live.onFrame = frames.append
+    live.start()
+    wait_until(lambda: frames)
+    live.cancel()
     from USToMRIModule.Worker import WorkerClient
 
     worker = WorkerClient.sharedWorker(WorkerClient.defaultCommand())
