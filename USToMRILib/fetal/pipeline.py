@@ -29,7 +29,14 @@ from .heads import find_heads, stack_of
 from .outline import smooth_outline, steady_brightness
 from .stack import Stack
 from .tissue_codes import TISSUE_LABELS
-from .tissues import Tissue, doubts_of_plane, measure_tissues
+from .tissues import (
+    WIDTH_ERROR,
+    WIDTHS,
+    Tissue,
+    WidthError,
+    doubts_of_plane,
+    measure_tissues,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -114,6 +121,7 @@ class FrameMethod:
             that cannot go back.
         latent_mm: how far neighbours share latents, as the sigma of a Gaussian in mm; 0 for a
             method without latents, which does not flicker: then brightness is not steadied either.
+        width_error: of the ventricles that its tissues show, where that was measured.
     """
 
     frame: FrameSpec
@@ -126,6 +134,7 @@ class FrameMethod:
     prepare: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = lambda seen, *_: seen
     residual: Optional[Callable[[Frames, torch.Tensor], torch.Tensor]] = None
     latent_mm: float = 0.0
+    width_error: Optional[WidthError] = None
 
     def translate(self, volume: Volume, request: Request) -> Made:
         """Translate a volume slice by slice.
@@ -156,7 +165,10 @@ class FrameMethod:
         if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
             labels = framed.labels_back(answer.tissues)
             if not stack.in_time:
-                parameters["tissues_measured"] = _tissues(stack, labels, framed.by_slice)
+                measured = _tissues(stack, labels, framed.by_slice)
+                if self.width_error and measured.get(WIDTHS):
+                    measured[WIDTH_ERROR] = self.width_error.as_dict()
+                parameters["tissues_measured"] = measured
                 warnings += doubts_of_plane(labels[0]) if volume.is_slice else ()
             if "tissues" in request.maps:
                 carried["tissues"] = stack.volume_array(labels)
@@ -287,7 +299,7 @@ def _tissues(stack: Stack, labels: np.ndarray, by_slice: dict[int, HeadFrame]) -
     measured = measure_tissues(labels[0], stack.spacing, frame.ellipse)
     return {
         "areas_mm2": {t.title: round(area, 1) for t, area in measured.areas_mm2.items()},
-        "lateral_ventricle_widths_mm": [round(w, 1) for w in measured.ventricle_widths_mm],
+        WIDTHS: [round(w, 1) for w in measured.ventricle_widths_mm],
     }
 
 

@@ -11,6 +11,7 @@ from .brain import normalise_brains
 from .frame_spec import FrameSpec
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
+from .tissues import WidthError
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +61,7 @@ def load(options: Pix2Pix2dOptions, device: str) -> FrameMethod:
         bundle.cautions,
         axis=options.axis,
         normalise=normalise_brains,
+        width_error=WidthError.of_metadata(bundle.metadata),
     )
 
 
