@@ -164,9 +164,17 @@ def test_a_csv_names_cases_with_what_is_known_about_them(tree, tmp_path):
     assert (fourth.name, fourth.input) == ("dicom/1.2.3", "dicom:1.2.3")
 
 
+def test_a_csv_may_name_the_outputs(tree, tmp_path):
+    table = csv_file(tree, "input,name,frame", "a.png,day1\\first,", "b/cine.dcm,second,3")
+    assert names(find_cases(table, tmp_path / "out")) == ["day1/first", "second_frame3"]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
+        (["input,name", "a.png,../first"], "line 2: name cannot be"),
+        (["input,name", "a.png,/first"], "line 2: name cannot be"),
+        (["input,name", "a.png,C:\\first"], "line 2: name cannot be"),
         (["input,size", "a.png,1"], "unknown column 'size'"),
         (["pixel_size", "1"], "no column 'input'"),
         (["input;pixel_size", "a.png;1"], "with commas between them"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from Testing.conftest import HEAD, SizedEps
 from USToMRILib import Grid, InputError, Volume, translate
 from USToMRILib.bridge.refinement import refine
 from USToMRILib.bridge.schedule import CLEAN, Schedule
+from USToMRILib.cli.command import main
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.skull import brain_inside
 from USToMRILib.fetal.tissues import Tissue, measure_tissues
@@ -44,6 +47,51 @@ def test_without_the_map_the_tissues_are_measured_all_the_same(
     result = translate(head_slice, "pix2pix2d", head=HEAD)
     assert result.tissues is None
     assert result.provenance["parameters"]["tissues_measured"]["areas_mm2"]
+
+
+@pytest.mark.parametrize("method", ["pix2pix2d", "ddic-guided"])
+def test_ventricle_widths_come_with_the_error_that_the_bundle_states(
+    tiny_models: Path,
+    head_slice: Volume,
+    method: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In the record and on the command line; where it was not measured, that is said."""
+    j, i = np.indices(head_slice.array.shape[1:]) * np.array([0.3, 0.35])[:, None, None]
+    c, s = math.cos(HEAD.angle), math.sin(HEAD.angle)
+    x, y = i - HEAD.centre[0], j - HEAD.centre[1]
+    along, aside = c * x + s * y, c * y - s * x
+    holes = np.hypot(along - 10, np.abs(aside) - 10) < 5
+    head_slice.with_array(np.where(holes, 0, head_slice.array)[...]).write(tmp_path / "us.mha")
+    words = ["translate", str(tmp_path / "us.mha"), str(tmp_path / "mri.nrrd"), "--method", method]
+    words += ["--head-mask", str(tmp_path / "head.nrrd"), "--progress", "none"]
+    mask = HEAD.mask(head_slice.array.shape[1:], head_slice.grid.spacing[:2])
+    head_slice.with_array(mask[None].astype(np.uint8)).write(tmp_path / "head.nrrd")
+    for stated in (False, True):
+        if stated:
+            state_width_error(tiny_models, tmp_path, monkeypatch)
+        assert main(words) == 0
+        record = json.loads((tmp_path / "mri.nrrd.json").read_text())
+        measured = record["parameters"]["tissues_measured"]
+        assert measured["lateral_ventricle_widths_mm"]
+        told = capsys.readouterr().out
+        assert "SYNTHETIC" in told
+        assert ("+/- 0.6 mm" in told) == stated
+        assert ("not measured" in told) != stated
+        error = {"median": 0.6, "percentile_90": 1.71, "measured_on": "simulated pairs"}
+        assert measured.get("lateral_ventricle_width_error_mm") == (error if stated else None)
+
+
+def state_width_error(models: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the bundles with an error of ventricle widths in their metadata."""
+    shutil.copytree(models, folder / "models")
+    monkeypatch.setenv("USTOMRI_MODELS", str(folder / "models"))
+    path = folder / "models" / "pix2pix2d" / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    errors = {"atrium_width_error_mm": 0.6, "atrium_width_error_mm_p90": 1.71}
+    path.write_text(json.dumps({**metadata, "metrics": {"usual": errors}}))
 
 
 def test_a_network_that_answers_alike_from_all_sides_has_no_spread(
@@ -99,9 +147,6 @@ def test_several_samples_come_with_their_mean_and_spread(
 def test_bundles_of_different_frames_are_refused(
     tiny_models: Path, head_slice: Volume, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import json
-    import shutil
-
     shutil.copytree(tiny_models, tmp_path / "models")
     monkeypatch.setenv("USTOMRI_MODELS", str(tmp_path / "models"))
     path = tmp_path / "models" / "fetal_brain_mri_eps" / "configs" / "metadata.json"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from Testing.image.dicom_files import (
 from USToMRILib.errors import InputError
 from USToMRILib.image.dicom_segmentation import Label, write_segmentation
 from USToMRILib.image.grid import Grid
+from USToMRILib.image.sequence import ImageSequence
 from USToMRILib.image.volume import Volume
 
 highdicom = pytest.importorskip("highdicom")
@@ -192,3 +195,29 @@ def test_tissues_are_a_segmentation_of_the_image(tmp_path: Path, several: bool) 
     frames = dataset.pixel_array.reshape(2, *labels.array.shape)
     for order, number in enumerate((2, 5)):
         np.testing.assert_array_equal(frames[order], labels.array == number)
+
+
+@pytest.mark.skipif(not shutil.which("dciodvfy"), reason="dciodvfy (dicom3tools) is not installed")
+def test_a_validator_finds_no_error(tmp_path: Path) -> None:
+    """One that is no part of this project nor of highdicom, on every kind of object."""
+    source = dicom_image(np.tile(GREY, (10, 10)), StudyInstanceUID="1.2.9", StudyID="7")
+    unplaced = Volume.read(save(source, tmp_path / "us.dcm"), pixel_size=0.25)
+    pseudo_mri(unplaced).write(tmp_path / "slice.dcm")
+    oblique = tuple(OBLIQUE.ravel())
+    for name, count in (("placed", 1), ("volume", 3)):
+        volume = Volume(CINE[:count], Grid((8, 6, count), (0.5, 0.6, 2), (1, 2, 3), oblique))
+        pseudo_mri(volume).write(tmp_path / f"{name}.dcm")
+        labels, meanings = _labels(volume)
+        where = tmp_path / f"{name}_tissues.dcm", tmp_path / f"{name}.dcm"
+        write_segmentation(where[0], labels, meanings, where[1])
+    for name, times in (("even", (0.0, 0.04, 0.08)), ("uneven", (0.0, 0.04, 0.1))):
+        flat = Grid((8, 6, 1), (0.5, 0.6, 1))
+        cine = ImageSequence(CINE[:, None], flat, times, {"description": DESCRIPTION})
+        cine.write(tmp_path / f"{name}.dcm")
+    (tmp_path / "us.dcm").unlink()
+    checked = sorted(tmp_path.glob("*.dcm"))
+    assert len(checked) == 7
+    for path in checked:
+        told = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True)
+        said = told.stdout + told.stderr
+        assert not [line for line in said.splitlines() if line.startswith("Error")], said

@@ -14,6 +14,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from Testing.image.refused import refusal
 from USToMRILib.image.grid import Grid
@@ -285,6 +286,19 @@ def test_capitals_in_a_suffix_mean_the_same(tmp_path: Path, suffix: str) -> None
     assert list(tmp_path.iterdir()) == [path]
     pixel_size = 1.0 if suffix.lower() in ("png", "tif") else None
     np.testing.assert_array_equal(Volume.read(path, pixel_size).array, NOISE[:1])
+
+
+@pytest.mark.parametrize("suffix", ["mhd", "nhdr", "hdr"])
+def test_headers_in_capitals_are_read_with_their_voxels(tmp_path: Path, suffix: str) -> None:
+    written = tmp_path / f"a.{suffix}"
+    image = sitk.GetImageFromArray(NOISE)
+    image.SetSpacing((0.52, 0.6, 2))
+    sitk.WriteImage(image, str(written))
+    assert len(list(tmp_path.iterdir())) == 2
+    written.rename(tmp_path / f"a.{suffix.upper()}")
+    volume = Volume.read(tmp_path / f"a.{suffix.upper()}")
+    np.testing.assert_array_equal(volume.array, NOISE)
+    np.testing.assert_allclose(volume.grid.spacing, (0.52, 0.6, 2), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

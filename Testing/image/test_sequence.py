@@ -54,6 +54,17 @@ def test_a_sequence_comes_back(tmp_path: Path, name: str, seconds: tuple[float, 
         Volume.read(tmp_path / name)
 
 
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("name", ["a.seq.nrrd", "a.mha", "a.dcm"])
+def test_pixels_of_1_mm_come_back_too(tmp_path: Path, name: str, compress: bool) -> None:
+    """Which is what PLUS writes where it does not know the size."""
+    grid = Grid((48, 32, 1))
+    ImageSequence(moving(), grid, EVEN).write(tmp_path / name, compress=compress)
+    back = ImageSequence.read(tmp_path / name)
+    assert back.grid == grid
+    np.testing.assert_array_equal(back.array, moving())
+
+
 @pytest.mark.parametrize("seconds", [EVEN, UNEVEN])
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
 def test_a_video_shows_the_same(tmp_path: Path, name: str, seconds: tuple[float, ...]) -> None:

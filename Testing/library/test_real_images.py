@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from training.data.hc18 import read_hc18
-from training.export.head_seg import volume_of
 from USToMRILib import Grid, InputError, Volume, translate
 from USToMRILib.fetal.head import find_head
 
@@ -19,14 +18,14 @@ def heads(data_dir):
 
 def test_the_head_of_unseen_subjects_is_found(heads):
     for head in heads:
-        found = find_head(volume_of(head))
+        found = find_head(head.volume)
         drawn, mask = head.mask, found.mask.array[0] > 0
         assert 2 * (drawn & mask).sum() / (drawn.sum() + mask.sum()) > 0.93
         assert found.circumference_mm == pytest.approx(head.circumference_mm, rel=0.08)
 
 
 def test_a_turned_image_gives_the_turned_head(heads):
-    volume = volume_of(heads[0])
+    volume = heads[0].volume
     i, j, _ = volume.grid.size
     grid = Grid((j, i, 1), volume.grid.spacing)
     turned = Volume(np.ascontiguousarray(np.rot90(volume.array, axes=(1, 2))), grid)
@@ -39,7 +38,7 @@ def test_a_turned_image_gives_the_turned_head(heads):
 
 @pytest.mark.parametrize("kind", ["noise", "speckle", "ramp", "emptied"])
 def test_images_without_a_head_are_refused(heads, kind):
-    volume = volume_of(heads[0])
+    volume = heads[0].volume
     shape = volume.array.shape
     random = np.random.default_rng(0)
     array = {
@@ -54,7 +53,7 @@ def test_images_without_a_head_are_refused(heads, kind):
 
 def test_a_translated_head_lies_on_the_ultrasound_head_in_mri_contrast(heads):
     head = heads[0]
-    volume = volume_of(head)
+    volume = head.volume
     result = translate(volume, "ddic", steps=20, device="cpu")
     assert result.volume.grid == volume.grid
     shown, drawn = result.volume.array[0] > 0, head.mask
@@ -68,7 +67,7 @@ def test_a_translated_head_lies_on_the_ultrasound_head_in_mri_contrast(heads):
 
 
 def test_imposing_the_correlation_raises_it(heads):
-    volume = volume_of(heads[1])
+    volume = heads[1].volume
     inside = heads[1].mask
 
     def correlation(method):

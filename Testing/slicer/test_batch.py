@@ -25,7 +25,8 @@ from slicer_host.file_io import CoreIOManager, connect_scene  # noqa: E402
 from slicer_host.slicer_python import path_with_python  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
-from USToMRILib import Volume  # noqa: E402
+from USToMRILib import Grid, Volume  # noqa: E402
+from USToMRILib.provenance import header_fields  # noqa: E402
 
 SCRIPT = Path(__file__).resolve().parents[2] / "USToMRI" / "batch.py"
 SHIFT = np.array([[1, 0, 0, 30], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float)
@@ -238,6 +239,28 @@ def test_uids_of_the_dicom_database(run, database, tmp_path):
     }
     assert "import it first" in rows["dicom/9"]["reason"]
     assert run("dicom:1.2.1", tmp_path / "out2", *FAST) == 0
+
+
+def test_a_derived_image_of_the_dicom_database_is_refused(run, database, monkeypatch, tmp_path):
+    """Which Slicer loads without a word of what it is; its file says so."""
+    derived = tmp_path / "derived.dcm"
+    fields = header_fields({"version": "1", "method": "ddic", "tool": "USToMRI"})
+    Volume(np.arange(64, dtype=np.uint8).reshape(1, 8, 8), Grid((8, 8, 1)), fields).write(derived)
+    load = sys.modules["DICOMLib"].DICOMUtils.loadSeriesByUID
+
+    def load_with_instances(uids: list[str]) -> list[str]:
+        (name,) = load(uids)
+        slicer.mrmlScene.GetNodeByID(name).SetAttribute("DICOM.instanceUIDs", "1.2.1.7 1.2.1.8")
+        return [name]
+
+    files = {"1.2.1.7": str(derived)}
+    monkeypatch.setattr(sys.modules["DICOMLib"].DICOMUtils, "loadSeriesByUID", load_with_instances)
+    monkeypatch.setattr(slicer.dicomDatabase, "fileForInstance", lambda uid: files.get(uid, ""))
+    output = tmp_path / "out"
+    assert run("dicom:1.2.1", output, *FAST) == 3
+    assert "is itself synthetic" in table(output)["dicom/1.2.1"]["reason"]
+    files.clear()
+    assert run("dicom:1.2.1", output, *FAST) == 0
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from Testing.batch_images import add_image
 
 slicer_host.require_panel()
 
+import slicer  # noqa: E402
 from slicer_host.panel import (  # noqa: E402
     choose_method,
     fixture_module,  # noqa: F401
@@ -61,6 +62,34 @@ def test_an_empty_folder_is_a_sentence(batch: Any, tmp_path: Path) -> None:
     batch.start(tmp_path / "empty", tmp_path / "out")
     wait_until(lambda: batch.ui.batchButton.enabled)
     assert str(tmp_path / "empty") in batch.ui.batchStatusLabel.text
+
+
+def test_the_dicom_database_is_translated(
+    batch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ultrasound, by the names of the instances; where there is none, that is said."""
+    monkeypatch.setattr(qt, "QUrl", SimpleNamespace(fromLocalFile=str))
+    monkeypatch.setattr(qt, "QDesktopServices", SimpleNamespace(openUrl=lambda page: None))
+    output = tmp_path / "out"
+    output.mkdir()
+    batch.startDatabase(output)
+    assert "holds no ultrasound" in batch.ui.batchStatusLabel.text
+    files = {str(tmp_path / "in" / "1.nrrd"): "US", str(tmp_path / "in" / "2.nrrd"): "MR"}
+    database = SimpleNamespace(
+        isOpen=True,
+        patients=lambda: ["p"],
+        studiesForPatient=lambda patient: ["s"],
+        seriesForStudy=lambda study: list(files),
+        filesForSeries=lambda series: [series],
+        fileValue=lambda file, tag: {"0008,0060": files[file]}[tag],
+        instanceForFile=lambda file: "1.2." + Path(file).stem,
+    )
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    batch.startDatabase(output)
+    assert not batch.ui.databaseButton.enabled
+    wait_until(lambda: batch.ui.databaseButton.enabled)
+    made = [path.name for path in output.glob("*_SYNTHETIC_MRI_ddib.nrrd")]
+    assert made == ["1.2.1_SYNTHETIC_MRI_ddib.nrrd"], batch.ui.batchStatusLabel.text
 
 
 def test_cancel_ends_the_process(batch: Any, tmp_path: Path) -> None:

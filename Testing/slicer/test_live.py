@@ -88,6 +88,27 @@ def test_the_picture_follows(section: Any, ultrasound: Any) -> None:
     assert 0 < float(words[4]) < 60
 
 
+def test_tissues_follow_too(section: Any, ultrasound: Any) -> None:
+    """As a label map in the views, as synthetic as the picture; without a head there are none."""
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    section.ui.liveTissuesCheckBox.checked = True
+    section.ui.liveButton.click()
+    wait_until(lambda: "frames a second" in section.ui.liveStatusLabel.text)
+    (labels,) = slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")
+    for value in (2.0, 3.0):
+        show(ultrasound, value)
+        expected = shown(ultrasound) > shown(ultrasound).mean()
+        wait_until(lambda expected=expected: np.array_equal(shown(labels) > 0, expected))
+    np.testing.assert_array_equal(volumes.ijk_to_ras(labels), volumes.ijk_to_ras(ultrasound))
+    assert labels.GetAttribute("USToMRI.synthetic") == "map"
+    view = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
+    assert view.GetLabelVolumeID() == labels.GetID()
+    assert labels.GetDisplayNode().GetColorNode().GetColorName(2) == "ventricles and cavum"
+    show(ultrasound, 0.0)
+    wait_until(lambda: "No fetal head was found" in section.ui.liveStatusLabel.text)
+    assert shown(labels).max() == 0
+
+
 def test_frames_that_nobody_waits_for_are_dropped(section: Any, ultrasound: Any) -> None:
     output = start(section)
     asked: list[dict[str, Any]] = []

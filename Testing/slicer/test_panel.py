@@ -104,6 +104,7 @@ def test_a_method_of_a_test_is_found_in_the_panel(module: Any) -> None:
 def test_axis_of_a_volume_reaches_the_worker(section: Any) -> None:
     """Every method takes volumes; the slices' axis is chosen under Advanced."""
     section.ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
+    choose_method(section, "ddic")
     section._options.fields["axis"].currentIndex = 2
     press_translate(section)
     assert outputs()[-1].GetAttribute("USToMRI.axis") == "j"
@@ -135,13 +136,28 @@ def test_a_quality_chooses_the_method(section: Any) -> None:
     ui.qualitySelector.currentIndex = 0
     assert chosen.method in ("pix2pix2d", "cyclegan")
     assert ui.qualitySelector.itemText(0).startswith("Fast: ")
-    ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
-    assert chosen.method == "pix2pix3d"
     choose_method(section, "ddib")
     assert chosen.method == "ddib"
     assert ui.qualitySelector.currentIndex == 2
     ui.qualitySelector.currentIndex = 1
     assert chosen.method == best
+
+
+def test_no_quality_makes_a_fetal_head_of_an_adult_brain(section: Any) -> None:
+    """A volume gets the method of volumes; the others are chosen by hand, and that is said."""
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert ui.qualityNoteLabel.isHidden()
+    ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
+    chosen = section.logic.getParameterNode()
+    for index in (0, 1):
+        ui.qualitySelector.currentIndex = index
+        assert chosen.method == "pix2pix3d"
+        assert "taken for an adult brain" in ui.qualityNoteLabel.text
+        assert not ui.qualityNoteLabel.isHidden()
+    choose_method(section, "ddic")
+    assert ui.qualitySelector.currentIndex == 2
+    assert ui.qualityNoteLabel.isHidden()
 
 
 def test_cautions_are_said_once(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:

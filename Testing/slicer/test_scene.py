@@ -12,6 +12,7 @@ slicer_host.require_panel()
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
+from USToMRITests.live import LiveTest  # noqa: E402, F401
 from USToMRITests.logic import GeometryTest, InputTest, OutputTest  # noqa: E402, F401
 from USToMRITests.outputs import (  # noqa: E402, F401
     HeadTest,

@@ -16,13 +16,13 @@ from training.data.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri, transthalami
 from training.data.fetal_slices import contact_sheet, fetal_slices
 from training.data.hc18 import read_hc18
 from training.data.splits import PARTS, part_of, read_split
-from training.export.head_seg import find_heads, measure, picture_of_the_worst
+from training.export.head_measures import find_heads, measure, picture_of_the_worst
 from USToMRILib.fetal.ellipse import Ellipse
 
 PIXEL = 0.3
 
 
-@pytest.mark.parametrize("name", ["hc18", "fetal_mri", "feta", "adult"])
+@pytest.mark.parametrize("name", ["hc18", "fetal_mri", "feta", "adult", "fetal_planes"])
 def test_no_subject_stands_in_two_parts_of_a_split(name):
     split = read_split(name)
     parts = [set(split[part]) for part in PARTS]

@@ -21,8 +21,9 @@ from training.train.brain_eps import BrainEpsConfig, BrainEpsTrainer
 from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.train.eps import EpsConfig, EpsTrainer
 from training.train.eps import train as train_eps
-from training.train.head_seg import HeadConfig, HeadTrainer, without_head
-from training.train.head_views import HeadExamples, View
+from training.train.head_appearance import without_head
+from training.train.head_seg import HeadConfig, HeadTrainer
+from training.train.head_views import Crop, HeadExamples, View
 from training.train.moving_average import move_average
 from training.train.pix2pix2d import SliceConfig, SliceTrainer
 from training.train.runlog import read_log
@@ -32,7 +33,7 @@ from USToMRILib.fetal.head import CLOSE_WIDTHS, close_grid
 
 CPU = torch.device("cpu")
 EPS = EpsConfig("us", steps=6, batch=2, width=8, warmup=2)
-HEADS = HeadConfig(steps=4, batch=2)
+HEADS = HeadConfig(batch=2)
 BRAINS = BrainEpsConfig("mri", batch=2, width=8, warmup=2)
 SLICES = SliceConfig(batch=2, width=8, warmup=2)
 
@@ -80,7 +81,8 @@ def head_examples(count):
     y, x = (np.indices((384, 384)) + 0.5) / 384 - 0.5
     pixels = np.where(HEAD.radius(x, y) <= 1, 1.7, 0.3).astype(np.float16)
     sizes = np.linspace(170, 340, count)
-    return HeadExamples(np.stack([pixels] * count), [HEAD] * count, sizes)
+    others = np.stack([pixels.T] * 2)
+    return HeadExamples(np.stack([pixels] * count), [HEAD] * count, sizes, others)
 
 
 def weights(net):
@@ -103,7 +105,7 @@ def test_the_moving_average_is_short_at_first_and_then_keeps_its_share():
     ("make", "nets"),
     [
         (lambda: EpsTrainer(EPS, spots(5), CPU), ("net", "ema")),
-        (lambda: HeadTrainer(HEADS, head_examples(3), CPU), ("net", "ema")),
+        (lambda: HeadTrainer(HEADS, 4, 2, head_examples(3), CPU), ("net", "ema")),
         (brain_trainer, ("net", "ema")),
         (slice_trainer, ("net", "ema")),
     ],
@@ -200,7 +202,7 @@ def test_training_lowers_the_validation_loss():
 
 @given(st.integers(0, 2**31))
 def test_a_view_moves_image_and_outline_together(seed):
-    view = View.random(HEAD, np.random.default_rng(seed))
+    view = View.random(HEAD, Crop.none(), np.random.default_rng(seed))
     image, target = view.show(head_examples(1).pixels[0], HEAD)
     on_image = image > -0.75  # beyond it lies -1
     difference = (image - (1.4 * target - 0.7)).abs()[on_image]
@@ -232,6 +234,38 @@ def test_examples_keep_through_a_file(tmp_path):
     assert np.array_equal(again.pixels, examples.pixels)
     assert again.ellipses == examples.ellipses
     assert np.array_equal(again.circumferences_mm, examples.circumferences_mm)
+    assert np.array_equal(again.others, examples.others)
+
+
+def test_some_crops_leave_the_head_filling_the_image_and_some_cut_it():
+    pixels, target = head_examples(1).pixels[0], np.zeros((384, 384), bool)
+    y, x = (np.indices((384, 384)) + 0.5) / 384 - 0.5
+    target = HEAD.radius(x, y) <= 1
+    left, filled = [], []
+    for seed in range(60):
+        crop = Crop.random(HEAD, np.random.default_rng(seed))
+        kept = crop.applied(pixels) > 0
+        left.append((kept & target).sum() / target.sum())
+        filled.append(target.sum() / kept.sum())
+    assert min(left) > 0.6  # most of the head is there
+    assert np.mean(np.array(left) < 0.99) > 0.1
+    assert np.mean(np.array(filled) > 0.5) > 0.1
+    assert np.mean(np.array(filled) < 0.25) > 0.4  # the image as it is
+
+
+def test_heads_of_a_size_that_is_rare_are_shown_more_often_and_of_unknown_size_as_the_mean():
+    chances = train_head_seg.chances_of(np.array([200.0] * 8 + [300.0, np.nan]))
+    assert chances[8] > 2 * chances[0]
+    assert float(chances[9]) == pytest.approx(float(chances[:9].mean()))
+
+
+def test_a_training_of_heads_begins_with_the_weights_of_a_bundle(tmp_path):
+    first, second = (HeadTrainer(HEADS, 4, 2, head_examples(2), CPU) for _ in range(2))
+    first.train_step()
+    exported = {f"net.{name}": values for name, values in first.net.state_dict().items()}
+    second.start_from(exported)
+    assert torch.equal(weights(second.net), weights(first.net))
+    assert torch.equal(weights(second.ema), weights(first.net))
 
 
 def test_images_without_head_hold_every_kind_in_range():

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.data.fetal_planes import BRAIN, find_planes
 from training.data.hc18 import find_hc18
 from training.data.splits import PARTS, part_of, read_split
 from training.train.runlog import LOG_FILE, read_log
@@ -23,6 +24,7 @@ from USToMRILib.compute.bundle import load_bundle
 
 ROOT = Path(__file__).parents[2]
 HC18_SUBJECTS = {"train": 60, "validation": 12, "test": 12}
+PLANES_SUBJECTS = 8
 MRI_SUBJECTS = {"train": 6, "validation": 1, "test": 1}
 # A busy machine takes many times as long as the few minutes of its own.
 PATIENCE_S = 6 * 3600
@@ -55,7 +57,7 @@ EPS = (*SLICE, torch.tensor([500]))
 SMOKES = [
     Smoke(
         "fetal_head_seg",
-        "train.head_seg --steps 150 --batch 4",
+        "train.head_seg --steps 150 --cooldown 50 --batch 4",
         "export.head_seg",
         "dice",
         0.2,
@@ -119,6 +121,10 @@ def few_subjects(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
             take(head.mask_path)
     for table in (data_dir / "hc18").glob("*.csv"):
         take(table)
+    brains = {s for part in PARTS for s in read_split("fetal_planes")[part][:PLANES_SUBJECTS]}
+    for image in find_planes(data_dir / "fetal_planes").found:
+        if image.plane != BRAIN or image.subject in brains:
+            take(image.path)
     assert {part_of(s, split) for s in find_hc18(folder / "hc18").subjects} == set(PARTS)
     return folder
 

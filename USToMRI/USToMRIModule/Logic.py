@@ -12,8 +12,9 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from .Dependencies import ensureDependencies
 from .Scene.PixelSize import lacksPixelSize
 from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
-from .Scene.VolumeNodes import isSlice, reasonNotAnInput, volumeFromNode
-from .Synthetic.SequenceNodes import reasonNotAnOutput, sequenceOf
+from .Scene.Sequences import sequenceOf
+from .Scene.VolumeNodes import isSlice, reasonNotAnInput, reasonSynthetic, volumeFromNode
+from .Synthetic.SequenceNodes import reasonNotAnOutput
 from .Translate.HeadCurve import FoundHead, showEllipse
 from .Translate.MethodChoice import takesSlices
 from .Translate.TranslationRequest import TranslationRequest
@@ -71,6 +72,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         head: Any = None,
         pixelSize: float = 0.0,
         allFrames: bool = False,
+        allowSynthetic: bool = False,
         **options: Any,
     ) -> Any:
         """Translate a volume node in the worker process, wait, and return the output node.
@@ -87,6 +89,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             nothing else; None to look for it.
         :param pixelSize: in mm, of a single slice that does not know its own.
         :param allFrames: translate every time point of the sequence that the input shows.
+        :param allowSynthetic: take a volume that is itself a pseudo-MRI or a map of one.
         :param options: of the method, by name (``ustomri methods``: steps, axis, ...), and further
             arguments of ``USToMRILib.translate``: device, residual, uncertainty or
             tissues (further nodes, which the output refers to)
@@ -101,6 +104,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             head=head,
             pixelSize=pixelSize,
             allFrames=allFrames,
+            allowSynthetic=allowSynthetic,
             onFinished=lambda *answer: ended.extend(answer),
             **options,
         )
@@ -120,6 +124,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         head: Any = None,
         pixelSize: float = 0.0,
         allFrames: bool = False,
+        allowSynthetic: bool = False,
         onProgress: Optional[Callable[[dict[str, Any]], None]] = None,
         onFinished: Optional[FinishedCallback] = None,
         **options: Any,
@@ -132,8 +137,10 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         :return: the job, whose ``cancel()`` leaves the scene as it was.
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
-        from .Worker.WorkerJobs import TranslationJob
+        from .Worker.WorkerJobs import CineJob, TranslationJob
 
+        if not allowSynthetic:
+            _checkMeasured(inputNode)
         request = TranslationRequest.read(
             inputNode, outputNode, method, region, head, pixelSize, allFrames
         )
@@ -145,8 +152,10 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             if onFinished:
                 onFinished(node, error)
 
-        inputs = request.inputs
-        job = TranslationJob(self._worker(), inputs, method, options, finished, onProgress)
+        how = request.inputs, method, options, finished, onProgress
+        job = (CineJob if request.isCine else TranslationJob)(self._worker(), *how)
+        if isinstance(job, CineJob) and request.sequence:
+            job.seconds = request.sequence.seconds()
         job.start()
         return job
 
@@ -166,6 +175,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             with None and the error.
         """
         from .Worker.WorkerJobs import HeadJob
+
+        _checkMeasured(inputNode)
 
         def finished(found: Any, error: Optional[Exception]) -> None:
             head, isPresent = None, slicer.mrmlScene.IsNodePresent
@@ -229,10 +240,12 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         *,
         pixelSize: float = 0.0,
         device: str = "auto",
+        tissues: bool = False,
     ) -> LiveJob:
         """Return a job that lets a pseudo-MRI follow a volume as it changes, once it is started.
 
         :param outputNode: scalar volume that shows the pseudo-MRI; a new one where it is None.
+        :param tissues: show those too, as a label map.
         :raises USToMRILib.InputError: one sentence that says why the volume cannot be followed.
         """
         from USToMRILib import InputError
@@ -244,7 +257,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         if reason:
             raise InputError(reason)
         settings = {"method": LIVE_METHOD, "device": device}
-        return LiveJob(self._worker(), inputNode, outputNode, settings, pixelSize)
+        return LiveJob(self._worker(), inputNode, outputNode, settings, pixelSize, tissues)
 
     def reasonNotReady(
         self,
@@ -261,7 +274,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         """
         if inputNode is None:
             return _("Choose the ultrasound volume to translate.")
-        reason = reasonNotAnInput(inputNode)
+        reason = reasonNotAnInput(inputNode) or reasonSynthetic(inputNode)
         if reason:
             return reason
         if outputNode is inputNode:
@@ -290,3 +303,11 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         if self._command is None:
             ensureDependencies()
         return self._command or defaultCommand()
+
+
+def _checkMeasured(inputNode: Any) -> None:
+    from USToMRILib import InputError
+
+    reason = reasonSynthetic(inputNode) if inputNode is not None else ""
+    if reason:
+        raise InputError(reason)

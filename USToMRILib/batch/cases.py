@@ -24,7 +24,7 @@ DICOM_PREFIX = "dicom:"
 # Bytes of an input's name that go into the output's; names of files may have 255.
 _LONGEST_NAME = 190
 
-COLUMNS = ("input", "pixel_size", "frame", "region", "head_mask", "roi", "background")
+COLUMNS = ("input", "name", "pixel_size", "frame", "region", "head_mask", "roi", "background")
 
 Value = TypeVar("Value")
 
@@ -193,6 +193,8 @@ def _case_of_row(table: Path, row: dict[str, str], line: str) -> Case:
     if bool(cells["roi"]) != bool(cells["background"]):
         raise InputError(f"{line}: roi and background go together; give both or neither.")
     image, name = _image(cells["input"], table)
+    if cells["name"]:
+        name = _checked_name(cells["name"], line)
     parts = {part: _parsed(cells[part], int, part, line) for part in ("frame", "region")}
     for part, number in parts.items():
         name = name if number is None else f"{name}_{part}{number}"
@@ -220,6 +222,14 @@ def _image(cell: str, table: Path) -> tuple[str, str]:
     except ValueError:  # it lies elsewhere: all of its path, without the drive
         name = Path(*whole.parts[1:])
     return image, printable(name.as_posix())
+
+
+def _checked_name(cell: str, line: str) -> str:
+    """A name that the user gave; its output lies in the output folder whatever it is."""
+    parts = cell.replace("\\", "/").split("/")
+    if any(part in ("", ".", "..") or ":" in part for part in parts):
+        raise InputError(f"{line}: name cannot be {cell!r}; give a relative path without '..'.")
+    return printable("/".join(parts))
 
 
 def _path(cell: str, table: Path) -> str:

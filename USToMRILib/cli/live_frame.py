@@ -27,6 +27,7 @@ def translate_live_frame(
     *,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
+    tissues: PathLike | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def translate_live_frame(
         seconds: when the frame was taken, by any clock.
         method, options, device: as of :class:`USToMRILib.live.LiveTranslation`; others than before
             begin afresh.
+        tissues: file of the labels of the tissues, bytes, where they are wanted.
         progress, cancel: a frame is one step.
 
     Returns:
@@ -47,13 +49,15 @@ def translate_live_frame(
         InputError: as :meth:`USToMRILib.live.LiveTranslation.translate`; nothing is written then.
     """
     asked = dict(options or {})
-    key = (method, tuple(sorted(asked.items())), device)
+    key = (method, tuple(sorted(asked.items())), device, tissues is not None)
     if _Held.live is None or _Held.key != key:
-        _Held.live = LiveTranslation(method, asked, device)
+        _Held.live = LiveTranslation(method, asked, device, tissues is not None)
         _Held.key = key
     frame = Volume.read(input)
     check_usable(frame)
     made = _Held.live.translate(frame, seconds)
     picture = made.mri.with_array(made.mri.array.astype(np.float32))
     picture.write(output, compress=False)
+    if tissues is not None and made.tissues is not None:
+        made.tissues.write(tissues, compress=False)
     return {"provenance": made.provenance}

@@ -16,6 +16,11 @@ OUTER_TO_OUTER = "outer to outer edge of the skull"
 # Standard normal deviate of the 97th centile.
 _Z_97 = 1.880794
 
+# Least circumference (mm) of Hadlock's table, and the two standard deviations (weeks) up to each of
+# the others; the last is the greatest of the table.
+_HADLOCK_LEAST_MM = 68.0
+_HADLOCK_TWO_SD = ((144.0, 1.19), (219.0, 1.48), (280.0, 2.06), (325.0, 2.98), (360.0, 3.20))
+
 
 @dataclass(frozen=True)
 class GestationalAge:
@@ -100,16 +105,17 @@ def gestational_ages(circumference_mm: float) -> tuple[GestationalAge, ...]:
 
 
 def hadlock(circumference_mm: float) -> Optional[GestationalAge]:
-    """Age by Hadlock et al. 1984, or None outside of 12 to 42 weeks.
+    """Age by Hadlock et al. 1984, or None outside of its table, 68 to 360 mm (12.7 to 42.4 weeks).
 
-    The single-parameter regression on the head circumference in cm, with the variability (2 SD) of
-    the paper's age groups.
+    The single-parameter regression on the head circumference in cm. The paper itself was not at
+    hand: the equation, the table's range and the 2 SD of its age groups are those that Hologic
+    prints for "GA by HC - Hadlock1984" (SuperSonic MACH, Obstetrical References, PM.LAB.175-A,
+    2020). Between two groups the wider interval holds.
     """
     hc = circumference_mm / 10
     weeks = 8.96 + 0.540 * hc + 0.0003 * hc**3
-    groups = ((12, 18, 1.19), (18, 24, 1.48), (24, 30, 2.06), (30, 36, 2.98), (36, 42, 2.70))
-    within = [two_sd for low, high, two_sd in groups if low <= weeks < high]
-    if not within:
+    within = [two_sd for most, two_sd in _HADLOCK_TWO_SD if circumference_mm <= most]
+    if not within or circumference_mm < _HADLOCK_LEAST_MM:
         return None
     return GestationalAge(
         HADLOCK,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..image.intensity import rescale
 from ..image.masks import head_inside, inside_of
 from ..image.volume import Volume
 from .ellipse import Ellipse, axis_angle
+from .skull import rim_brightness
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,21 @@ TRAINED_RANGE_MM = (170.0, 350.0)
 LEAST_AXIS_RATIO = 0.6
 LEAST_AREA_FRACTION = 0.01
 LEAST_ELLIPSE_DICE = 0.9
+# How sure the network is in its close looks, on average. What it is this sure of is a head; less
+# sure, the skull must be so many times as bright as what lies within, too; below, it is none.
+# Chosen on training and validation images: an abdomen or a thorax is liked less, and has no skull.
+CLEARLY_SURE, LEAST_SURE, LEAST_RIM_BRIGHTNESS = 0.96, 0.905, 1.5
+# Of the ellipse of a head so much must lie in the image.
+LEAST_PART = 0.65
+# A region of so much of a head's area that is as good an ellipse is another head.
+LEAST_OTHER = 0.25
+
+ANOTHER_HEAD = (
+    "Another head is in the image: this is the larger one. For the other one crop the image or "
+    "give it with --head-mask FILE."
+)
+
+_WAY_OUT = "give the head with --head-mask FILE, or check the image and its pixel size"
 
 
 @dataclass(frozen=True)
@@ -44,11 +60,13 @@ class Head:
         mask: uint8 volume on the slice's grid, 1 inside the ellipse.
         ellipse: outline of the skull in plane coordinates (mm).
         warnings: sentences on what makes the result less certain.
+        alone: whether no other head was seen in the slice.
     """
 
     mask: Volume
     ellipse: Ellipse
     warnings: tuple[str, ...] = ()
+    alone: bool = True
 
     @property
     def circumference_mm(self) -> float:
@@ -80,6 +98,22 @@ class Head:
         return cls.from_ellipse(Ellipse.from_mask(inside, mask.grid.spacing[:2]), volume)
 
 
+@dataclass(frozen=True)
+class Look:
+    """A head as the network sees it on one grid.
+
+    Attributes:
+        ellipse: on the slice, in plane coordinates (mm).
+        sure: how sure the network is, 0 .. 1: Dice overlap of its answer, unthresholded, with the
+            ellipse.
+        alone: whether no other region of the grid is a head of its own.
+    """
+
+    ellipse: Ellipse
+    sure: float
+    alone: bool
+
+
 def check_mask(mask: Volume, volume: Volume) -> None:
     """Raise InputError unless a head mask lies on the volume's grid."""
     if not mask.grid.lies_on(volume.grid):
@@ -105,6 +139,42 @@ def find_head(volume: Volume, device: str = "cpu") -> Head:
 
 def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     """:func:`find_head` with a network that maps pixels [B, 1, 192, 192] to probabilities."""
+    first, looks = look_for_head(net, volume, device)
+    head = Head.from_ellipse(Ellipse.mean([look.ellipse for look in looks]), volume)
+    _check_likeness(float(np.mean([look.sure for look in looks])), head.ellipse, volume)
+    part = part_inside(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
+    if part < LEAST_PART:
+        raise InputError(
+            f"No whole fetal head was found: only {part:.0%} of the most head-like ellipse lies in "
+            f"the image; take an image of the whole head, or {_WAY_OUT}."
+        )
+    if first.alone:
+        return head
+    return replace(head, warnings=(*head.warnings, ANOTHER_HEAD), alone=False)
+
+
+def _check_likeness(sure: float, ellipse: Ellipse, volume: Volume) -> None:
+    """Raise InputError where what was found is too unlike a head."""
+    if sure >= CLEARLY_SURE:
+        return
+    rim = rim_brightness(volume.array[0], volume.grid.spacing[:2], ellipse)
+    if sure < LEAST_SURE or rim < LEAST_RIM_BRIGHTNESS:
+        raise InputError(
+            f"No fetal head was found: the most head-like ellipse is too unlike one (by {sure:.2f} "
+            f"of 1; its rim is {rim:.1f} times as bright as what lies within), as in another plane "
+            f"of the fetus; {_WAY_OUT}."
+        )
+
+
+def look_for_head(net: HeadNet, volume: Volume, device: str = "cpu") -> tuple[Look, list[Look]]:
+    """The first look at a head, and the close ones that show it.
+
+    Args:
+        net, volume, device: as of :func:`find_head_with`.
+
+    Raises:
+        InputError: as of :func:`find_head`.
+    """
     if not volume.is_slice:
         raise InputError(
             f"A head is looked for in one slice, and the volume has {volume.grid.size[2]}; "
@@ -112,15 +182,14 @@ def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
         )
     pixels, spacing = volume.array[0], volume.grid.spacing[:2]
 
-    def look(grid: sitk.Image) -> tuple[float, Ellipse]:
+    def look(grid: sitk.Image) -> Look:
         return look_at(net, pixels, spacing, grid, device)
 
     # The first look says where; with the second grid turned, the network, which knows heads that
     # lie, finds those that stand. The close ones, with the head lying, say how large.
     turned = [net_grid(pixels.shape, spacing, turn=t) for t in (0.0, np.pi / 2)]
-    _, first = max(_answers(look, turned), key=lambda answer: answer[0])
-    close = _answers(look, [close_grid(first, width) for width in CLOSE_WIDTHS])
-    return Head.from_ellipse(Ellipse.mean([ellipse for _, ellipse in close]), volume)
+    first = max(_answers(look, turned), key=lambda answer: answer.sure)
+    return first, _answers(look, [close_grid(first.ellipse, width) for width in CLOSE_WIDTHS])
 
 
 def look_at(
@@ -130,8 +199,8 @@ def look_at(
     grid: sitk.Image,
     device: str,
     mirrored: bool = True,
-) -> tuple[float, Ellipse]:
-    """The ellipse that the network sees on a grid, and how sure it is, 0 .. 1.
+) -> Look:
+    """What the network sees on a grid.
 
     Args:
         net, device: as of :func:`find_head_with`.
@@ -144,12 +213,10 @@ def look_at(
         InputError: no head is there.
     """
     seen = to_net(pixels, spacing, grid)
-    return _fitted_ellipse(_probability(net, seen, device, mirrored), grid)
+    return _fitted(_probability(net, seen, device, mirrored), grid)
 
 
-def _answers(
-    look: Callable[[sitk.Image], tuple[float, Ellipse]], grids: list[sitk.Image]
-) -> list[tuple[float, Ellipse]]:
+def _answers(look: Callable[[sitk.Image], Look], grids: list[sitk.Image]) -> list[Look]:
     """What the network finds on those of the grids on which it finds a head.
 
     Raises:
@@ -223,37 +290,68 @@ def _probability(net: HeadNet, pixels: np.ndarray, device: str, mirrored: bool) 
     return torch.stack(back).mean(0).cpu().numpy()
 
 
-def _fitted_ellipse(probability: np.ndarray, grid: sitk.Image) -> tuple[float, Ellipse]:
-    """The ellipse of the network's answer, or a refusal that says what was found instead.
-
-    With it, how sure the answer is: its Dice overlap, unthresholded, with the ellipse.
-    """
-    way_out = "give the head with --head-mask FILE, or check the image and its pixel size"
+def _fitted(probability: np.ndarray, grid: sitk.Image) -> Look:
+    """The ellipse of the network's answer, or a refusal that says what was found instead."""
     mask = probability > 0.5
     if mask.mean() < LEAST_AREA_FRACTION:
         raise InputError(
             "No fetal head was found: at most "
-            f"{mask.mean():.1%} of the image looks like one; {way_out}."
+            f"{mask.mean():.1%} of the image looks like one; {_WAY_OUT}."
         )
     spacing = grid.GetSpacing()
-    found = Ellipse.from_mask(mask, spacing)
-    drawn = found.mask(mask.shape, spacing)
-    dice = 2 * (drawn & mask).sum() / (drawn.sum() + mask.sum())
+    beside, alone = _beside(mask, spacing)
+    mask, probability = mask & ~beside, np.where(beside, 0, probability)
+    found, drawn, dice = _ellipse_of(mask, spacing)
     ratio = found.semi_axes[1] / found.semi_axes[0]
     low, high = CIRCUMFERENCE_RANGE_MM
     if dice < LEAST_ELLIPSE_DICE or ratio < LEAST_AXIS_RATIO:
         raise InputError(
             f"No fetal head was found: the most head-like region is no ellipse of a head's shape "
-            f"(overlap {dice:.2f}, axis ratio {ratio:.2f}); {way_out}."
+            f"(overlap {dice:.2f}, axis ratio {ratio:.2f}); {_WAY_OUT}."
         )
     if not low <= found.circumference_mm <= high:
         raise InputError(
             f"No fetal head was found: the most head-like ellipse has a circumference of "
             f"{found.circumference_mm:.0f} mm, and fetal heads have {low:.0f} to {high:.0f} mm; "
-            f"{way_out}."
+            f"{_WAY_OUT}."
         )
     sure = float(2 * probability[drawn].sum() / (drawn.sum() + probability.sum()))
-    return sure, _on_slice(found, grid)
+    return Look(_on_slice(found, grid), sure, alone)
+
+
+def _ellipse_of(
+    mask: np.ndarray, spacing: tuple[float, float]
+) -> tuple[Ellipse, np.ndarray, float]:
+    """The ellipse of the largest region, its pixels, and its Dice overlap with all of the mask."""
+    ellipse = Ellipse.from_mask(mask, spacing)
+    drawn = ellipse.mask(mask.shape, spacing)
+    return ellipse, drawn, float(2 * (drawn & mask).sum() / (drawn.sum() + mask.sum()))
+
+
+def _beside(mask: np.ndarray, spacing: tuple[float, float]) -> tuple[np.ndarray, bool]:
+    """The pixels of other heads beside the largest region, and whether it is alone.
+
+    A large region that the edge of the grid cuts lies beside as well, but may be anything.
+    """
+    from scipy.ndimage import label
+
+    regions, _ = label(mask)
+    sizes = np.bincount(regions.ravel())
+    sizes[0] = 0
+    beside, alone = np.zeros_like(mask), True
+    for number in np.flatnonzero(sizes >= LEAST_OTHER * sizes.max()):
+        if number == sizes.argmax():
+            continue
+        region = regions == number
+        cut = region[[0, -1]].any() or region[:, [0, -1]].any()
+        other, _, dice = _ellipse_of(region, spacing)
+        whole = dice >= LEAST_ELLIPSE_DICE and (
+            other.semi_axes[1] >= LEAST_AXIS_RATIO * other.semi_axes[0]
+        )
+        if whole or cut:
+            beside |= region
+        alone &= not whole
+    return beside, alone
 
 
 def _on_slice(ellipse: Ellipse, grid: sitk.Image) -> Ellipse:
@@ -286,8 +384,16 @@ def doubts_of(
     rows, columns = np.full_like(x, y[-1]), np.full_like(y, x[-1])
     edges = ((x, 0 * x), (x, rows), (0 * y, y), (columns, y))
     if any((ellipse.radius(*edge) <= 1).any() for edge in edges):
+        beyond = 1 - part_inside(ellipse, shape, spacing)
+        so_much = f", and about {beyond:.0%} of it lies beyond" if beyond >= 0.02 else ""
         doubts.append(
-            "The head reaches the border of the image: its ellipse, circumference and alignment "
-            "are less certain."
+            f"The head reaches the border of the image{so_much}: its ellipse, circumference and "
+            "alignment are less certain."
         )
     return tuple(doubts)
+
+
+def part_inside(ellipse: Ellipse, shape: tuple[int, ...], spacing: tuple[float, float]) -> float:
+    """The part of an ellipse's area that lies in a slice; arguments as of :func:`doubts_of`."""
+    inside = ellipse.mask((shape[0], shape[1]), spacing).sum() * spacing[0] * spacing[1]
+    return float(min(1.0, inside / (np.pi * np.prod(ellipse.semi_axes))))

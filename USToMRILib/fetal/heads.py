@@ -28,6 +28,19 @@ class FollowedHead:
     outlines: dict[int, Ellipse]
 
 
+@dataclass(frozen=True)
+class Heads:
+    """The heads in the slices of a stack.
+
+    Attributes:
+        outlines: the ellipse of every slice that shows a head, by its number.
+        with_others: numbers of the slices in which another head was seen besides.
+    """
+
+    outlines: dict[int, Ellipse]
+    with_others: tuple[int, ...] = ()
+
+
 # What is known about the head: a mask, an ellipse in the plane of every slice, "none" for an image
 # that shows nothing but the head, where it was followed to, or nothing, and it is looked for.
 HeadHint = Optional[Union[Volume, Ellipse, FollowedHead, str]]
@@ -83,8 +96,8 @@ def _found_axis(volume: Volume, hint: HeadHint, device: str) -> str:
 
 def find_heads(
     stack: Stack, volume: Volume, hint: HeadHint, device: str, progress: Progress
-) -> dict[int, Ellipse]:
-    """The ellipse of every slice that shows a head, by its number.
+) -> Heads:
+    """The heads in the slices of a stack.
 
     Args:
         stack: of ``volume``.
@@ -97,7 +110,7 @@ def find_heads(
         InputError: if no slice shows a head, or the hint cannot be used.
     """
     if isinstance(hint, FollowedHead):
-        return hint.outlines
+        return Heads(hint.outlines)
     masks = _mask_stack(volume, hint, stack.axis)
 
     def look(progress: Progress, number: int) -> Head | InputError:
@@ -109,7 +122,7 @@ def find_heads(
     numbers = range(len(stack))
     with progress.within("head", len(stack)) as inner:
         looked = on_threads(look, numbers, inner, 1, device)
-    found = {n: head.ellipse for n, head in enumerate(looked) if isinstance(head, Head)}
+    found = {n: head for n, head in enumerate(looked) if isinstance(head, Head)}
     if not found and isinstance(looked[0], InputError) and len(looked) == 1:
         raise looked[0]
     if not found:
@@ -117,7 +130,8 @@ def find_heads(
             f"No fetal head was found in the {len(stack)} slices along {stack.axis}; choose "
             "another axis with --axis, or give the head with --head-mask FILE."
         )
-    return found
+    outlines = {n: head.ellipse for n, head in found.items()}
+    return Heads(outlines, tuple(n for n, head in found.items() if not head.alone))
 
 
 def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head | InputError:

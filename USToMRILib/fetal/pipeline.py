@@ -24,13 +24,20 @@ from .ellipse import Ellipse
 from .frame import HeadFrame, head_limits, normalise_head
 from .frame_spec import FrameSpec
 from .gain import is_dark
+from .head import ANOTHER_HEAD, doubts_of
 from .head import BUNDLE as HEAD_BUNDLE
-from .head import doubts_of
 from .heads import find_heads, stack_of
 from .outline import smooth_outline, steady_brightness
 from .stack import Stack
 from .tissue_codes import TISSUE_LABELS
-from .tissues import Tissue, measure_tissues
+from .tissues import (
+    WIDTH_ERROR,
+    WIDTHS,
+    Tissue,
+    WidthError,
+    doubts_of_plane,
+    measure_tissues,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -115,6 +122,7 @@ class FrameMethod:
             that cannot go back.
         latent_mm: how far neighbours share latents, as the sigma of a Gaussian in mm; 0 for a
             method without latents, which does not flicker: then brightness is not steadied either.
+        width_error: of the ventricles that its tissues show, where that was measured.
     """
 
     frame: FrameSpec
@@ -127,6 +135,7 @@ class FrameMethod:
     prepare: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = lambda seen, *_: seen
     residual: Optional[Callable[[Frames, torch.Tensor], torch.Tensor]] = None
     latent_mm: float = 0.0
+    width_error: Optional[WidthError] = None
 
     def translate(self, volume: Volume, request: Request) -> Made:
         """Translate a volume slice by slice.
@@ -142,7 +151,8 @@ class FrameMethod:
         if len(stack) > 1 and not stack.in_time:
             seen = volume.array > volume.array.min()
             check_belong_together(volume.array, seen, volume.grid.spacing[::-1])
-        outline = find_heads(stack, volume, hint, device, request.progress)
+        heads = find_heads(stack, volume, hint, device, request.progress)
+        outline = heads.outlines
         if not stack.in_time:  # where it was followed, it is smooth already
             outline = smooth_outline(outline, stack.distance)
         framed = FramedStack.on(stack, outline, self.frame)
@@ -156,17 +166,22 @@ class FrameMethod:
         shown = None if answer.tissues is None else 1 - answer.tissues[:, 0].numpy()
         carried = framed.maps_back(maps)
         parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
+        warnings = _warnings(stack, outline, framed.dark, heads.with_others)
         if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
             labels = framed.labels_back(answer.tissues)
             if not stack.in_time:
-                parameters["tissues_measured"] = _tissues(stack, labels, framed.by_slice)
+                measured = _tissues(stack, labels, framed.by_slice)
+                if self.width_error and measured.get(WIDTHS):
+                    measured[WIDTH_ERROR] = self.width_error.as_dict()
+                parameters["tissues_measured"] = measured
+                warnings += doubts_of_plane(labels[0]) if volume.is_slice else ()
             if "tissues" in request.maps:
                 carried["tissues"] = stack.volume_array(labels)
         return Made(
             framed.back(to_mri_values(answer.images[:, 0].numpy()), shown),
             {**self.bundles, **used},
             parameters,
-            (*_warnings(stack, outline, framed.dark), *self.cautions),
+            (*warnings, *self.cautions),
             carried,
             tuple(framed.back(to_mri_values(each[:, 0].numpy()), shown) for each in answer.samples),
             TISSUE_LABELS,
@@ -289,16 +304,19 @@ def _tissues(stack: Stack, labels: np.ndarray, by_slice: dict[int, HeadFrame]) -
     measured = measure_tissues(labels[0], stack.spacing, frame.ellipse)
     return {
         "areas_mm2": {t.title: round(area, 1) for t, area in measured.areas_mm2.items()},
-        "lateral_ventricle_widths_mm": [round(w, 1) for w in measured.ventricle_widths_mm],
+        WIDTHS: [round(w, 1) for w in measured.ventricle_widths_mm],
     }
 
 
-def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> list[str]:
-    """What to say of slices without a head, and of doubtful ones."""
+def _warnings(
+    stack: Stack, outline: dict[int, Ellipse], dark: list[int], with_others: Sequence[int]
+) -> list[str]:
+    """What to say of slices without a head or with several, and of doubtful ones."""
     shape = stack.array.shape[1:]
     doubts = {n: doubts_of(ellipse, shape, stack.spacing) for n, ellipse in outline.items()}
     if len(stack) == 1:
-        return [*doubts[0], *([f"A large part of the head is {_DARK}"] if dark else [])]
+        several = [ANOTHER_HEAD] if with_others else []
+        return [*doubts[0], *several, *([f"A large part of the head is {_DARK}"] if dark else [])]
     warnings = []
     without = sorted(set(range(len(stack))) - set(outline))
     if without:
@@ -311,6 +329,11 @@ def _warnings(stack: Stack, outline: dict[int, Ellipse], dark: list[int]) -> lis
         warnings.append(
             f"In the {stack.named(_ranges(doubtful))} the head reaches the border or is smaller or "
             "larger than the networks have seen: there the result is less certain."
+        )
+    if with_others:
+        warnings.append(
+            f"In the {stack.named(_ranges(with_others))} another head was seen; the larger one was "
+            "taken."
         )
     if dark:
         warnings.append(f"In the {stack.named(_ranges(dark))} a large part of the head is {_DARK}")

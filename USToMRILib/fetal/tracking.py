@@ -105,10 +105,10 @@ class HeadTracker:
         pixels, spacing = image.array[0], image.grid.spacing[:2]
         grid = close_grid(last, _WIDTH)
         try:
-            _, found = look_at(self._net, pixels, spacing, grid, self._device, mirrored=False)
+            look = look_at(self._net, pixels, spacing, grid, self._device, mirrored=False)
         except InputError:
             return None
-        return found if _is_near(found, last) else None
+        return look.ellipse if _is_near(look.ellipse, last) else None
 
 
 def _is_near(found: Ellipse, last: Ellipse) -> bool:

@@ -179,7 +179,8 @@ def _dataset(description: str, sources: Sequence[Dataset], several: bool) -> SOP
     dataset.ConversionType = "SYN"
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.BurnedInAnnotation = "NO"
-    dataset.PatientOrientation = None
+    # Asked for where the body part may be one of a pair; empty: not known.
+    dataset.PatientOrientation = dataset.Laterality = None
     return dataset
 
 

@@ -56,3 +56,13 @@ def open_image(path: Path) -> ImageFile | None:
                     f"{path} cannot be read without the Python package {error.name}; install it."
                 ) from error
     return None
+
+
+def states_pixel_size(path: Path) -> bool:
+    """Whether a file says how large its pixels are; True where it cannot be told of its format.
+
+    Raises:
+        InputError: as :func:`open_image`.
+    """
+    image = open_image(path)
+    return image is None or (image.states_spacing and not image.spacing_doubt)

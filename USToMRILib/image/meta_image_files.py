@@ -109,6 +109,7 @@ def write_frames(
     grid: Grid,
     seconds: Sequence[float],
     fields: dict[str, str],
+    compress: bool = True,
 ) -> None:
     """Write flat images as a sequence of PLUS.
 
@@ -118,19 +119,23 @@ def write_frames(
         grid: of each frame.
         seconds: when each was taken; empty where that is not known.
         fields: header fields, ASCII on one line each.
+        compress: whether to.
     """
     kinds = {code: name for name, code in reversed(_TYPES.items())}
-    packed = zlib.compress(np.ascontiguousarray(frames).tobytes(), 2)
+    voxels = np.ascontiguousarray(frames).tobytes()
+    packed = zlib.compress(voxels, 2) if compress else voxels
     count, rows, columns = frames.shape
+    # Of the third nobody asks; but 1 mm all around is what PLUS writes where it does not know.
+    depth = 2.0 if grid.spacing[:2] == (1.0, 1.0) else 1.0
     lines = {
         "ObjectType": "Image",
         "NDims": "3",
         "BinaryData": "True",
         "BinaryDataByteOrderMSB": "False",
-        "CompressedData": "True",
-        "CompressedDataSize": str(len(packed)),
+        "CompressedData": str(compress),
+        **({"CompressedDataSize": str(len(packed))} if compress else {}),
         "DimSize": f"{columns} {rows} {count}",
-        "ElementSpacing": " ".join(repr(step) for step in (*grid.spacing[:2], 1.0)),
+        "ElementSpacing": " ".join(repr(step) for step in (*grid.spacing[:2], depth)),
         "Offset": " ".join(repr(place) for place in grid.origin),
         "TransformMatrix": " ".join(repr(float(part)) for part in grid.axes.T.ravel()),
         "Kinds": "domain domain list",

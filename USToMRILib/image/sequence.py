@@ -146,7 +146,8 @@ class ImageSequence:
                 nrrd_writing.write_nrrd(temporary, array, self.grid, fields, compress, self.seconds)
             elif has_suffix(target, (".mha",)):
                 array = common_dtype(self.array[:, 0])
-                meta_image_files.write_frames(temporary, array, self.grid, self.seconds, fields)
+                of = self.grid, self.seconds, fields, compress
+                meta_image_files.write_frames(temporary, array, *of)
             elif has_suffix(target, dicom_writing.SUFFIXES):
                 frames = picture_files.as_bytes(self.array)[:, 0]
                 sources = dicom_writing.read_sources(self.source)

@@ -26,11 +26,15 @@ def is_synthetic(volume: Volume | ImageSequence) -> bool:
 def check_measured(volume: Volume | ImageSequence) -> None:
     """Raise InputError for an image that is itself synthetic."""
     if is_synthetic(volume):
-        raise InputError(
-            f"{volume.source or 'The image'} is itself synthetic, a pseudo-MRI or a map of one, "
-            "not ultrasound; give the ultrasound, or insist with --allow-synthetic "
-            "(allow_synthetic=True)."
-        )
+        raise synthetic_input(str(volume.source or "The image"))
+
+
+def synthetic_input(name: str) -> InputError:
+    """Return the error for an image that is itself synthetic."""
+    return InputError(
+        f"{name} is itself synthetic, a pseudo-MRI or a map of one, not ultrasound; give the "
+        "ultrasound, or insist with --allow-synthetic (allow_synthetic=True)."
+    )
 
 
 def _has_record(path: Path) -> bool:

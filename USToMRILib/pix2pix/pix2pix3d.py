@@ -190,9 +190,9 @@ def translate_volume(
     (:func:`~.orientation.find_orientation`); an oblique one along the nearest axes. The generator
     sees voxels of the size that it was trained on (`spacing_mm` in the bundle's metadata): a volume
     whose voxels differ from it by more than a quarter is resampled to it and the result back; any
-    other stays on its own grid throughout. Windows see everything that can change their answer (`receptive_field`), so that
-    the result is that of one pass over it all. Where nothing echoes it fades to the background
-    (:func:`~.echo.echo_weight`).
+    other stays on its own grid throughout. Windows see everything that can change their answer
+    (`receptive_field`), so that the result is that of one pass over it all. Where nothing echoes it
+    fades to the background (:func:`~.echo.echo_weight`).
 
     Args:
         volume: ultrasound of any size, also of a single slice; its background is its least value.

@@ -51,9 +51,14 @@ class HeadImage:
         return f"{self.name}, head circumference {self.circumference_mm:g} mm, {part}"
 
     @property
+    def volume(self) -> Volume:
+        """The image as a volume of one slice."""
+        return Volume.read(self.image_path, pixel_size=self.pixel_size_mm)
+
+    @property
     def pixels(self) -> np.ndarray:
         """uint8 [rows, columns]."""
-        return Volume.read(self.image_path, pixel_size=self.pixel_size_mm).array[0]
+        return self.volume.array[0]
 
     @property
     def mask(self) -> np.ndarray:

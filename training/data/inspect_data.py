@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from training.data import volume_pairs
+from training.data.fetal_planes import find_planes
 from training.data.fetal_volumes import find_atlas, find_feta
 from training.data.hc18 import find_hc18
 from training.data.inventory import Inventory
@@ -18,6 +19,7 @@ from training.data.volume_pairs import CONTRASTS
 
 FINDERS: dict[str, Callable[[Path], Inventory[Any]]] = {
     "hc18": find_hc18,
+    "fetal_planes": find_planes,
     "atlas": find_atlas,
     "feta": find_feta,
 }

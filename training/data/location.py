@@ -20,7 +20,7 @@ def add_data_option(parser: argparse.ArgumentParser, needed: bool = True) -> Non
         type=Path,
         default=Path(folder) if folder else None,
         required=needed and not folder,
-        help=f"folder with hc18, fetal_mri and adult_labels; default: ${VARIABLE}",
+        help=f"folder with hc18, fetal_planes, fetal_mri and adult_labels; default: ${VARIABLE}",
     )
 
 

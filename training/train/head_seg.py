@@ -1,13 +1,14 @@
-"""Train the network that finds the fetal head, on the annotated ellipses of HC18.
+"""Train the network that finds the fetal head.
 
-``python -m training.train.head_seg --steps 2000``; the same command again goes on from the last
-checkpoint. ``training.export.head_seg`` makes the bundle of it.
+It learns heads from the annotated ellipses of HC18 and from brain images of FETAL_PLANES_DB whose
+head is agreed upon (:mod:`training.data.agreed_heads`), and what is none from the latter's other
+planes. ``python -m training.train.head_seg --steps 4000``; the same command again goes on from the
+last checkpoint. ``training.export.head_seg`` makes the bundle of it.
 """
 
 from __future__ import annotations
 
-import argparse
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,37 +18,40 @@ import SimpleITK as sitk
 import torch
 from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
-from monai.transforms import (
-    Compose,
-    RandAdjustContrast,
-    RandGaussianNoise,
-)
 from torch import nn
-from torch.nn import functional as F
 
+from training.data.agreed_heads import read_agreed_heads
+from training.data.fetal_planes import read_planes
 from training.data.hc18 import read_hc18
-from training.data.location import add_data_option
-from training.runinfo import append_record, run_record
-from training.train.checkpoint import load_checkpoint, step_generator
-from training.train.head_views import HeadExamples, View
-from training.train.loop import run
+from training.train.checkpoint import step_generator
+from training.train.command import go_on, prepare, training_parser
+from training.train.eps import earlier_weights
+from training.train.head_appearance import Appearance, without_head
+from training.train.head_views import Crop, HeadExamples, View
+from training.train.loop import CHECKPOINT, rate, run
 from training.train.moving_average import move_average
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import mixed_precision
 from training.train.trainer import Trainer
+from USToMRILib import Volume
+from USToMRILib.fetal.ellipse import Ellipse
 
-# How often the network is shown a head cut out on black, and no head at all.
-CUT_OUT, NO_HEAD = 0.1, 0.2
+# How often the network is shown another plane of a fetus, an image without head made of one with,
+# and a head cut out on black.
+OTHER_PLANE, NO_HEAD, CUT_OUT = 0.2, 0.1, 0.08
+
+# Most heads that are looked at on the way.
+VALIDATED = 30
 
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """What decides the weights, next to data."""
+    """What decides the weights, next to data, number of steps and what they begin with."""
 
-    steps: int
     batch: int = 8
-    learning_rate: float = 2e-3
-    ema: float = 0.998
+    learning_rate: float = 1e-3
+    warmup: int = 50
+    ema: float = 0.995
     seed: int = 0
 
 
@@ -81,6 +85,8 @@ class HeadTrainer(Trainer):
 
     Args:
         config: of the run.
+        steps: its last one.
+        cooldown: over how many steps before it the learning rate goes down.
         examples: to draw views of.
         device: where to train.
         ranks: the processes that train together.
@@ -89,38 +95,38 @@ class HeadTrainer(Trainer):
     def __init__(
         self,
         config: HeadConfig,
+        steps: int,
+        cooldown: int,
         examples: HeadExamples,
         device: torch.device,
         ranks: Ranks = ALONE,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.step = config, device, 0
-        self.ranks = ranks
+        self.config, self.device = config, device
+        self.steps, self.cooldown, self.ranks = steps, cooldown, ranks
         self.net = head_net().to(device)
         self.ema = head_net().to(device).requires_grad_(False).eval()
         self.ema.load_state_dict(self.net.state_dict())
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.learning_rate)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, config.learning_rate, total_steps=config.steps
-        )
         self.loss = DiceCELoss(sigmoid=True)
         self.examples = examples
-        # Heads of the third trimester are few in the data, dark on one side, and the hardest: an
-        # image is shown the oftener the fewer there are of its size.
-        sizes = examples.circumferences_mm
-        near = np.abs(sizes[:, None] - sizes) < 20
-        self.chances = torch.from_numpy(1 / np.sqrt(near.sum(1)))
-        self.augment = Compose(
-            [
-                RandAdjustContrast(prob=0.7, gamma=(0.5, 2.0)),
-                RandGaussianNoise(prob=0.3, std=0.1),
-            ]
-        )
+        self.chances = chances_of(examples.circumferences_mm)
+        self.appearance = Appearance()
+
+    def start_from(self, weights: dict[str, torch.Tensor]) -> None:
+        """Begin with earlier weights, of a run or of a bundle."""
+        weights = {name.removeprefix("net."): values for name, values in weights.items()}
+        for net in (self.net, self.ema):
+            net.load_state_dict(weights)
 
     def train_step(self) -> dict[str, float]:
         """One optimiser step; the loss."""
         generator = step_generator(self.config.seed, self.step, self.ranks.rank)
         batch = self._batch(generator).to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * rate(
+                self.step, self.steps, self.config.warmup, self.cooldown
+            )
         with mixed_precision(self.device):
             logits = self.net(batch[:, :1])
         loss = self.loss(logits.float(), batch[:, 1:])
@@ -129,105 +135,85 @@ class HeadTrainer(Trainer):
         self.ranks.average_gradients(self.net)
         self.ranks.average_buffers(self.net)
         self.optimiser.step()
-        self.schedule.step()
         self.step += 1
         move_average(self.ema, self.net, self.step, self.config.ema)
         return {"loss": float(loss.detach())}
 
     def _batch(self, generator: torch.Generator) -> torch.Tensor:
         picks = torch.multinomial(self.chances, self.config.batch, True, generator=generator)
-        self.augment.set_random_state(seed=_draw(2**31, generator))
+        self.appearance.seed(_draw(2**31, generator))
         return torch.stack([self._example(int(i), generator) for i in picks])
 
     def _example(self, index: int, generator: torch.Generator) -> torch.Tensor:
-        ellipse = self.examples.ellipses[index]
-        view = View.random(ellipse, np.random.default_rng(_draw(2**31, generator)))
-        image, target = view.show(self.examples.pixels[index], ellipse)
-        image = torch.as_tensor(self.augment(_darkened(image, generator)))
+        rng = np.random.default_rng(_draw(2**31, generator))
         chance = float(torch.rand((), generator=generator))
-        if chance < CUT_OUT:
-            image = torch.where(target > 0.5, image, torch.tensor(-1.0))
-        elif chance < CUT_OUT + NO_HEAD:
+        if chance < OTHER_PLANE:
+            other = self.examples.others[rng.integers(len(self.examples.others))]
+            image, target = View.anywhere(rng).show(other, None)
+            return torch.cat([self.appearance(image, generator), target])
+        ellipse, pixels = self.examples.ellipses[index], self.examples.pixels[index]
+        crop = Crop.random(ellipse, rng)
+        image, target = View.random(ellipse, crop, rng).show(crop.applied(pixels), ellipse)
+        image = self.appearance(image, generator)
+        if chance < OTHER_PLANE + NO_HEAD:
             image, target = without_head(image, target, generator), torch.zeros_like(target)
+        elif chance < OTHER_PLANE + NO_HEAD + CUT_OUT:
+            image = torch.where(target > 0.5, image, torch.tensor(-1.0))
         return torch.cat([image, target])
 
     def parts(self) -> dict[str, Any]:
-        """Network, moving average, optimiser and the schedule of its rate."""
-        optimiser, schedule = self.optimiser, self.schedule
-        return {"net": self.net, "ema": self.ema, "optimiser": optimiser, "schedule": schedule}
+        """Network, moving average and optimiser."""
+        return {"net": self.net, "ema": self.ema, "optimiser": self.optimiser}
 
 
 def _draw(below: int, generator: torch.Generator) -> int:
     return int(torch.randint(below, (), generator=generator))
 
 
-def _darkened(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Half of the images [1, 192, 192] fade to black towards a side, as behind dense bone."""
-    if float(torch.rand((), generator=generator)) < 0.5:
-        return image
-    angle, place, least = torch.rand(3, generator=generator)
-    axis = torch.linspace(-0.5, 0.5, image.shape[-1])
-    direction = 2 * math.pi * angle
-    along = direction.cos() * axis + direction.sin() * axis[:, None]
-    gain = least + (1 - least) * torch.sigmoid((along + 0.5 * place) * 12)
-    return (image + 1) * gain - 1
+def chances_of(circumferences_mm: np.ndarray) -> torch.Tensor:
+    """How often each image is shown: the oftener the fewer there are of its size.
 
-
-def without_head(
-    image: torch.Tensor, target: torch.Tensor, generator: torch.Generator
-) -> torch.Tensor:
-    """An image [1, 192, 192] in [-1, 1] that shows no head, of one of five kinds.
-
-    The first two keep the texture of ultrasound: its tiles in another order, or the head taken
-    out. A network that has seen only those finds heads in plain noise and ramps.
+    Heads of the third trimester are few in the data, dark on one side, and the hardest. Those of
+    unknown size are shown as often as the others on average.
     """
-    kind = int(torch.randint(5, (), generator=generator))
-    if kind == 0:
-        return _scrambled(image, generator)
-    if kind == 1:
-        around = F.max_pool2d(target[None], 15, 1, 7)[0]
-        return torch.where(around > 0, torch.tensor(-1.0), image)
-    if kind == 2:
-        # Rayleigh: the amplitude of fully developed speckle.
-        field = torch.randn(2, *image.shape, generator=generator).norm(dim=0)
-    elif kind == 3:
-        size = int(torch.randint(3, 48, (), generator=generator))
-        coarse = torch.randn(1, 1, size, size, generator=generator)
-        field = F.interpolate(coarse, image.shape[1:], mode="bicubic")[0]
-    else:
-        slopes = torch.randn(2, generator=generator)
-        line = torch.linspace(-1, 1, image.shape[-1])
-        field = (slopes[0] * line[:, None] + slopes[1] * line)[None]
-    low, high = field.min(), field.max()
-    return (field - low) / (high - low) * 2 - 1
-
-
-def _scrambled(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The tiles of an image [1, 192, 192] in another order."""
-    tile = (8, 16, 24, 48)[int(torch.randint(4, (), generator=generator))]
-    tiles = image[0].unfold(0, tile, tile).unfold(1, tile, tile)
-    rows, columns = tiles.shape[:2]
-    order = torch.randperm(rows * columns, generator=generator)
-    shuffled = tiles.reshape(-1, tile, tile)[order].reshape(rows, columns, tile, tile)
-    return shuffled.permute(0, 2, 1, 3).reshape(image.shape)
+    known = np.isfinite(circumferences_mm)
+    near = np.abs(circumferences_mm[:, None] - circumferences_mm) < 20
+    chances = 1 / np.sqrt(np.maximum(near.sum(1), 1))
+    return torch.from_numpy(np.where(known, chances, chances[known].mean()))
 
 
 def prepared_examples(data: Path, part: str, cache: Path) -> HeadExamples:
     """The examples of one part, kept in ``cache``."""
     path = cache / f"head_{part}.npz"
     if not path.exists():
-        HeadExamples.of(read_hc18(data / "hc18", part)).save(path)
+        others = (image.volume for image in read_planes(data / "fetal_planes", part, brain=False))
+        HeadExamples.of(_heads(data, part), others).save(path)
     return HeadExamples.load(path)
 
 
+def _heads(data: Path, part: str) -> Iterator[tuple[Volume, Ellipse, float]]:
+    for head in read_hc18(data / "hc18", part):
+        yield head.volume, head.ellipse, head.circumference_mm
+    for image, ellipse in read_agreed_heads(data / "fetal_planes", part):
+        yield image.volume, ellipse, float("nan")
+
+
 def validation_views(examples: HeadExamples) -> np.ndarray:
-    """The library's two looks at every image, float32 [2 N, 2, 192, 192] of image and target."""
+    """The library's two looks at some heads, float32 [2 N, 2, 192, 192] of image and target."""
+    step = -(-len(examples.ellipses) // VALIDATED)
     views = [
         torch.cat(view.show(pixels, ellipse))
-        for pixels, ellipse in zip(examples.pixels, examples.ellipses)
+        for pixels, ellipse in zip(examples.pixels[::step], examples.ellipses[::step])
         for view in (View.whole(), View.close(ellipse))
     ]
     return torch.stack(views).numpy()
+
+
+def wrong_area(net: nn.Module, others: np.ndarray, device: torch.device) -> float:
+    """The part of images without head, [M, 384, 384], that the network calls head."""
+    views = torch.stack([View.whole().show(pixels, None)[0] for pixels in others])
+    with torch.no_grad():
+        return float((net(views.to(device)) > 0).float().mean())
 
 
 def mean_dice(net: nn.Module, views: np.ndarray, device: torch.device) -> float:
@@ -242,44 +228,58 @@ def mean_dice(net: nn.Module, views: np.ndarray, device: torch.device) -> float:
     return float(torch.cat(scores).mean())
 
 
-def train(trainer: HeadTrainer, validation: np.ndarray, work: Path) -> None:
+def train(trainer: HeadTrainer, held_out: HeadExamples, work: Path) -> None:
     """Run to the last step; ten times on the way validate and save."""
+    views = validation_views(held_out)
 
     def check() -> dict[str, float]:
-        return {"dice": mean_dice(trainer.ema, validation, trainer.device)}
+        net, device = trainer.ema, trainer.device
+        wrong = wrong_area(net, held_out.others, device)
+        return {"dice": mean_dice(net, views, device), "wrong_area": wrong}
 
-    steps = trainer.config.steps
-    run(trainer, steps, work, check, ranks=trainer.ranks, log_every=max(1, steps // 10))
+    every = max(1, trainer.steps // 10)
+    level = trainer.steps - trainer.cooldown
+    run(
+        trainer,
+        trainer.steps,
+        work,
+        check,
+        ranks=trainer.ranks,
+        log_every=every,
+        check_every=every,
+        level_until=level,
+    )
 
 
 def main() -> None:
     """Train the network that finds the fetal head."""
-    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/head_seg"), help="run's folder")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser = training_parser(main.__doc__, Path("runs/head_seg"), steps=4000)
+    parser.add_argument("--cooldown", type=int, default=1000, help="the last steps, ever smaller")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="FOLDER",
+        help="begin with the weights of another run's folder, or of a bundle",
+    )
     options = parser.parse_args()
+    prepare(options)
     if options.threads:
-        torch.set_num_threads(options.threads)
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
-    options.work.mkdir(parents=True, exist_ok=True)
+    work = options.work
     ranks, device = start_ranks()
     with ranks.first_alone():
         examples, held_out = (
-            prepared_examples(options.data, part, options.work) for part in ("train", "validation")
+            prepared_examples(options.data, part, work) for part in ("train", "validation")
         )
-    config = HeadConfig(options.steps, options.batch, seed=options.seed)
-    trainer = HeadTrainer(config, examples, device, ranks)
-    checkpoint = options.work / "checkpoint.pt"
-    if checkpoint.exists():
-        trainer.load(load_checkpoint(checkpoint))
-    if ranks.first:
-        record = run_record(options.seed, ranks.count)
-        append_record(options.work / "run.json", record, trainer.step)
-    train(trainer, validation_views(held_out), options.work)
+    config = HeadConfig(options.batch, seed=options.seed)
+    trainer = HeadTrainer(config, options.steps, options.cooldown, examples, device, ranks)
+    record = {}
+    if options.start_from and not (work / CHECKPOINT).exists():
+        weights, record["started_from"] = earlier_weights(options.start_from)
+        trainer.start_from(weights)
+    go_on(trainer, work, ranks, record)
+    train(trainer, held_out, work)
 
 
 if __name__ == "__main__":

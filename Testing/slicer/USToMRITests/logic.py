@@ -137,6 +137,32 @@ class InputTest(SceneCase):
         PixelSize.writePixelSize(node, 1.0)
         self.assertEqual(logic.reasonNotReady(node, None, "ddic"), "")
 
+    def test_dicom_without_calibration_is_known(self) -> None:
+        """By the DICOM module's attribute, or by the name of its file."""
+        for number, (attribute, file) in enumerate((("1.2.3", ""), (None, "/somewhere/us.DCM"))):
+            with self.subTest(number):
+                node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "us")
+                slicer.util.updateVolumeFromArray(node, random(1, 4, 5))
+                self.assertFalse(PixelSize.lacksPixelSize(node))
+                node.SetAttribute("DICOM.instanceUIDs", attribute)
+                if file:
+                    set_file(node, file)
+                self.assertTrue(PixelSize.lacksPixelSize(node))
+                node.SetSpacing(0.21, 0.21, 1)
+                self.assertFalse(PixelSize.lacksPixelSize(node))
+
+    def test_a_file_that_states_no_spacing_is_known(self) -> None:
+        """Slicer takes 1 mm for such NRRD and MetaImage files as for pictures."""
+        folder = self.folder()
+        header = "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 5 4\nencoding: raw\n"
+        for name, stated in (("without", ""), ("with", "spacings: 1 1\n")):
+            path = folder / f"{name}.nrrd"
+            path.write_bytes((header + stated + "\n").encode() + bytes(20))
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+            slicer.util.updateVolumeFromArray(node, random(1, 4, 5))
+            set_file(node, str(path))
+            self.assertEqual(PixelSize.lacksPixelSize(node), not stated)
+
     def test_the_resolution_of_a_print_is_no_pixel_size(self) -> None:
         """JPEG and TIFF state one, and Slicer takes it for the spacing."""
         for suffix, dots in (("jpg", 96), ("tif", 300), ("jpg", 72)):
@@ -172,6 +198,24 @@ class InputTest(SceneCase):
         )
         PixelSize.writePixelSize(node, 0.13)
         np.testing.assert_allclose(WorldSpace.worldSpacing(node), (0.13, 0.13, 0.2))
+
+    def test_what_is_synthetic_is_refused_unless_told_otherwise(self) -> None:
+        """A pseudo-MRI, and a map of one: by the panel's reason and in the console."""
+        made = logic_with(halved).translate(volumes.add_volume("US", random(1, 4, 5)))
+        logic = logic_with(halved)
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        for kind in ("true", "map"):
+            made.SetAttribute("USToMRI.synthetic", kind)
+            self.assertIn("is itself synthetic", logic.reasonNotReady(made, None, "ddic"))
+            with self.assertRaisesRegex(InputError, "allowSynthetic=True"):
+                logic.translate(made)
+            with self.assertRaisesRegex(InputError, "is itself synthetic"):
+                logic.startHeadSearch(made, onFinished=lambda *answer: None)
+            with self.assertRaisesRegex(InputError, "is itself synthetic"):
+                logic.liveJob(made)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+        again = logic.translate(made, allowSynthetic=True)
+        np.testing.assert_array_equal(array_of(again), array_of(made) / 2)
 
     def test_unusable_nodes_are_refused_in_one_sentence(self) -> None:
         """The sentence says what to choose instead; the scene stays as it was."""

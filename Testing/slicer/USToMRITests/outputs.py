@@ -10,18 +10,21 @@ import numpy as np
 import slicer
 import vtk
 from USToMRIModule.CNR import TissuePair
+from USToMRIModule.Logic import USToMRILogic
 from USToMRIModule.ReaderStudy import ScenePairs
 from USToMRIModule.Scene import RegionVoxels
+from USToMRIModule.Scene.PixelSize import lacksPixelSize
+from USToMRIModule.Scene.Sequences import sequenceOf
 from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
-from USToMRIModule.Synthetic import OutputNodes, SyntheticMark, TissueNodes
-from USToMRIModule.Synthetic.SequenceNodes import sequenceOf
+from USToMRIModule.Synthetic import OutputNodes, SampleNodes, SyntheticMark, TissueNodes
 from USToMRIModule.Translate import HeadCurve
+from USToMRIModule.Worker.WorkerClient import Handlers
 
-from USToMRILib import InputError, Volume
+from USToMRILib import ImageSequence, InputError, Volume
 from USToMRILib.fetal.ellipse import Ellipse
 
 from . import volumes
-from .scene_case import NOTICE, TABLE, SceneCase, halved, logic_with
+from .scene_case import NOTICE, TABLE, FunctionWorker, SceneCase, halved, logic_with
 
 RNG = np.random.default_rng(11)
 HEAD = Ellipse((20.0, 15.0), (12.0, 9.0), 0.4)
@@ -208,6 +211,17 @@ class SequenceTest(SceneCase):
         self.assertEqual(slicer.util.arrayFromVolume(output).max(), 5)
         self.assertIsNone(sequenceOf(output))
 
+    def test_a_dicom_cine_without_calibration_is_known(self) -> None:
+        """The volume that shows a time point has the attribute that the DICOM module gave it."""
+        browser, node = add_sequence()
+        self.assertFalse(lacksPixelSize(node))
+        sequence: Any = sequenceOf(node)
+        slicer.mrmlScene.RemoveNode(node)
+        for frame in sequence.frameNodes():
+            frame.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+        show(browser, 2)
+        self.assertTrue(lacksPixelSize(browser.GetProxyNode(sequence.node)))
+
     def test_all_time_points_are_translated(self) -> None:
         """The output follows the browser of the input, synthetic at every time point."""
         browser, node = add_sequence()
@@ -222,6 +236,29 @@ class SequenceTest(SceneCase):
         self.assertIs(sequence.browser, browser)
         self.assertEqual(sequence.node.GetNthIndexValue(2), "80")
         self.assertEqual(sequence.node.GetIndexUnit(), "ms")
+
+    def test_a_cine_is_one_task_with_its_times(self) -> None:
+        """So that the head is followed; colours, and a pixel of 1 mm, make no difference."""
+        _, node = add_sequence()
+        seen: list[dict[str, Any]] = []
+
+        class Looking(FunctionWorker):
+            def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
+                cine = ImageSequence.read(arguments["input"])
+                seen.append({"frame": arguments["frame"], "cine": cine})
+                return super().send(task, arguments, handlers)
+
+        sequence: Any = sequenceOf(node)
+        for scale in (1.0, 0.2):
+            for frame in sequence.frameNodes():
+                frame.SetSpacing(scale, scale, 1)
+            USToMRILogic(worker=Looking(halved)).translate(node, allFrames=True)
+            self.assertEqual(seen[-1]["frame"], "all")
+            cine = seen[-1]["cine"]
+            np.testing.assert_allclose(cine.seconds, (0, 0.04, 0.08))
+            self.assertEqual(cine.grid.spacing[:2], (scale, scale))
+            np.testing.assert_array_equal(cine.array[:, 0, 0, 0], (0, 10, 20))
+        self.assertEqual(len(seen), 2)
 
     def test_time_points_that_go_meanwhile_are_an_error(self) -> None:
         """No result is shown at a time that is not its own."""
@@ -321,6 +358,9 @@ class TissueTest(SceneCase):
         pixel = float(np.prod(node.GetSpacing()[:2]))
         self.assertEqual(table.GetValue(1, 0).ToString(), "ventricles and cavum")
         self.assertAlmostEqual(table.GetValue(1, 1).ToDouble(), 24 * pixel)
+        self.assertEqual(table.GetColumnName(2), "Atrium, SYNTHETIC")
+        self.assertEqual(table.GetValue(0, 2).ToString(), "")
+        self.assertIn("7.3, 6.1 \u00b1 0.6 mm", table.GetValue(1, 2).ToString())
         before = slicer.mrmlScene.GetNumberOfNodes()
         logic.translate(node, output, tissues=True)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
@@ -338,6 +378,37 @@ class TissueTest(SceneCase):
         self.assertEqual(display.GetWindow(), 40)
         self.assertIn("Spread", SyntheticMark.markOf(spread).GetTitleText())
         self.assertTrue(spread.GetAttribute("description").startswith("UNCERTAINTY of a"))
+
+    def test_samples_are_a_sequence_to_leaf_through(self) -> None:
+        """Each is synthetic and lies where the output lies; the next run has its own, or none."""
+
+        def drawing(volume: Volume, method: str, samples: int = 0) -> Result:
+            made = halved(volume, method)
+            drawn = [volume.with_array(np.float32(volume.array * n)) for n in range(samples)]
+            return made._replace(samples=tuple(drawn))
+
+        node = add_ultrasound(1, 20, 24)
+        node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
+        logic = logic_with(drawing)
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        output = logic.translate(node)
+        without = slicer.mrmlScene.GetNumberOfNodes()
+        for count in (3, 2):
+            logic.translate(node, output, samples=count)
+            shown = output.GetNodeReference(SampleNodes.SAMPLES_ROLE)
+            self.assertEqual(shown.GetTransformNodeID(), node.GetTransformNodeID())
+            np.testing.assert_array_equal(volumes.ijk_to_ras(shown), volumes.ijk_to_ras(node))
+            sequence: Any = sequenceOf(shown)
+            self.assertEqual(sequence.node.GetNumberOfDataNodes(), count)
+            for number in range(count):
+                show(sequence.browser, number)
+                expected = slicer.util.arrayFromVolume(node) * np.float32(number)
+                np.testing.assert_allclose(slicer.util.arrayFromVolume(shown), expected, rtol=1e-6)
+                self.assertEqual(shown.GetAttribute("USToMRI.synthetic"), "true")
+        logic.translate(node, output)
+        self.assertIsNone(output.GetNodeReference(SampleNodes.SAMPLES_ROLE))
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), without)
+        self.assertGreater(without, before)
 
     def test_ventricles_are_measured_against_what_lies_beside_them(self) -> None:
         """One pair of segments: all of the ventricles, and white matter within 5 mm of them."""
@@ -368,6 +439,12 @@ def with_tissues(
     spread = np.zeros(volume.array.shape, np.float32)
     spread[:, 3, 4] = 40
     maps = {}
+    error = {"median": 0.6, "percentile_90": 1.7}
+    measured = {
+        "lateral_ventricle_widths_mm": [7.3, 6.1],
+        "lateral_ventricle_width_error_mm": error,
+    }
+    made.provenance["parameters"] = {"tissues_measured": measured}
     if tissues:
         maps["tissues"] = volume.with_array(labels)
     if uncertainty:

@@ -13,7 +13,8 @@ from USToMRIModule.Logic import USToMRILogic
 from USToMRIModule.Scene.VolumeNodes import Result
 from USToMRIModule.Worker.WorkerClient import Handlers
 
-from USToMRILib import Volume
+from USToMRILib import ImageSequence, Volume
+from USToMRILib.files import sample_path
 
 # Survives headers and records: letters beyond ASCII, quotes.
 NOTICE = 'Künstlich: "not a scan"'
@@ -55,21 +56,24 @@ class FunctionWorker:
         self._translate = translate
 
     def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
-        """Do a translation at once."""
-        options = {"method": arguments["method"], **arguments["options"]}
-        head, maps = arguments["head"], arguments["maps"]
+        """Do a translation, or a live frame, at once."""
+        options = {"method": arguments["method"], **arguments.get("options", {})}
+        head, maps = arguments.get("head"), arguments.get("maps", {})
         if head is not None:
             options["head"] = head if head == "none" else Volume.read(head)
         options.update(dict.fromkeys(maps, True))
         try:
-            made = self._translate(Volume.read(arguments["input"]), **options)
+            images = _read(arguments)
+            made = [self._translate(image, **options) for image in images]
         except Exception as error:
             handlers.onError(error)
             return 1
-        _write(made.volume, arguments["output"])
+        _write([each.volume for each in made], arguments["output"])
         for name, path in maps.items():
-            _write(made.maps[name], path)
-        handlers.onDone({"provenance": made.provenance})
+            _write([each.maps[name] for each in made], path)
+        for number, sample in enumerate(made[0].samples, start=1):
+            _write([sample], str(sample_path(Path(arguments["output"]), number)))
+        handlers.onDone({"provenance": made[0].provenance})
         return 1
 
     def cancel(self, number: int) -> None:
@@ -79,8 +83,16 @@ class FunctionWorker:
         """Do nothing: there is nothing to wait for."""
 
 
-def _write(volume: Volume, path: str) -> None:
-    volume.with_array(volume.array.astype(np.float32)).write(path, compress=False)
+def _read(arguments: dict[str, Any]) -> list[Volume]:
+    """Return what is to be translated: an image, or all of a sequence."""
+    path = arguments["input"]
+    return [*ImageSequence.read(path)] if "frame" in arguments else [Volume.read(path)]
+
+
+def _write(volumes: list[Volume], path: str) -> None:
+    made = [volume.with_array(volume.array.astype(np.float32)) for volume in volumes]
+    written = made[0] if len(made) == 1 else ImageSequence.of(made)
+    written.write(path, compress=False)
 
 
 def logic_with(translate: Callable[..., Any]) -> USToMRILogic:

@@ -101,7 +101,14 @@ def live(manner: str, arguments: dict[str, Any]) -> dict[str, Any]:
     if sitk.GetArrayViewFromImage(image).max() < 0.01:
         return {"error": f"{arguments['input']}: No fetal head was found.", "kind": "input"}
     sitk.WriteImage(image, arguments["output"])
+    if "tissues" in arguments:
+        sitk.WriteImage(image > image_middle(image), arguments["tissues"])
     return {"done": {"provenance": {"method": arguments["method"], "warnings": []}}}
+
+
+def image_middle(image: Any) -> float:
+    """Return the mean grey value."""
+    return float(sitk.GetArrayViewFromImage(image).mean())
 
 
 def provenance(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from . import host, views
 _ROOT = Path(__file__).parents[3]
 _MODULE = _ROOT / "USToMRI" / "USToMRI.py"
 _PANEL_WIDTH = 400
+# Of a picture's palette, and how far apart red, green and blue are in what is not grey.
+_GREYS, _COLOURS, _VIVID = 64, 24, 24
 
 # Where the regions of the picture lie: parts of the image's width and height.
 _PAIRS = {
@@ -58,12 +60,13 @@ def main() -> int:
 
 def _show_images(panel: Any, *paths: Path) -> None:
     """Put an ultrasound and its pseudo-MRI into the scene, as a translation does."""
+    from USToMRIModule.Scene.VolumeNodes import Result
     from USToMRIModule.Synthetic import OutputNodes
 
     from USToMRILib import Volume, translate
 
     if paths:
-        ultrasound, result = Volume.read(paths[0]), _Read(Volume.read(paths[1]))
+        ultrasound, result = Volume.read(paths[0]), _Read(paths[1])
     else:
         sample = _ROOT / "Resources" / "Sample" / "fetal_head.png"
         facts = json.loads(sample.with_suffix(".json").read_text(encoding="utf-8"))
@@ -76,17 +79,22 @@ def _show_images(panel: Any, *paths: Path) -> None:
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().AutoWindowLevelOff()
     node.GetDisplayNode().SetWindowLevel(255, 127.5)
-    output = OutputNodes.publish(result, OutputNodes.OutputLocation(node), method="ddic")
+    method = result.provenance["method"]
+    made = Result(result.volume, result.provenance)
+    output = OutputNodes.publish(made, OutputNodes.OutputLocation(node), method=method)
     panel.enter()  # offers the ultrasound as the input
     panel.sections[1].onTranslated(node, output)
 
 
 class _Read:
-    """A pseudo-MRI that was made before."""
+    """A pseudo-MRI that was made before, with the record beside it."""
 
-    def __init__(self, volume: Any) -> None:
-        self.volume = volume
-        self.provenance = {"method": "ddic", "warnings": []}
+    def __init__(self, path: Path) -> None:
+        from USToMRILib import Volume
+        from USToMRILib.provenance import sidecar_path
+
+        self.volume = Volume.read(path)
+        self.provenance = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
 
 
 def _place_pairs(panel: Any) -> None:
@@ -107,30 +115,30 @@ def _place_pairs(panel: Any) -> None:
 
 def _draw_views(panel: Any, folder: Path) -> None:
     """Draw the two views of the comparison, side by side, for each kind of overlay."""
-    from PIL import Image
     from USToMRIModule.Compare import CompareLayout
 
-    before = CompareLayout.currentArrangement()
-    CompareLayout.show()  # Slicer, too, has its views before they are given images
+    assert CompareLayout.isShown()  # since the translation
     names = (CompareLayout.ULTRASOUND_VIEW, CompareLayout.PSEUDO_MRI_VIEW)
     drawn = [views.SliceView(name, 480, 480) for name in names]
-    CompareLayout.restore(before)
     section = panel.sections[1]
-    section.ui.compareButton.click()
     section._alignAgain()
+    seen = set()
     for index, name in enumerate(("side_by_side", "checkerboard", "swipe")):
         section.ui.overlaySelector.currentIndex = index
         section.ui.overlaySlider.value = 100 if index == 0 else 50
         section._update()
         slicer.app.processEvents()  # the mark of the pseudo-MRI is drawn then
         row = np.hstack([view.pixels() for view in drawn])
-        Image.fromarray(row).save(folder / f"compare_{name}.png")
+        _save(row, folder / f"compare_{name}.png")
+        seen.add(row.tobytes())
+    assert len(seen) == index + 1, "Every overlay is another picture."
     for view in drawn:
         view.close()
 
 
 def _draw_panel(panel: Any, theme: str, path: Path) -> None:
     """Draw the panel at the width of Slicer's, all sections open."""
+    from PIL import Image
     from PySide6 import QtGui, QtWidgets
 
     if theme == "dark":
@@ -147,6 +155,25 @@ def _draw_panel(panel: Any, theme: str, path: Path) -> None:
     widget.resize(_PANEL_WIDTH, max(widget.layout().sizeHint().height(), 400))
     slicer.app.processEvents()
     widget.grab().save(str(path))
+    with Image.open(path) as picture:
+        pixels = np.array(picture.convert("RGB"))
+    _save(pixels, path)
+
+
+def _save(pixels: np.ndarray, path: Path) -> None:
+    """Write a small PNG of few colours, most of them grey as images and widgets are."""
+    from PIL import Image
+
+    greys = np.repeat(np.linspace(0, 255, _GREYS).round().astype(np.uint8), 3)
+    vivid = np.ptp(pixels.astype(int), axis=-1) > _VIVID
+    colours = greys[:0]
+    if vivid.any():
+        of = Image.fromarray(pixels[vivid][None]).quantize(_COLOURS)
+        colours = np.array(of.getpalette(), np.uint8)[: 3 * _COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*greys.tolist(), *colours.tolist()])
+    few = Image.fromarray(pixels).quantize(palette=palette, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 if __name__ == "__main__":

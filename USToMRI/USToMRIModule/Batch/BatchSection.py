@@ -1,4 +1,4 @@
-"""The part of the panel that translates a folder: ``ustomri batch`` as a process of its own."""
+"""The part of the panel that translates many images: ``ustomri batch`` as its own process."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from ..Dependencies import DependenciesDeclined
 from ..Translate.MethodChoice import knownMethods
 from ..Worker.ProcessTree import killProcessTree
 from ..Worker.WorkerClient import libraryEnvironment, textOf
+from .DicomCases import writeCases
 
-_PAGE = "summary.html"
+_PAGE, _TABLE = "summary.html", "dicom_database.csv"
 
 # Exit codes of ``ustomri batch`` after which there is a summary: all done, or some failed.
 _ENDED = (0, 3)
 
 
 class BatchSection:
-    """Runs over a folder, shows how many images are done, and opens the summary."""
+    """Runs over many images, shows how many are done, and opens the summary."""
 
     def __init__(self, parentLayout: Any, logic: Any, resourcePath: Callable[[str], str]) -> None:
         """Add the section to a layout.
@@ -39,6 +40,7 @@ class BatchSection:
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         self.ui.batchButton.connect("clicked(bool)", self.onBatch)
+        self.ui.databaseButton.connect("clicked(bool)", self.onDatabase)
         self.ui.batchCancelButton.connect("clicked(bool)", self.onCancel)
         self._showIdle("")
 
@@ -58,13 +60,34 @@ class BatchSection:
         if source and output:
             self.start(Path(source), Path(output))
 
+    def onDatabase(self) -> None:
+        """Ask for a folder and translate the ultrasound of the DICOM database into it."""
+        output = qt.QFileDialog.getExistingDirectory(None, _("Folder for the results"))
+        if output:
+            self.startDatabase(Path(output))
+
     def onCancel(self) -> None:
         """Stop; what is complete stays."""
         self._end()
         self._showIdle(_("Cancelled; what is complete stays."))
 
+    def startDatabase(self, output: Path) -> None:
+        """Translate the ultrasound of the DICOM database into a folder."""
+        table = output / _TABLE
+        try:
+            count = writeCases(table)
+        except OSError as error:
+            text = _("{table} could not be written ({error}); choose another folder.")
+            self._showIdle(text.format(table=table, error=error.strerror))
+            return
+        if not count:
+            text = _("The DICOM database holds no ultrasound; import it in the module DICOM first.")
+            self._showIdle(text)
+            return
+        self.start(table, output)
+
     def start(self, source: Path, output: Path) -> None:
-        """Translate the images of a folder into another one."""
+        """Translate the images of a folder, or those that a table names, into a folder."""
         try:
             program, *first = self.logic.libraryCommand()
         except DependenciesDeclined as declined:
@@ -79,7 +102,7 @@ class BatchSection:
         process.setProcessEnvironment(libraryEnvironment())
         process.connect("readyReadStandardError()", self._readProgress)
         process.connect("finished(int,QProcess::ExitStatus)", self._onFinished)
-        self.ui.batchButton.enabled = False
+        self.ui.batchButton.enabled = self.ui.databaseButton.enabled = False
         self.ui.batchCancelButton.enabled = True
         self.ui.batchProgressBar.visible = True
         self.ui.batchProgressBar.setRange(0, 0)
@@ -95,6 +118,8 @@ class BatchSection:
         words += ["--device", chosen.device.value]
         if chosen.pixelSize:
             words += ["--pixel-size", str(chosen.pixelSize)]
+        if chosen.allFrames:
+            words += ["--frame", "all"]
         method = knownMethods().get(chosen.method)
         if method is None:
             return words
@@ -140,7 +165,7 @@ class BatchSection:
             process.waitForFinished(1000)
 
     def _showIdle(self, text: str) -> None:
-        self.ui.batchButton.enabled = True
+        self.ui.batchButton.enabled = self.ui.databaseButton.enabled = True
         self.ui.batchCancelButton.enabled = False
         self.ui.batchProgressBar.visible = False
         self.ui.batchStatusLabel.text = text

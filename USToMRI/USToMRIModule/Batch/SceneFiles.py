@@ -14,7 +14,7 @@ import slicer
 
 from ..Scene.PixelSize import lacksPixelSize, writePixelSize
 from ..Scene.VolumeNodes import isSynthetic
-from ..Synthetic.RestoredVolumes import restoreVolume
+from ..Synthetic.RestoredVolumes import restoreVolume, saysSynthetic
 
 SCENE_SUFFIXES = (".mrb", ".mrml")
 
@@ -43,8 +43,7 @@ def loadFile(path: str) -> None:
         raise InputError(
             f"{path} could not be loaded by Slicer; copy or export it again."
         ) from error
-    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        restoreVolume(node)
+    _restoreAll()
 
 
 def loadDicom(uid: str) -> None:
@@ -65,6 +64,12 @@ def loadDicom(uid: str) -> None:
         raise InputError(f"The DICOM database has nothing of the UID {uid}; import it first.")
     if not nodeIds:
         raise InputError(f"Slicer could not load the DICOM images of the UID {uid}.")
+    _restoreAll()
+
+
+def _restoreAll() -> None:
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        restoreVolume(node)
 
 
 def seriesOf(uid: str) -> list[str]:
@@ -90,8 +95,15 @@ def ultrasoundSequences() -> list[Any]:
         node
         for node in slicer.util.getNodesByClass("vtkMRMLSequenceNode")
         if node.GetDataNodeClassName() in ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")
-        and not isSynthetic(node.GetNthDataNode(0))
+        and not saysSynthetic(node.GetNthDataNode(0))
     ]
+
+
+def holdsSynthetic() -> bool:
+    """Return whether the scene has volumes, or sequences of them, that are synthetic."""
+    frames = [node.GetNthDataNode(0) for node in slicer.util.getNodesByClass("vtkMRMLSequenceNode")]
+    volumes = [*slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"), *frames]
+    return any(node.IsA("vtkMRMLScalarVolumeNode") and saysSynthetic(node) for node in volumes)
 
 
 def setPixelSize(node: Any, name: str, given: Optional[float], usual: Optional[float]) -> None:

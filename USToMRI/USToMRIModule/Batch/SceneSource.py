@@ -143,9 +143,12 @@ class SceneSource:
     def _node(self, name: str, frame: Optional[int]) -> Any:
         """Return the volume node that an input names, loaded if it is not in the scene."""
         from USToMRILib import InputError
+        from USToMRILib.image.synthetic import synthetic_input
 
         part = _partOf(name)
         images = self._images(part["file"] if part else name)
+        if not images and SceneFiles.holdsSynthetic():
+            raise synthetic_input(name)
         if part is None and len(images) != 1:
             raise InputError(f"{name} holds {len(images)} volumes; give a file or series with one.")
         node = images[int(part["number"]) if part else 0]

@@ -17,13 +17,14 @@ from slicer.util import VTKObservationMixin
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.Throttle import Throttle
-from ..Scene.VolumeNodes import HeldImage, Result, isSlice, reasonNotAnInput
+from ..Scene.VolumeNodes import HeldImage, Result, isSlice, reasonNotAnInput, reasonSynthetic
 from ..Synthetic.OutputNodes import OutputLocation, fillNode, publish
 from ..Worker.Coroutine import Coroutine
 from ..Worker.VolumeReading import readVolume
 from ..Worker.VolumeWriting import writeVolume
 from ..Worker.WorkerClient import Handlers
 from .LiveRecording import LiveRecording, emptyLike
+from .LiveTissues import LiveTissues
 
 if TYPE_CHECKING:
     from ..Worker.WorkerJobs import Worker
@@ -55,7 +56,7 @@ def reasonNotLive(inputNode: Any, outputNode: Any, pixelSize: float) -> str:
     """Return why a volume cannot be followed live, in words for the user; empty where it can."""
     if inputNode is None:
         return str(_("Choose the ultrasound volume to follow."))
-    reason = reasonNotAnInput(inputNode)
+    reason = reasonNotAnInput(inputNode) or reasonSynthetic(inputNode)
     if reason:
         return reason
     if not isSlice(inputNode):
@@ -77,11 +78,13 @@ class LiveJob(VTKObservationMixin):
         outputNode: Optional[Any],
         settings: dict[str, Any],
         pixelSize: float = 0.0,
+        tissues: bool = False,
     ) -> None:
         """Make it ready; :meth:`start` begins.
 
         :param outputNode: scalar volume that shows the pseudo-MRI; a new one where it is None.
         :param settings: "method" and "device" of the worker's task "live".
+        :param tissues: show those, too.
         """
         VTKObservationMixin.__init__(self)
         self._worker = worker
@@ -89,6 +92,7 @@ class LiveJob(VTKObservationMixin):
         self.outputNode = outputNode
         self._settings = settings
         self._pixelSize = pixelSize
+        self.tissues = LiveTissues() if tissues else None
         self._folder: Optional[Path] = None
         self._number = 0
         self._sent: Optional[_Sent] = None
@@ -172,6 +176,8 @@ class LiveJob(VTKObservationMixin):
             "output": str(self._path("output.mha")),
             "seconds": self._changed,
         }
+        if self.tissues:
+            arguments["tissues"] = str(self._path("tissues.mha"))
         handlers = Handlers(lambda event: None, self._done, self._failed)
         self._number = self._worker.send("live", arguments, handlers)
 
@@ -191,6 +197,13 @@ class LiveJob(VTKObservationMixin):
             made = _finish(readVolume(self._path("output.mha")))
             result = Result(made.volume, answer["provenance"], image=made.image)
             self._show(result, sent)
+            if self.tissues:
+                labels = _finish(readVolume(self._path("tissues.mha"))).volume
+                location = OutputLocation(sent.locationNode)
+                name = self._inputNode.GetName()
+                self.tissues.show(labels, result.provenance, location, name)
+                transform = self._inputNode.GetTransformNodeID()
+                self.tissues.node.SetAndObserveTransformNodeID(transform)
         except Exception as error:
             self._showNothing(sent, str(error))
         else:
@@ -223,6 +236,8 @@ class LiveJob(VTKObservationMixin):
         node: Any = self.outputNode
         if self._isPublished and node.GetImageData():
             node.SetAndObserveImageData(emptyLike(node.GetImageData()))
+        if self.tissues:
+            self.tissues.clear()
         if self._recording and sent:
             self._recording.add(sent.changed, sent.image.image, sent.locationNode, None)
         self._times.clear()

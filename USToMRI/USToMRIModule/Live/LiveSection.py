@@ -15,7 +15,7 @@ from ..Translate.LibraryLoading import loadLibrary
 from ..Worker.Coroutine import CoroutineRunner
 from .LiveJob import Measure, reasonNotLive
 
-_OPACITY = 0.5
+_OPACITY, _LABEL_OPACITY = 0.5, 0.25
 
 
 class LiveSection(VTKObservationMixin):
@@ -101,6 +101,7 @@ class LiveSection(VTKObservationMixin):
                 chosen.outputVolume,
                 pixelSize=chosen.pixelSize,
                 device=chosen.device.value,
+                tissues=self.ui.liveTissuesCheckBox.checked,
             )
         except Exception as problem:
             logging.error("USToMRI: live mode could not start", exc_info=problem)
@@ -122,6 +123,10 @@ class LiveSection(VTKObservationMixin):
                 foreground=self._job.outputNode,
                 foregroundOpacity=_OPACITY,
             )
+            if self._job.tissues:
+                slicer.util.setSliceViewerLayers(
+                    label=self._job.tissues.node, labelOpacity=_LABEL_OPACITY
+                )
         text = _("{rate} frames a second, {latency} s behind the ultrasound.")
         shown = {"rate": f"{measure.rate:.1f}", "latency": f"{measure.latency:.2f}"}
         self._show(text.format(**shown))

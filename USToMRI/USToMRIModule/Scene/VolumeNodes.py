@@ -24,6 +24,9 @@ ATTRIBUTE_PREFIX = "USToMRI."
 SYNTHETIC_ATTRIBUTE = ATTRIBUTE_PREFIX + "synthetic"
 PSEUDO_MRI, MAP, IN_PART = "true", "map", "in part"
 
+# That Slicer's DICOM module gives to a volume: the UIDs of its instances, parted by spaces.
+DICOM_ATTRIBUTE = "DICOM.instanceUIDs"
+
 # How far axes may be from orthonormal: the tolerance of USToMRILib.image.grid.
 _ORTHONORMAL_TOLERANCE = 1e-3
 
@@ -36,17 +39,30 @@ class Result(NamedTuple):
 
     maps - what else was asked for, by its name in ``USToMRILib.result.MAPS``
     image - the ``vtkImageData`` whose voxels are those of the volume, where there is one
+    samples - that the method drew; the volume is their mean
     """
 
     volume: Volume
     provenance: dict[str, Any]
     maps: dict[str, Volume] = {}  # noqa: RUF012 - never changed
     image: Any = None
+    samples: tuple[Volume, ...] = ()
 
 
 def isSynthetic(node: Any) -> bool:
     """Return whether a volume was made by this module: a pseudo-MRI or what goes with one."""
     return node.GetAttribute(SYNTHETIC_ATTRIBUTE) is not None
+
+
+def reasonSynthetic(node: Any) -> str:
+    """Return why a volume is no ultrasound, in words, if it is synthetic; empty where it is not."""
+    if not isSynthetic(node):
+        return ""
+    text = _(
+        "{name} is itself synthetic, a pseudo-MRI or a map of one, not ultrasound; choose the "
+        "ultrasound, or insist in the Python console with allowSynthetic=True."
+    )
+    return str(text.format(name=node.GetName()))
 
 
 def isPseudoMri(node: Any) -> bool:

@@ -140,7 +140,7 @@ def _publishMaps(
         moveBeside(location.inputNode, node)
         if name == "uncertainty":
             _showSpread(node, created)
-    publishTissues(maps.get("tissues"), outputNode, created)
+    publishTissues(maps.get("tissues"), result.provenance, outputNode, created)
 
 
 def _showSpread(node: Any, created: list[Any]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
-from ..Scene.VolumeNodes import isPseudoMri, isSynthetic
+import slicer
+
+from ..Scene.VolumeNodes import DICOM_ATTRIBUTE, isPseudoMri, isSynthetic
 from .OutputNodes import completeOutput, setAttributes
-from .SyntheticFile import readRecord
+from .SyntheticFile import FileRecord, readRecord
 from .SyntheticMark import markOf
 
 
@@ -22,13 +24,25 @@ def restoreVolume(node: Any) -> None:
         if isPseudoMri(node) and markOf(node) is None:  # a copy, or a time point of a sequence
             completeOutput(node)
         return
-    record = readRecord(_fileOf(node))
-    # What was changed since may be another image, about to be written over that file.
-    if record is not None and not node.GetModifiedSinceRead():
+    record = _recordOf(node)
+    if record is not None:
         setAttributes(node, record.provenance, record.mapName)
         completeOutput(node)
 
 
-def _fileOf(node: Any) -> Path:
+def saysSynthetic(node: Any) -> bool:
+    """Return whether a volume, in the scene or not, is synthetic by itself or by its file."""
+    return isSynthetic(node) or _recordOf(node) is not None
+
+
+def _recordOf(node: Any) -> Optional[FileRecord]:
     storage = node.GetStorageNode()
-    return Path(storage.GetFullNameFromFileName() or "" if storage else "")
+    name = storage.GetFullNameFromFileName() if storage else ""
+    if name:
+        # What was changed since may be another image, about to be written over that file.
+        return None if node.GetModifiedSinceRead() else readRecord(Path(name))
+    instances = (node.GetAttribute(DICOM_ATTRIBUTE) or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    if not (instances and database):
+        return None
+    return readRecord(Path(database.fileForInstance(instances[0])))

@@ -1,34 +1,15 @@
-"""The time points of a volume, and those of its pseudo-MRI in the same sequence browser."""
+"""The time points of a pseudo-MRI, in the sequence browser of its ultrasound."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import slicer
 from slicer.i18n import tr as _
 
+from ..Scene.Sequences import Sequence, sequenceOf
 from ..Scene.VolumeNodes import Result
 from .OutputNodes import OutputLocation, fillNode, publish
-
-
-class Sequence(NamedTuple):
-    """A sequence, and the browser that shows one of its frames as a volume of the scene."""
-
-    browser: Any
-    node: Any
-
-    def frameNodes(self) -> list[Any]:
-        """Return the volumes of all time points."""
-        return [self.node.GetNthDataNode(n) for n in range(self.node.GetNumberOfDataNodes())]
-
-
-def sequenceOf(volumeNode: Any) -> Optional[Sequence]:
-    """Return the sequence whose current frame a volume of the scene shows, if it does."""
-    for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"):
-        node = browser.GetSequenceNode(volumeNode)
-        if node:
-            return Sequence(browser, node)
-    return None
 
 
 def reasonNotAnOutput(outputNode: Any, sequence: Optional[Sequence]) -> str:

@@ -29,10 +29,13 @@ _TERMINOLOGY = (
 )
 
 
-def publishTissues(labels: Optional[Volume], outputNode: Any, created: list[Any]) -> None:
+def publishTissues(
+    labels: Optional[Volume], provenance: dict[str, Any], outputNode: Any, created: list[Any]
+) -> None:
     """Put a label map into the scene as a segmentation with its table; else take older ones away.
 
     :param labels: numbers of :class:`USToMRILib.fetal.tissues.Tissue` on the output's grid.
+    :param provenance: the record of the translation.
     :param outputNode: the pseudo-MRI, which refers to both.
     """
     for role in (TISSUES_ROLE, TABLE_ROLE):
@@ -46,7 +49,8 @@ def publishTissues(labels: Optional[Volume], outputNode: Any, created: list[Any]
         return
     segmentation = _addSegmentation(np.rint(labels.array).astype(np.uint8), outputNode, created)
     outputNode.SetNodeReferenceID(TISSUES_ROLE, segmentation.GetID())
-    table = _addTable(np.rint(labels.array).astype(int), outputNode, created)
+    measured = provenance.get("parameters", {}).get("tissues_measured", {})
+    table = _addTable(np.rint(labels.array).astype(int), measured, outputNode, created)
     outputNode.SetNodeReferenceID(TABLE_ROLE, table.GetID())
 
 
@@ -77,13 +81,32 @@ def _addSegmentation(labels: np.ndarray, outputNode: Any, created: list[Any]) ->
     return node
 
 
-def _addTable(labels: np.ndarray, outputNode: Any, created: list[Any]) -> Any:
+def ventriclesOf(measured: dict[str, Any]) -> str:
+    """Return the widths of the lateral ventricles with their error, in words; nothing without.
+
+    :param measured: "tissues_measured" of a record.
+    """
+    widths = measured.get("lateral_ventricle_widths_mm")
+    if not widths:
+        return ""
+    text = ", ".join(f"{width:.1f}" for width in widths)
+    error = measured.get("lateral_ventricle_width_error_mm")
+    if not error:
+        return str(_("{widths} mm (error not measured)").format(widths=text))
+    told = _("{widths} \u00b1 {median:.1f} mm (on simulated pairs; 9 of 10 within {most:.1f} mm)")
+    return str(told.format(widths=text, median=error["median"], most=error["percentile_90"]))
+
+
+def _addTable(
+    labels: np.ndarray, measured: dict[str, Any], outputNode: Any, created: list[Any]
+) -> Any:
     from USToMRILib.fetal.tissues import Tissue
 
     spacing = np.array(worldSpacing(outputNode))
     ofSlice = isSlice(outputNode)
     unit = float(np.prod(spacing[:2])) if ofSlice else float(np.prod(spacing)) / 1000
-    names, sizes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
+    names, sizes, widths = vtk.vtkStringArray(), vtk.vtkDoubleArray(), vtk.vtkStringArray()
+    widths.SetName(_("Atrium, SYNTHETIC"))
     names.SetName(_("Tissue"))
     sizes.SetName(_("Area (mm2)") if ofSlice else _("Volume (ml)"))
     counts = np.bincount(labels.ravel(), minlength=len(Tissue) + 1)
@@ -91,9 +114,11 @@ def _addTable(labels: np.ndarray, outputNode: Any, created: list[Any]) -> Any:
         if counts[tissue]:
             names.InsertNextValue(tissue.title)
             sizes.InsertNextValue(counts[tissue] * unit)
+            isVentricle = tissue is Tissue.VENTRICLES
+            widths.InsertNextValue(ventriclesOf(measured) if isVentricle else "")
     name = _("{name} tissue sizes").format(name=outputNode.GetName())
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
     created.append(node)
-    for column in (names, sizes):
+    for column in (names, sizes, *([widths] if ventriclesOf(measured) else [])):
         node.AddColumn(column)
     return node

@@ -12,6 +12,7 @@ from slicer.util import VTKObservationMixin
 from ..Scene.VolumeNodes import spacingOf
 from ..Scene.WorldSpace import worldSpacing
 from ..Synthetic.OutputNodes import PROVENANCE_ROLE, moveBeside, recordOf
+from ..Synthetic.TissueNodes import ventriclesOf
 from .HeadCurve import FoundHead, worldPoints
 
 # Along the axes of the head's ellipse, in semi-axes.
@@ -30,7 +31,7 @@ class HeadBiometry(VTKObservationMixin):
         self._label = label
         self._parameterNode: Any = None
         self._shown: Any = None
-        self._ventricles: list[float] = []
+        self._ventricles = ""
         self._pixelSize = 0.0
         label.visible = False
 
@@ -46,7 +47,7 @@ class HeadBiometry(VTKObservationMixin):
         """Forget the head of another image; called when a parameter changed."""
         chosen = self._parameterNode
         if chosen.inputVolume is not self._shown:
-            self._ventricles = []
+            self._ventricles = ""
             self._say(None)
         elif chosen.pixelSize != self._pixelSize and self._label.visible:
             self._onDragged(None, "")
@@ -79,7 +80,7 @@ class HeadBiometry(VTKObservationMixin):
         record = recordOf(textNode) if textNode else {}
         biometry = Biometry.of_record(record)
         measured = record.get("parameters", {}).get("tissues_measured", {})
-        self._ventricles = measured.get("lateral_ventricle_widths_mm", [])
+        self._ventricles = ventriclesOf(measured)
         if biometry and (self._ventricles or not self._lines()):
             self._say(biometry.as_dict())
 
@@ -120,9 +121,8 @@ class HeadBiometry(VTKObservationMixin):
         ).format(**biometry)
         age = _("{weeks:.1f} weeks ({low_weeks:.1f} to {high_weeks:.1f}), {chart}")
         ages = [age.format(**each) for each in biometry["gestational_age"]]
-        widths = [_("{mm:.1f} mm").format(mm=mm) for mm in self._ventricles]
-        if widths:
-            ages.append(_("Lateral ventricles, by the network: {mm}").format(mm=", ".join(widths)))
+        if self._ventricles:
+            ages.append(_("Atrium, SYNTHETIC: {widths}").format(widths=self._ventricles))
         self._label.text = "<br>".join([text, *ages])
         source = _("{chart}: {interval}; {source}")
         sources = [source.format(**each) for each in biometry["gestational_age"]]

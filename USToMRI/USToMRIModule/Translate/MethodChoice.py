@@ -11,12 +11,14 @@ from slicer.i18n import tr as _
 from ..ParameterNode import Quality
 from ..Scene.VolumeNodes import holdsImage, isSlice
 
-# What a quality stands for, for a volume or not: the first method whose networks are here.
+# What a quality stands for, for a volume or not: the first method whose networks are here. The
+# methods of fetal heads go through a volume slice by slice, and make a fetal head of any brain:
+# only who chooses one by hand gets it for a volume.
 _METHODS = {
     (Quality.FAST, False): ("pix2pix2d", "cyclegan"),
     (Quality.FAST, True): ("pix2pix3d",),
     (Quality.BEST, False): ("ddic-guided", "ddic"),
-    (Quality.BEST, True): ("ddic-guided", "ddic"),
+    (Quality.BEST, True): ("pix2pix3d",),
 }
 
 
@@ -27,9 +29,14 @@ class MethodChoice:
     is loaded there are no methods.
     """
 
-    def __init__(self, qualityBox: Any, methodBox: Any) -> None:
-        """Fill a combo box of the qualities and one of the methods."""
+    def __init__(self, qualityBox: Any, methodBox: Any, note: Any) -> None:
+        """Fill a combo box of the qualities and one of the methods.
+
+        :param note: label that says what a volume is taken for.
+        """
         self._qualityBox = qualityBox
+        self._note = note
+        note.visible = False
         self._methodBox = methodBox
         self._before: tuple[Quality, bool] = (Quality.CHOSEN, False)
         self._parameterNode: Any = None
@@ -75,6 +82,12 @@ class MethodChoice:
                 title = method.title.partition(":")[0]
                 text = _("{quality}: {method}").format(quality=text, method=title)
             self._qualityBox.setItemText(index, text)
+        isByQuality = ofVolume and self._parameterNode.quality is not Quality.CHOSEN
+        self._note.visible = isByQuality
+        self._note.text = _(
+            "A volume is taken for an adult brain; for a fetal head choose one of the methods for "
+            "slices under Advanced."
+        )
         self._isFilling = False
 
     def _onChosen(self, index: int) -> None:

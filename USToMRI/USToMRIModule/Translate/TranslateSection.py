@@ -11,9 +11,9 @@ from slicer.util import VTKObservationMixin
 
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.RegionVoxels import Region
+from ..Scene.Sequences import sequenceOf
 from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Synthetic.OutputNodes import warningsOf
-from ..Synthetic.SequenceNodes import sequenceOf
 from ..Worker.Coroutine import CoroutineRunner
 from .Cautions import Cautions
 from .DeviceChoice import DeviceChoice
@@ -55,7 +55,9 @@ class TranslateSection(VTKObservationMixin):
         self._newest = NewestUltrasound()
         # Of the library, which knows the methods: when the panel is open, and piece by piece.
         self._loading = CoroutineRunner(loadLibrary(), lambda _done, error: None)
-        self._methods = MethodChoice(self.ui.qualitySelector, self.ui.methodSelector)
+        self._methods = MethodChoice(
+            self.ui.qualitySelector, self.ui.methodSelector, self.ui.qualityNoteLabel
+        )
         self._options = OptionFields(self.ui.optionsWidget)
         self._pixelSize = PixelSizeChoice(self.ui, self._onFindPixelSize)
         self._biometry = HeadBiometry(self.ui.biometryLabel)

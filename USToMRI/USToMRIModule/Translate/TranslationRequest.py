@@ -10,9 +10,11 @@ from slicer.i18n import tr as _
 
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.RegionVoxels import Region
+from ..Scene.Sequences import Sequence, sequenceOf
 from ..Scene.VolumeNodes import Result
 from ..Synthetic.OutputNodes import OutputLocation, publish
-from ..Synthetic.SequenceNodes import Sequence, publishSequence, reasonNotAnOutput, sequenceOf
+from ..Synthetic.SampleNodes import publishSamples
+from ..Synthetic.SequenceNodes import publishSequence, reasonNotAnOutput
 from ..Worker.TranslationInput import TranslationInput, readInputs
 
 
@@ -49,13 +51,22 @@ class TranslationRequest(NamedTuple):
         inputs, location = readInputs(inputNode, region, head, pixelSize, frameNodes)
         return cls(inputs, location, outputNode, method, sequence)
 
+    @property
+    def isCine(self) -> bool:
+        """Whether it is one flat image at several times: the head is then followed through them."""
+        held = [each.image for each in self.inputs]
+        kinds = {(each.grid, each.image.GetScalarType()) for each in held}
+        return len(held) > 1 and len(kinds) == 1 and held[0].grid.size[2] == 1
+
     def publish(self, results: list[Result]) -> Any:
         """Put the results into the scene and return the output node."""
         if self.sequence:
             return publishSequence(
                 results, self.location, self.sequence, self.outputNode, self.method
             )
-        return publish(results[0], self.location, self.outputNode, self.method)
+        node = publish(results[0], self.location, self.outputNode, self.method)
+        publishSamples(results[0], self.location, node)
+        return node
 
     def tryPublish(self, results: list[Result]) -> tuple[Optional[Any], Optional[Exception]]:
         """Publish what was made while the scene went on; return the output node, or the error."""

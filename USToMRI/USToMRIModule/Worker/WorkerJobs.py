@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
@@ -13,7 +14,7 @@ from slicer.i18n import tr as _
 from ..Scene.VolumeNodes import Result
 from .Coroutine import Coroutine, CoroutineRunner
 from .VolumeReading import readVolume
-from .VolumeWriting import writeVolume
+from .VolumeWriting import writeFrames, writeVolume
 from .WorkerClient import Handlers, WorkerError
 
 if TYPE_CHECKING:
@@ -234,7 +235,18 @@ class TranslationJob(WorkerJob):
         maps = {}
         for name in self._maps:
             maps[name] = (yield from readVolume(self._path(f"{name}.mha"))).volume
-        self._results.append(Result(made.volume, answer["provenance"], maps, made.image))
+        samples = []
+        for path in self._samplePaths():
+            samples.append((yield from readVolume(path)).volume)
+        record = answer["provenance"]
+        self._results.append(Result(made.volume, record, maps, made.image, tuple(samples)))
+
+    def _samplePaths(self) -> Iterator[Path]:
+        """Return the files of the samples that the task has written."""
+        from USToMRILib.files import sample_path
+
+        paths = (sample_path(self._path("output.mha"), number) for number in itertools.count(1))
+        return itertools.takewhile(Path.exists, paths)
 
     def _answer(self) -> list[Result]:
         return self._results
@@ -242,6 +254,41 @@ class TranslationJob(WorkerJob):
     def _report(self, event: dict[str, Any]) -> None:
         counted = {"frame": len(self._results) + 1, "frames": len(self._images)}
         self._onProgress({**event, **counted})
+
+
+class CineJob(TranslationJob):
+    """Translates flat frames that follow each other in one task: the head is followed through them.
+
+    seconds - when each was taken, from the first; empty where that is not known
+    """
+
+    seconds: Sequence[float] = ()
+
+    def _nextCommand(self) -> Optional[Command]:
+        command = super()._nextCommand()
+        if command is None:
+            return None
+        images = {name: volume for name, volume in command.images.items() if name != "input.mhd"}
+        return command._replace(arguments={**command.arguments, "frame": "all"}, images=images)
+
+    def _write(self, images: dict[str, Volume]) -> Coroutine:
+        volumes = (image.volume() for image in self._images)
+        yield from writeFrames(self._path("input.mhd"), volumes, self.seconds)
+        yield from super()._write(images)
+
+    def _take(self, answer: Any) -> Coroutine:
+        every = {}
+        for name in ("output", *self._maps):
+            every[name] = (yield from readVolume(self._path(f"{name}.mha"))).volume.array
+        like = self._images[0].volume()
+        for number in range(len(self._images)):
+            frame = slice(number, number + 1)
+            made = {name: like.with_array(array[frame]) for name, array in every.items()}
+            output = made.pop("output")
+            self._results.append(Result(output, answer["provenance"], made))
+
+    def _report(self, event: dict[str, Any]) -> None:
+        self._onProgress({**event, "frame": 1, "frames": 1})
 
 
 class QuestionJob(WorkerJob):
