@@ -71,7 +71,7 @@ def test_examples_of_the_tutorial(console: dict[str, Any]) -> None:
             job = console.pop("job")
             wait_until(lambda job=job: not job.running)
     names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")}
-    assert {"head SYNTHETIC MRI (DDIC)", "head SYNTHETIC MRI (DDIB)"} < names
+    assert {"head SYNTHETIC MRI (PIX2PIX2D)", "head SYNTHETIC MRI (DDIB)"} < names
     output = console["outputNode"]
     assert np.prod(output.GetImageData().GetDimensions()) < 300 * 320
     assert slicer.util.arrayFromVolume(output).max() > 0

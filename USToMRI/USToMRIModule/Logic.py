@@ -36,7 +36,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
     In Slicer's Python console::
 
         from USToMRI import USToMRILogic
-        output = USToMRILogic().translate(slicer.util.getNode("us"), method="ddic")
+        output = USToMRILogic().translate(slicer.util.getNode("us"))
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         self,
         inputNode: Any,
         outputNode: Optional[Any] = None,
-        method: str = "ddic",
+        method: Optional[str] = None,
         *,
         region: Any = None,
         head: Any = None,
@@ -82,7 +82,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
         :param inputNode: ``vtkMRMLScalarVolumeNode`` with the ultrasound.
         :param outputNode: scalar volume to overwrite; a new one where it is None.
-        :param method: ``ddic``, ``ddib`` or ``cyclegan``, slice by slice, or ``pix2pix3d``.
+        :param method: by its name (``ustomri methods``); the library's default where it is None.
         :param region: markups ROI, closed curve or ``RegionVoxels.Region`` (a segment): only the
             smallest box of whole voxels around it is translated, and is all that the output holds.
         :param head: a closed curve or a segment around the head; ``"none"`` where the image shows
@@ -118,7 +118,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         self,
         inputNode: Any,
         outputNode: Optional[Any] = None,
-        method: str = "ddic",
+        method: Optional[str] = None,
         *,
         region: Any = None,
         head: Any = None,
@@ -137,12 +137,14 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         :return: the job, whose ``cancel()`` leaves the scene as it was.
         :raises USToMRILib.InputError: one sentence that says what to change.
         """
+        from USToMRILib.methods import DEFAULT
+
         from .Worker.WorkerJobs import CineJob, TranslationJob
 
         if not allowSynthetic:
             _checkMeasured(inputNode)
         request = TranslationRequest.read(
-            inputNode, outputNode, method, region, head, pixelSize, allFrames
+            inputNode, outputNode, method or DEFAULT, region, head, pixelSize, allFrames
         )
 
         def finished(results: Any, error: Optional[Exception]) -> None:
@@ -152,7 +154,7 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
             if onFinished:
                 onFinished(node, error)
 
-        how = request.inputs, method, options, finished, onProgress
+        how = request.inputs, request.method, options, finished, onProgress
         job = (CineJob if request.isCine else TranslationJob)(self._worker(), *how)
         if isinstance(job, CineJob) and request.sequence:
             job.seconds = request.sequence.seconds()

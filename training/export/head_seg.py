@@ -57,7 +57,7 @@ LIMITS = """
 """
 
 
-FAILURES_FILE = "failures.png"
+FAILURES_FILE = "failures.jpg"
 
 FAILURES = f"""
 ![The images with the greatest errors]({FAILURES_FILE})

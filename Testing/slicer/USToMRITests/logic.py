@@ -302,7 +302,7 @@ class OutputTest(SceneCase):
         output = volumes.add_volume("T2 of the patient", np.ones((1, 1, 1), np.float32))
         logic = logic_with(halved)
         logic.translate(node, output)
-        self.assertEqual(output.GetName(), "US SYNTHETIC MRI (DDIC)")
+        self.assertEqual(output.GetName(), "US SYNTHETIC MRI (PIX2PIX2D)")
         output.SetName("My SYNTHETIC MRI")
         logic.translate(node, output)
         self.assertEqual(output.GetName(), "My SYNTHETIC MRI")

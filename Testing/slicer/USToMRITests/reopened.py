@@ -38,7 +38,7 @@ class ReopenedTest(SceneCase):
             with self.subTest(name):
                 self.empty_scene()
                 node = slicer.util.loadVolume(str(path))
-                self.check_dress(node, "one SYNTHETIC MRI (DDIC)")
+                self.check_dress(node, "one SYNTHETIC MRI (PIX2PIX2D)")
                 self.assertEqual(node.GetAttribute("USToMRI.notice"), NOTICE)
                 self.assertEqual(OutputNodes.warningsOf(node), ["Be careful."])
                 path = saved(node, path)
@@ -77,7 +77,7 @@ class ReopenedTest(SceneCase):
         node = made()
         copy = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, node, "Copy")
         process_events()
-        self.check_dress(copy, "Copy SYNTHETIC MRI (DDIC)")
+        self.check_dress(copy, "Copy SYNTHETIC MRI (PIX2PIX2D)")
         browser, proxy = self.reopened_sequence()
         process_events()
         for index in range(3):
