@@ -144,7 +144,7 @@ def make_card(metadata: dict[str, Any], note: str) -> str:
         "as training goes (training/simulation/brain_pairs.py). U-Net of the eps-networks with "
         "four levels, told the brain's size in every block. Loss: absolute error, of gradients "
         f"x {config['edges']:g}, 1 - SSIM x {config['structure']:g}, cross-entropy of the tissues "
-        f"x {config['tissues']:g}; AdamW, moving average {config['ema']:g}. {note}"
+        f"x {config['tissues']:g}; Muon and AdamW, moving average {config['ema']:g}. {note}"
     )
     samples = (
         f"![Held-out heads](heads.jpg)\n\n{4 * SHOWN} heads of HC18's test part, evenly spread, "
