@@ -44,6 +44,7 @@ LIMITS = """
 - Averaged atlas volumes, mostly of healthy brains: lesions and malformations are drawn as the
   nearest healthy anatomy. Ventricles were widened by warping, up to some 20 mm.
 - Planes about the transthalamic and the transventricular one. Brains of 55 to 125 mm length.
+- Cerebellum and brainstem, of which its planes show little, it names hardly ever.
 - Where sound does not reach, in the nearer hemisphere above all, it draws what is usual.
 """
 
