@@ -6,18 +6,31 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import InputError
 from .files import atomic
 from .image.display import display_window
 from .image.volume import Volume
 from .result import Result
 
 OVERLAY_OPACITY = 0.5
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def check_picture(path: Path) -> None:
+    """Raise InputError unless a picture can have this name."""
+    if path.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"A picture is a PNG or JPEG file; give {path} a name ending in .png.")
 
 
 def write_comparison(path: Path, ultrasound: Volume, result: Result) -> None:
-    """Write a PNG: ultrasound, pseudo-MRI and their overlay; of a volume, its middle slice.
+    """Write ultrasound, pseudo-MRI and their overlay; of a volume, its middle slice.
 
     The pseudo-MRI and the overlay carry the word SYNTHETIC.
+
+    Args:
+        path: of a PNG or JPEG file, by its name.
+        ultrasound: what was translated.
+        result: what became of it.
     """
     # The figure classes themselves, not pyplot: no window system, no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -41,5 +54,6 @@ def write_comparison(path: Path, ultrasound: Volume, result: Result) -> None:
     # Only where there is a pseudo-MRI: the ultrasound around it keeps its brightness.
     shown = np.ma.masked_less_equal(mri, 0)
     panels[2].imshow(shown, cmap="inferno", vmin=0, vmax=255, alpha=OVERLAY_OPACITY, extent=extent)
+    FigureCanvasAgg(figure)
     with atomic(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+        figure.savefig(temporary, dpi="figure")

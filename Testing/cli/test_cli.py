@@ -57,7 +57,8 @@ def test_a_picture_is_translated_with_its_pixel_size(head_slice, tmp_path, tiny_
     picture, output = tmp_path / "us.png", tmp_path / "out.png"
     Volume((head_slice.array / 2).astype(np.uint8), head_slice.grid).write(picture)
     arguments = ["translate", str(picture), str(output), "--pixel-size", "0.33"]
-    assert main(arguments) == 0
+    assert main([*arguments, "--picture", str(tmp_path / "look.JPG")]) == 0
+    assert (tmp_path / "look.JPG").read_bytes().startswith(b"\xff\xd8")
     assert Volume.read(output, 0.33).array.shape == head_slice.array.shape
 
 
@@ -152,6 +153,7 @@ def test_a_folder_without_models_is_told(tmp_path, monkeypatch, capsys, action):
         (["translate", "{us}", "{folder}/o.nrrd", "--head-mask", "no.nrrd"], "does not exist"),
         (["translate", "{us}", "{folder}/o.nrrd", "--provenance", "no/r.json"], "output folder"),
         (["translate", "{us}", "{folder}/o.nrrd", "--picture", "no/p.png"], "output folder"),
+        (["translate", "{us}", "o.nrrd", "--picture", "p.pdf"], "a PNG or JPEG"),
         (["head", "{folder}"], "DICOM"),
     ],
 )

@@ -18,6 +18,7 @@ from ..image.grid import Grid
 from ..image.sequence import ImageSequence, check_sequence_writable
 from ..image.volume import PathLike, Volume, check_writable
 from ..methods import DEFAULT
+from ..picture import check_picture, write_comparison
 from ..progress import CancelToken, ProgressCallback
 from ..provenance import sidecar_path
 from ..result import MAPS
@@ -51,7 +52,10 @@ def add_translate(commands: Any) -> None:
         "--provenance", type=Path, metavar="FILE.json", help="default: OUTPUT.json"
     )
     command.add_argument(
-        "--picture", type=Path, metavar="FILE.png", help="ultrasound, pseudo-MRI and overlay"
+        "--picture",
+        type=Path,
+        metavar="FILE.png",
+        help="ultrasound, pseudo-MRI and overlay; or FILE.jpg",
     )
     command.add_argument("--no-compression", action="store_true", help="faster, larger .nrrd, .mha")
     add_progress(command)
@@ -87,7 +91,7 @@ def translate_file(
         options: of the method: its dataclass, or values by name.
         head: the path of a mask, "none", or None to look for it.
         provenance: where the record goes instead of ``OUTPUT.json``.
-        picture: PNG of ultrasound, pseudo-MRI and both over each other.
+        picture: PNG or JPEG of ultrasound, pseudo-MRI and both over each other.
         maps: files of what else to make, by key of :data:`USToMRILib.result.MAPS`.
         compress: whether to, where the format can.
 
@@ -141,6 +145,8 @@ class _Files(NamedTuple):
         for path in others:
             check_creatable(path)
         check_distinct(self.source, [*images, *others])
+        if self.picture:
+            check_picture(self.picture)
 
 
 def _translate_cine(
@@ -168,8 +174,6 @@ def _translate_image(
     result = translate(volume, head=hint, **{**how, **dict.fromkeys(files.maps, True)})
     with ExitStack() as pictures:
         if files.picture:
-            from ..picture import write_comparison
-
             write_comparison(pictures.enter_context(atomic(files.picture)), volume, result)
         result.write(files.target, files.record, files.compress, files.maps)
     return {"provenance": result.provenance}
