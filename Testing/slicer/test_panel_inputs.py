@@ -96,6 +96,7 @@ def test_region_must_be_usable(section: Any) -> None:
     roi.SetCenterWorld(volumes.world_position(node, (3, 2, 4)))
     assert section.ui.translateButton.enabled
     assert section.ui.statusLabel.text == ""
+    choose_method(section, "ddic")  # one that looks for a head
     curve = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", "Outline")
     section.ui.headSelector.setCurrentNode(curve)
     assert section.ui.statusLabel.text == "Outline needs at least three points."

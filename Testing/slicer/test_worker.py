@@ -83,7 +83,7 @@ def test_what_waits_behind_a_cancelled_command_is_done() -> None:
     node, logic = add_ultrasound(), fake("stubborn")
     reports: list[Any] = []
     steps: list[Any] = []
-    first = logic.startTranslation(node, onProgress=steps.append, steps=13)
+    first = logic.startTranslation(node, method="ddic", onProgress=steps.append, steps=13)
     logic.startTranslation(node, onFinished=lambda *report: reports.append(report))
     wait_until(lambda: steps)
     start = own_time()
@@ -238,7 +238,7 @@ def test_the_event_loop_never_waits(head_slice: Volume, tiny_models: Path) -> No
     node = volumes.add_volume("US", head_slice.array)
     node.SetSpacing(*head_slice.grid.spacing)
     logic = USToMRILogic(command=REAL)
-    options: dict[str, Any] = {"device": "cpu", "steps": 30}
+    options: dict[str, Any] = {"method": "ddic", "device": "cpu", "steps": 30}
     run(logic, node, **options)
     check_gaps(logic, node, **options)
 

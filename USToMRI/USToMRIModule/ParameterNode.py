@@ -165,6 +165,7 @@ class USToMRIParameterNode:
     rulerLength - of that line, in mm
     knownCircumference - of the head, in mm, which gives the size of the pixels
     biparietalLine, occipitofrontalLine - diameters of the head
+    liveTissues - live mode lays the tissues over the ultrasound
     studyBlinded - a reader study without labels, the pseudo-MRI on either side
     studySeed - of the order and the sides in a reader study
     """
@@ -190,5 +191,6 @@ class USToMRIParameterNode:
     knownCircumference: Annotated[float, WithinRange(0, 500)] = 0.0
     biparietalLine: vtkMRMLMarkupsLineNode
     occipitofrontalLine: vtkMRMLMarkupsLineNode
+    liveTissues: bool = False
     studyBlinded: bool = False
     studySeed: Annotated[int, WithinRange(0, 999999)] = 0

@@ -30,6 +30,7 @@ class LiveSection(VTKObservationMixin):
         self.logic = logic
         self._resourcePath = resourcePath
         self._chosen: Any = None
+        self._guiTag: Any = None
         self._job: Any = None
         self._isFollowed = False
         uiWidget = slicer.util.loadUI(resourcePath("UI/Live.ui"))
@@ -51,8 +52,10 @@ class LiveSection(VTKObservationMixin):
         """Follow a parameter node from now on; live mode goes on in other modules."""
         if self._chosen:
             self.removeObservers(self._onChange)
+            self._chosen.disconnectGui(self._guiTag)
         self._chosen = parameterNode
         if self._chosen:
+            self._guiTag = self._chosen.connectGui(self.ui)
             self.addObserver(self._chosen, vtk.vtkCommand.ModifiedEvent, self._onChange)
         self._update()
 

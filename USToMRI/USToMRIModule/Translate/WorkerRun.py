@@ -143,6 +143,7 @@ def _phase(event: dict[str, Any]) -> str:
     names = {
         "load": _("Loading the networks"),
         "head": _("Finding the head"),
+        "midline": _("Finding the midline of the head"),
         "encode": _("Ultrasound to noise"),
         "decode": _("Noise to MRI"),
         "refine": _("Refining the MRI"),
