@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from skimage.morphology import convex_hull_image
 
 from benchmarks.fetal.pictures import Head, Pictures, made_by
 from training.data.brain_slices import FRAME
@@ -23,7 +24,8 @@ def simulated_heads(pairs: Pairs) -> list[Head]:
     for number, (us, size) in enumerate(zip(pairs.us.astype(np.float32), pairs.size_mm)):
         assert FRAME.long_axis_pixels is not None
         pixel = float(size) / FRAME.long_axis_pixels
-        brain = Ellipse.from_mask(us > -1, (pixel, pixel))
+        # What gives no echo is as black as what lies outside.
+        brain = Ellipse.from_mask(convex_hull_image(us > -1), (pixel, pixel))
         heads.append(Head(f"simulated {number}", (us + 1) * 127.5, (pixel, pixel), _skull(brain)))
     return heads
 

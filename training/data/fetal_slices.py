@@ -76,7 +76,7 @@ def contact_sheet(slices: Iterable[np.ndarray], path: Path, columns: int = 8) ->
     shown = np.stack([np.asarray(image, np.float32) for image in slices])
     grid = -(-len(shown) // columns), columns
     sheet = montage((shown.clip(-1, 1) + 1) * 127.5, fill=0, grid_shape=grid, padding_width=2)
-    Image.fromarray(sheet.round().astype(np.uint8)).save(path, quality=80)
+    Image.fromarray(sheet.round().astype(np.uint8)).save(path, quality=50)
 
 
 def main() -> None:
