@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import multiprocessing
 import os
 import signal
@@ -122,7 +123,9 @@ def test_a_process_that_dies_takes_no_case_with_it(images, tmp_path):
 
     def kill_one(outcome, ended, of):
         if ended == 3:
-            killed.append(multiprocessing.active_children()[0])
+            children = {child.pid: child for child in multiprocessing.active_children()}
+            begun = (json.loads(p.read_text())["pid"] for p in output.rglob("processes/*"))
+            killed.append(next(children[pid] for pid in begun if pid in children))
             killed[0].kill()
 
     cases = find_cases(images, output)
@@ -130,7 +133,8 @@ def test_a_process_that_dies_takes_no_case_with_it(images, tmp_path):
     assert killed[0].exitcode == -signal.SIGKILL
     assert [outcome.status for outcome in report.outcomes] == ["done"] * 10
     assert multiprocessing.active_children() == []
-    no_leftovers(output)
+    # Its last claim may stay, where it was killed between the end of a case and the claim's.
+    assert [p for p in output.rglob(".*") if p.name != ".ustomri"] == []
 
 
 def test_two_runs_of_two_processes_each_on_one_folder(images, tmp_path):
