@@ -66,9 +66,12 @@ def statuses(output: Path) -> dict[str, str]:
         return {row["case"]: row["status"] for row in csv.DictReader(file)}
 
 
+def no_half_files(output: Path) -> None:
+    assert [p for p in output.rglob(".*") if p.name != ".ustomri"] == []
+
+
 def no_leftovers(output: Path) -> None:
-    hidden = [p for p in output.rglob(".*") if p.name != ".ustomri"]
-    assert hidden == []
+    no_half_files(output)
     assert list((output / ".ustomri" / "claims").iterdir()) == []
 
 
@@ -134,7 +137,7 @@ def test_a_process_that_dies_takes_no_case_with_it(images, tmp_path):
     assert [outcome.status for outcome in report.outcomes] == ["done"] * 10
     assert multiprocessing.active_children() == []
     # Its last claim may stay, where it was killed between the end of a case and the claim's.
-    assert [p for p in output.rglob(".*") if p.name != ".ustomri"] == []
+    no_half_files(output)
 
 
 def test_two_runs_of_two_processes_each_on_one_folder(images, tmp_path):

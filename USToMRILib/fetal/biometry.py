@@ -108,9 +108,9 @@ def hadlock(circumference_mm: float) -> Optional[GestationalAge]:
     """Age by Hadlock et al. 1984, or None outside of its table, 68 to 360 mm (12.7 to 42.4 weeks).
 
     The single-parameter regression on the head circumference in cm. The paper itself was not at
-    hand: the equation, the table's range and the 2 SD of its age groups are those that Hologic
-    prints for "GA by HC - Hadlock1984" (SuperSonic MACH, Obstetrical References, PM.LAB.175-A,
-    2020). Between two groups the wider interval holds.
+    hand, nor Hologic's table of it ("GA by HC - Hadlock1984", SuperSonic MACH, Obstetrical
+    References, PM.LAB.175-A, 2020): the equation, the table's range and the 2 SD of its age groups
+    are those of a public transcription of that table. Between two groups the wider interval holds.
     """
     hc = circumference_mm / 10
     weeks = 8.96 + 0.540 * hc + 0.0003 * hc**3
