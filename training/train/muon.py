@@ -1,7 +1,7 @@
 """Muon: momentum whose matrices are made orthogonal (Jordan et al. 2024).
 
-After 350 steps of one run each (``training.train.pix2pix2d``, width 20, learning rate 8e-4, the same
-pairs) the loss was 0.40, and 0.51 with AdamW.
+After 350 steps of one run each (``training.train.pix2pix2d``, width 20, learning rate 8e-4, the
+same pairs) the loss was 0.40, and 0.51 with AdamW.
 """
 
 from __future__ import annotations
