@@ -193,7 +193,8 @@ DATA = Path(os.environ.get("USTOMRI_DATA", "data"))
 @pytest.mark.skipif(not (DATA / "fetal_mri").exists(), reason="no atlas volumes (USTOMRI_DATA)")
 @pytest.mark.parametrize("masked", [True, False])
 def test_the_bundled_network_finds_the_ventricles_of_a_simulated_head(masked: bool) -> None:
-    from benchmarks.fetal_volumes import Case, measure, scan
+    from benchmarks.fetal_volume_scans import Case, scan
+    from benchmarks.fetal_volumes import measure
 
     measured = measure(scan(DATA, Case("CRL_GA27", 1, masked)))
     assert measured.off_mm < 6
