@@ -209,14 +209,16 @@ def main() -> None:
     add_data_option(parser)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     options = parser.parse_args()
-    measured = []
+    measured: dict[Case, Measured] = {}
     for case in CASES:
-        measured.append(measure(scan(options.data, case)))
-        print(case, measured[-1].correlation_core, measured[-1].ventricles_ml, flush=True)
-        write(measured, options.output)
+        each = measure(scan(options.data, case))
+        if each is not None:
+            measured[case] = each
+            print(case, each.off_mm, each.off_deg, each.ventricles_ml, flush=True)
+    write(measured, options.output)
 
 
-def write(measured: list[Measured], output: Path) -> None:
+def write(measured: dict[Case, Measured], output: Path) -> None:
     """Write the report and its picture."""
     record, bundle = run_record(seed=0), load_bundle(BUNDLE)
     pictures = [each.picture for each in list(measured.values())[:3]]
