@@ -1,7 +1,7 @@
 """A small physical simulation of B-mode ultrasound: maps of tissue in, a 3D image out.
 
-The transducer is convex, or linear (a convex one of great radius), and is swept by tilting, as in
-free-hand or motorised 3D imaging. Along every beam the simulation has
+The transducer is convex and is swept by tilting, as in free-hand or motorised 3D imaging. Along
+every beam the simulation has
 
 * scattering: complex Gaussian scatterers with a tissue's backscatter as variance (fully developed
   speckle; Goodman, J. Opt. Soc. Am. 1976, doi:10.1364/JOSA.66.001145), blurred by a point spread
@@ -84,8 +84,8 @@ class ScanRanges:
 
     By default geometry and frequency are those of probes for brain surgery, 4-8 MHz phased and
     convex arrays (RESECT, Xiao et al., Med. Phys. 2017, doi:10.1002/mp.12268, and ReMIND, Juvekar
-    et al., Sci. Data 2024, doi:10.1038/s41597-024-03295-z); :meth:`linear` has those data sets'
-    linear ones, :meth:`obstetric` the curved arrays that look at a fetus.
+    et al., Sci. Data 2024, doi:10.1038/s41597-024-03295-z); :meth:`obstetric` has the curved arrays
+    that look at a fetus.
     """
 
     depth_mm: Range = (70.0, 105.0)
@@ -115,19 +115,6 @@ class ScanRanges:
     dynamic_range_db: Range = (48.0, 62.0)
     # Independent images averaged: frequency and spatial compounding, overlap of the sweep.
     looks: tuple[int, int] = (1, 4)
-
-    @classmethod
-    def linear(cls) -> ScanRanges:
-        """A linear array of about 40 mm, 5-10 MHz: all but parallel beams, 35 mm to either side."""
-        return cls(
-            depth_mm=(40.0, 70.0),
-            radius_mm=(2000.0, 2000.0),
-            half_angle_deg=(0.5, 0.65),
-            half_sweep_deg=(0.4, 0.6),
-            frequency_mhz=(5.0, 10.0),
-            axial_fwhm_mm=(0.5, 0.9),
-            lateral_fwhm_mm=(0.6, 1.2),
-        )
 
     @classmethod
     def obstetric(cls) -> ScanRanges:
@@ -206,19 +193,22 @@ def simulate_bmode(maps: TissueMaps, scan: Scan, seed: int) -> tuple[np.ndarray,
     """
     rng = np.random.default_rng(seed)
     beams = Beams.of(scan)
-    decibels = 20 * np.log10(_envelope(maps, scan, beams, rng) + 1e-6)
+    decibels = 20 * np.log10(envelope(maps, scan, beams, rng) + 1e-6)
     grey = np.clip((decibels - scan.white_db) / scan.dynamic_range_db + 1, 0, 1) * 255
     return _scan_convert(grey.astype(np.float32), maps, scan, beams)
 
 
-def envelope_of_speckle(scan: Scan, beams: Beams, rng: np.random.Generator) -> np.ndarray:
-    """Return the envelope of homogeneous tissue of unit backscatter, [r, phi, theta], no losses."""
-    shape = (len(beams.r), len(beams.phi), len(beams.theta))
-    return np.abs(_blur(_scatterers(np.ones(shape, np.float32), scan, beams, rng), scan, beams))
+def envelope(maps: TissueMaps, scan: Scan, beams: Beams, rng: np.random.Generator) -> np.ndarray:
+    """Return the echo's envelope along the beams, before it is turned into grey values.
 
+    Args:
+        maps, scan: as of :func:`simulate_bmode`.
+        beams: of the scan.
+        rng: of scatterers and noise.
 
-def _envelope(maps: TissueMaps, scan: Scan, beams: Beams, rng: np.random.Generator) -> np.ndarray:
-    """Return the envelope along the beams [r, phi, theta], white matter at the face being 1."""
+    Returns:
+        Float32 [r, phi, theta]; the mean power of white matter at the face is 1.
+    """
     positions = _positions(maps, scan, beams)
     backscatter = _sample(maps.backscatter, positions)
     attenuation = _sample(maps.attenuation, positions)
@@ -229,11 +219,11 @@ def _envelope(maps: TissueMaps, scan: Scan, beams: Beams, rng: np.random.Generat
     gain_db = _gain_db(attenuation, scan, beams)
     received = 10 ** ((gain_db - _loss_db(attenuation, reflectance, scan)) / 20)
     noise = 10 ** ((scan.noise_db + gain_db) / 20)
-    envelope = np.zeros(backscatter.shape, np.float32)
+    summed = np.zeros(backscatter.shape, np.float32)
     for _ in range(scan.looks):
         echo = _blur(specular + _scatterers(backscatter, scan, beams, rng), scan, beams)
-        envelope += np.abs(echo * received + _noise(echo.shape, rng) * noise)
-    return envelope / scan.looks
+        summed += np.abs(echo * received + _noise(echo.shape, rng) * noise)
+    return summed / scan.looks
 
 
 def _gain_db(attenuation: np.ndarray, scan: Scan, beams: Beams) -> np.ndarray:
