@@ -301,6 +301,21 @@ class SequenceTest(SceneCase):
             with self.assertRaisesRegex(InputError, "a time point"):
                 logic.translate(given, output, allFrames=all_frames)
 
+    def test_several_samples_of_all_time_points_are_refused(self) -> None:
+        """Before the work: a sequence shows one picture of each."""
+        started: list[str] = []
+
+        def count(volume: Volume, method: str, **options: Any) -> Result:
+            started.append(method)
+            return halved(volume, method)
+
+        _, node = add_sequence()
+        with self.assertRaisesRegex(InputError, "one sample"):
+            logic_with(count).translate(node, allFrames=True, samples=2)
+        self.assertEqual(started, [])
+        logic_with(count).translate(node, allFrames=True, samples=1)
+        self.assertGreater(len(started), 1)
+
 
 class HeadTest(SceneCase):
     """The head's outline as a curve."""
