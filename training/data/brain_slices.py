@@ -46,7 +46,6 @@ TONE = {
 _TONE_ENDS = (-1.0, 1.0)
 
 
-
 @dataclass(frozen=True)
 class Planes:
     """Planes as sonographers cut them, about one that is named.

@@ -52,10 +52,11 @@ MEASURES = """
 Of {pairs} simulated pairs of each kind: slices of atlas volumes that training never saw, warped as
 in training ("usual"), with their ventricles widened to about twice their width ("widened"), in the
 transcerebellar plane ("transcerebellar"), and slices of the spina bifida atlas, of which no volume
-was in training ("spina bifida"). Inside the brain: Pearson's correlation; SSIM (7x7 window) after the best linear change of tone; mean absolute
-difference on -1..1; contrast-to-noise ratio of ventricles against white matter in the true regions.
-Tissues: Dice over all pairs; median error of the ventricles' area, without and with its sign; error
-of the lateral ventricles' width at their widest. The ultrasound itself is measured for comparison.
+was in training ("spina bifida"). Inside the brain: Pearson's correlation; SSIM (7x7 window) after
+the best linear change of tone; mean absolute difference on -1..1; contrast-to-noise ratio of
+ventricles against white matter in the true regions. Tissues: Dice over all pairs; median error of
+the ventricles' area, without and with its sign; error of the lateral ventricles' width at their
+widest. The ultrasound itself is measured for comparison.
 """
 
 
