@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from Testing.training.adult_phantom import RANGES, SCAN, SHAPE, phantom, priors, uniform
+from Testing.training.adult_phantom import SCAN, SHAPE, SMALL, phantom, priors, uniform
 from training.data.pairs import Pair
 from training.data.splits import PARTS, read_split
 from training.simulation.adult_anatomy import (
     TISSUE_INDEX,
     TISSUES,
     Head,
-    draw_t1,
+    draw_mri,
     list_heads,
     read_head,
 )
@@ -41,7 +41,7 @@ def head() -> Head:
 
 @pytest.fixture(scope="module")
 def pair(head: Head) -> Pair:
-    return make_pair(head, priors(), 3, (24, 64, 64), RANGES)
+    return make_pair(head, priors(), 3, (24, 64, 64), SMALL)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.03])
@@ -141,8 +141,8 @@ def test_outside_the_cone_there_is_nothing() -> None:
 
 
 def test_same_seed_same_pair(head: Head, pair: Pair) -> None:
-    again = make_pair(head, priors(), 3, (24, 64, 64), RANGES)
-    other = make_pair(head, priors(), 4, (24, 64, 64), RANGES)
+    again = make_pair(head, priors(), 3, (24, 64, 64), SMALL)
+    other = make_pair(head, priors(), 4, (24, 64, 64), SMALL)
     for name in ("ultrasound", "mri", "cone"):
         assert (getattr(again, name) == getattr(pair, name)).all()
         assert (getattr(other, name) != getattr(pair, name)).any()
@@ -184,7 +184,7 @@ def test_t1_follows_the_priors_of_each_label() -> None:
     labels = np.repeat(np.array([2, 3, 4], np.uint16), 20)[:, None, None] * np.ones(
         (1, 40, 40), np.uint16
     )
-    image = draw_t1(labels, priors(), np.random.default_rng(0))
+    image = draw_mri(labels, priors(), np.random.default_rng(0))
     white, grey, fluid = (image[start + 5 : start + 15].mean() for start in (0, 20, 40))
     assert white == pytest.approx(160, rel=0.1)
     assert grey == pytest.approx(100, rel=0.15)

@@ -44,9 +44,9 @@ MEASURED: dict[str, tuple[str, ...]] = {
 DOMAINS = {domain.name: domain for domain in (NARROW, WIDE)}
 _SHAPE = (64, 112, 112)
 _SEED = 7000
-# Voxels of a part, and of healthy brain around the lesion, without which it is not measured.
+# Voxels of a part, and of white matter around the lesion, without which it is not measured.
 _LEAST = 300
-_AROUND_MM = (2.0, 10.0)
+_AROUND_MM = (2.0, 12.0)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def kept_of(case: Case, image: np.ndarray) -> list[Kept]:
         return []
     anywhere = np.any([weight > 0.02 for _, weight in lesion.parts], axis=0)
     away = ndimage.distance_transform_edt(~anywhere)
-    healthy = tissues_named("white_matter", "cortex", "deep_grey")[lesion.tissue]
-    around = healthy & pair.cone & (away > _AROUND_MM[0]) & (away <= _AROUND_MM[1])
+    around = tissues_named("white_matter")[lesion.tissue] & pair.cone & (away > _AROUND_MM[0])
+    around &= away <= _AROUND_MM[1]
     found = []
     for name, weight in lesion.visible.items():
         inside = (weight > 0.5) & pair.cone
@@ -164,11 +164,10 @@ def measure(
 
 CARD = """
 Simulated lesions in heads that training never saw, translated as the library does it. Contrast is
-the mean inside a lesion less that of healthy brain 2 to 10 mm around all of it; how much of that of
+the mean inside a lesion less that of white matter 2 to 12 mm around all of it; how much of that of
 the MRI is kept in the pseudo-MRI is the sum over the lesions. Dice is that of a threshold halfway
-between both means, and in brackets what the same threshold reaches in the MRI itself, which has
-other tissue of that grey around. To be useful a network should keep 0.6 of the contrast and reach
-a Dice of 0.6.
+between both means, in lesion and white matter, and in brackets what the same threshold reaches in
+the MRI itself. To be useful a network should keep 0.6 of the contrast and reach a Dice of 0.6.
 """
 
 

@@ -63,7 +63,7 @@ class Domain:
 
 
 # Gain, dynamic range and specular echo as machines and surgeons set them: in the slices of ReMIND
-# that could be looked at healthy white matter is about as dark as 0.15 of white, and the falx white.
+# that could be looked at healthy white matter is as dark as 0.15 of white, and the falx is white.
 _ANY_MACHINE = {
     "specular_db": (38.0, 58.0),
     "gain_error": (-0.25, 0.25),

@@ -88,9 +88,7 @@ LESION_TISSUES: dict[str, LesionTissue] = {
     "necrosis": LesionTissue(
         Tissue((), 1.54, (0.05, 0.2), (-25.0, -10.0), 3.0), (0.1, 0.3), (0.05, 0.4)
     ),
-    "meningioma": LesionTissue(
-        Tissue((), 1.66, (0.7, 1.1), (7.0, 12.0)), (0.5, 0.7), (0.6, 0.85)
-    ),
+    "meningioma": LesionTissue(Tissue((), 1.66, (0.7, 1.1), (7.0, 12.0)), (0.5, 0.7), (0.6, 0.85)),
     "cyst": LesionTissue(
         Tissue((), 1.52, (0.002, 0.02), (-50.0, -35.0), 0.0), (-0.02, 0.15), (-0.05, 0.1)
     ),
