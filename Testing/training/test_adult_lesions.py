@@ -68,6 +68,57 @@ def test_both_images_show_the_body_as_its_tissue(kind: str) -> None:
     assert (maps.backscatter[outside] == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "in_t1", "in_t2"),
+    [
+        ("glioma", "dark", "bright"),
+        ("cyst", "dark", "bright"),
+        ("fresh_haematoma", "dark", "dark"),
+        ("old_haematoma", "bright", "bright"),
+    ],
+)
+def test_contrasts_show_lesions_as_radiology_teaches(kind: str, in_t1: str, in_t2: str) -> None:
+    """Beside white matter; fluid is 40 in T1 and 220 in T2, where white matter is 70."""
+    lesion, body = lesion_of(kind), body_of(lesion_of(kind))
+    for contrast, fluid, white, look in (("T1", 40, 160, in_t1), ("T2", 220, 70, in_t2)):
+        plain = np.full(SHAPE, white, np.float32)
+        mri = lesion.in_mri(plain, fluid, white, np.random.default_rng(1), contrast)
+        assert (mri[body].mean() > white) == (look == "bright"), contrast
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "most"),
+    [
+        ("glioma", 6, 15),
+        ("dark_tumour", -16, -5),
+        ("fresh_haematoma", 6, 16),
+        ("old_haematoma", -18, -4),
+    ],
+)
+def test_tumours_and_blood_are_bright_and_dark_in_ultrasound(
+    kind: str, least: float, most: float
+) -> None:
+    """Of white matter, 0 dB; a mixed tumour has both in it."""
+    maps = lesion_of(kind).in_maps(uniform(shape=SHAPE), np.random.default_rng(2))
+    echo_db = 10 * np.log10(maps.backscatter[body_of(lesion_of(kind))])
+    assert least < echo_db.mean() < most
+    mixed = lesion_of("mixed_tumour").in_maps(uniform(shape=SHAPE), np.random.default_rng(2))
+    within = 10 * np.log10(mixed.backscatter[body_of(lesion_of("mixed_tumour"))])
+    assert within.std() > 1.5 * echo_db.std()
+
+
+def test_what_is_visible_of_the_parts_covers_a_lesion_once() -> None:
+    lesion = lesion_of("old_haematoma")
+    seen = lesion.visible
+    assert list(seen) == [name for name, _ in reversed(lesion.parts)]
+    total = sum(seen.values())
+    assert total.max() <= 1 + 1e-5
+    assert (seen["old_blood_rim"][body_of(lesion)] < 0.01).all()
+    np.testing.assert_allclose(
+        1 - total, np.prod([1 - weight for _, weight in lesion.parts], axis=0), atol=1e-5
+    )
+
+
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_lesion_has_the_volume_of_its_ball(kind: str) -> None:
     """The radius says how large it is, whatever the shape; oedema does not count."""

@@ -217,7 +217,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     bundle = load_generator("cpu")
-    contrast = bundle.metadata.get("contrast", "T1")
+    contrast = bundle.metadata["contrast"]
     cases = draw_cases(options.data, options.per_kind, DOMAINS[options.domain], contrast)
     count = options.per_kind * len(KINDS)
     kinds = measure(bundle.net, bundle.metadata, iter(tqdm(cases, total=count, unit="volume")))
