@@ -282,6 +282,7 @@ def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> 
             "centre_mm": ellipse.centre,
             "semi_axes_mm": ellipse.semi_axes,
             "angle_rad": ellipse.angle,
+            "midline_rad": ellipse.midline,
             "circumference_mm": ellipse.circumference_mm,
         }
         return {"axis": stack.axis, "head": head}

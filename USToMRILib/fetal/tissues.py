@@ -175,8 +175,8 @@ def _ventricle_widths(
 
     y, x = np.indices(tissues.shape)
     offset = np.stack([x * spacing[0] - brain.centre[0], y * spacing[1] - brain.centre[1]], -1)
-    aside = (offset @ brain.rotation)[..., 1]
-    medial = _MEDIAL * 2 * brain.semi_axes[0]
+    aside = (offset @ brain.head_axes)[..., 1]
+    medial = _MEDIAL * 2 * brain.extents[0]
     ventricles = tissues == Tissue.VENTRICLES
     least = _LEAST_AREA * (tissues > 0).sum()
     # Measured in the whole ventricle: the strip along the midline must not look like a wall.

@@ -43,19 +43,20 @@ LIMITS = """
   by looking (`benchmarks/fetal`), not by a paired MRI: there is none.
 - Averaged atlas volumes, mostly of healthy brains: lesions and malformations are drawn as the
   nearest healthy anatomy. Ventricles were widened by warping, up to some 20 mm.
-- Planes about the transthalamic and the transventricular one. Brains of 55 to 125 mm length.
-- Cerebellum and brainstem, of which its planes show little, it names hardly ever.
+- Planes about the transthalamic, the transventricular and the transcerebellar one; brains of 55 to
+  125 mm length.
 - Where sound does not reach, in the nearer hemisphere above all, it draws what is usual.
 """
 
 MEASURES = """
 Of {pairs} simulated pairs of each kind: slices of atlas volumes that training never saw, warped as
-in training ("usual"), with their ventricles widened to about twice their width ("widened"), and
-slices of the spina bifida atlas, of which no volume was in training ("spina bifida"). Inside the
-brain: Pearson's correlation; SSIM (7x7 window) after the best linear change of tone; mean absolute
-difference on -1..1; contrast-to-noise ratio of ventricles against white matter in the true regions.
-Tissues: Dice over all pairs; median error of the ventricles' area, without and with its sign; error
-of the lateral ventricles' width at their widest. The ultrasound itself is measured for comparison.
+in training ("usual"), with their ventricles widened to about twice their width ("widened"), in the
+transcerebellar plane ("transcerebellar"), and slices of the spina bifida atlas, of which no volume
+was in training ("spina bifida"). Inside the brain: Pearson's correlation; SSIM (7x7 window) after
+the best linear change of tone; mean absolute difference on -1..1; contrast-to-noise ratio of
+ventricles against white matter in the true regions. Tissues: Dice over all pairs; median error of
+the ventricles' area, without and with its sign; error of the lateral ventricles' width at their
+widest. The ultrasound itself is measured for comparison.
 """
 
 
@@ -150,8 +151,8 @@ def make_card(metadata: dict[str, Any], note: str) -> str:
     samples = (
         f"![Held-out heads](heads.jpg)\n\n{4 * SHOWN} heads of HC18's test part, evenly spread, "
         "not chosen: ultrasound and pseudo-MRI below it.\n\n![Simulated pairs](pairs.jpg)\n\n"
-        "Simulated pairs: ultrasound, pseudo-MRI, MRI; three rows each usual, widened and spina "
-        "bifida."
+        "Simulated pairs: ultrasound, pseudo-MRI, MRI; three rows each usual, widened, spina "
+        "bifida and transcerebellar."
     )
     sections = {
         "Training": training,
