@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Domain:
 
 # Gain, dynamic range and specular echo as machines and surgeons set them: in the slices of ReMIND
 # that could be looked at healthy white matter is as dark as 0.15 of white, and the falx is white.
-_ANY_MACHINE = {
+_ANY_MACHINE: dict[str, Any] = {
     "specular_db": (38.0, 58.0),
     "gain_error": (-0.25, 0.25),
     "noise_db": (-95.0, -65.0),

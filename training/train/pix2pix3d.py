@@ -21,7 +21,7 @@ from torch.nn.functional import l1_loss
 
 from training.data.location import VARIABLE
 from training.data.pairs import Pair
-from training.data.prepare_pairs import prepared_pairs
+from training.data.prepare_pairs import prepared_contrast, prepared_pairs
 from training.data.splits import read_split
 from training.networks.pix2pix3d import ENDS, Generator, make_discriminator
 from training.networks.structural_loss import structural_loss
@@ -253,7 +253,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--optimiser", choices=OPTIMISERS, default=Pix2PixConfig.optimiser)
     parser.add_argument(
-        "--contrast", choices=CONTRASTS, default=Pix2PixConfig.contrast, help="of the MRI"
+        "--contrast", choices=CONTRASTS, default=Pix2PixConfig.contrast, help="of simulated MRI"
     )
     parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -281,7 +281,7 @@ def main() -> None:
         pairs_per_head=options.pairs_per_head,
         seed=options.seed,
         optimiser=options.optimiser,
-        contrast=options.contrast,
+        contrast=prepared_contrast(options.pairs) if options.pairs else options.contrast,
     )
     if options.smoke:
         config = replace(config, batch=1, width=4, discriminator_width=4, pairs_per_head=1)
