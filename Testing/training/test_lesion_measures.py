@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,9 +15,10 @@ from training.data.pairs import Pair
 from training.export import lesion_measures
 from training.export.bundle import CARD_FILE
 from training.export.lesion_measures import MEASURED, kept_of, summary
+from training.export.pix2pix3d import CAUTION
 from training.simulation.adult_lesions import KINDS, LESION_TISSUES
 from training.simulation.adult_pairs import Case, make_case
-from USToMRILib.compute.bundle import models_dir, read_metadata, verify_bundle
+from USToMRILib.compute.bundle import load_bundle, models_dir, read_metadata, verify_bundle
 from USToMRILib.pix2pix.pix2pix3d import BUNDLE
 
 
@@ -81,6 +81,7 @@ def test_the_command_writes_card_and_metadata_and_leaves_the_weights(
         monkeypatch.setattr(sys, "argv", command)
         lesion_measures.main()
     verify_bundle(BUNDLE)
+    assert read_metadata(BUNDLE)["caution"] == CAUTION
     lesions = read_metadata(BUNDLE)["lesions"]
     assert lesions["wide"]["kinds"]["cyst"]["contrast_kept"] == 1
     card = (tmp_path / BUNDLE / CARD_FILE).read_text()
@@ -90,4 +91,13 @@ def test_the_command_writes_card_and_metadata_and_leaves_the_weights(
     assert "wide domain" in card
     for heading in ("## Limits", "## Known failures", "## Measured"):
         assert before.split(heading)[1].split("\n## ")[0] in card
-    assert json.dumps(lesions["narrow"]["kinds"]) == json.dumps(lesions["wide"]["kinds"])
+
+    # What it loses stands in the warnings of every result.
+    def clipped(_net: object, _metadata: object, pairs: list[Pair]) -> list[np.ndarray]:
+        return [np.minimum(pair.mri, 165).astype(np.float32) for pair in pairs]
+
+    monkeypatch.setattr(lesion_measures, "translate_pairs", clipped)
+    lesion_measures.main()
+    (said,) = load_bundle(BUNDLE).cautions
+    assert said.startswith(CAUTION)
+    assert said.endswith("keeps these badly: blood.")

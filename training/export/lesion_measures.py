@@ -22,6 +22,7 @@ from training.data.location import add_data_option
 from training.data.splits import read_split
 from training.export.bundle import CARD_FILE
 from training.export.cards import replace_sections
+from training.export.pix2pix3d import CAUTION
 from training.export.pix2pix3d_metrics import translate_pairs
 from training.runinfo import run_record
 from training.simulation.adult_anatomy import MriPriors, read_head, tissues_named
@@ -47,6 +48,8 @@ _SEED = 7000
 # Voxels of a part, and of white matter around the lesion, without which it is not measured.
 _LEAST = 300
 _AROUND_MM = (2.0, 12.0)
+# Of contrast and Dice, to be useful.
+_USEFUL = 0.6
 
 
 @dataclass(frozen=True)
@@ -195,10 +198,25 @@ _ABOUT = {
 }
 
 
+def caution(lesions: Mapping[str, Any]) -> str:
+    """What the library says with every result: the export's words, and which lesions are lost."""
+    lost = {
+        title
+        for found in lesions.values()
+        for title, row in found["kinds"].items()
+        if min(row["contrast_kept"], row["dice"]) < _USEFUL
+    }
+    if not lost:
+        return CAUTION
+    named = "; ".join(title for title in MEASURED if title in lost)
+    return f"{CAUTION} Of simulated lesions it keeps these badly: {named}."
+
+
 def describe_lesions(folder: Path, found: dict[str, Any], domain: str) -> None:
     """Write what was found in a domain into a bundle's card and metadata."""
     metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
     metadata["lesions"] = {**metadata.get("lesions", {}), domain: found}
+    metadata["caution"] = caution(metadata["lesions"])
     text = json.dumps(metadata, indent=2)
     card = (folder / CARD_FILE).read_text(encoding="utf-8")
     changed = replace_sections(card, {"Lesions": card_section(metadata["lesions"])})
