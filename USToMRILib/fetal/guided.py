@@ -15,7 +15,7 @@ from .brain import normalise_brains
 from .frame_spec import common_frame
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
-from .tissues import WidthError
+from .tissues import size_errors
 
 if TYPE_CHECKING:
     import torch
@@ -91,7 +91,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         (*first.cautions, *model.cautions),
         axis=options.axis,
         normalise=normalise_brains,
-        width_error=WidthError.of_metadata(first.metadata),
+        size_errors=size_errors(first.metadata),
     )
 
 

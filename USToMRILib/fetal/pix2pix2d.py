@@ -11,7 +11,7 @@ from .brain import normalise_brains
 from .frame_spec import FrameSpec
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
-from .tissues import WidthError
+from .tissues import size_errors
 from .volume_head.method import VolumeHeadMethod
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def load(options: Pix2Pix2dOptions, device: str) -> VolumeHeadMethod:
         bundle.cautions,
         axis=options.axis,
         normalise=normalise_brains,
-        width_error=WidthError.of_metadata(bundle.metadata),
+        size_errors=size_errors(bundle.metadata),
     )
     return VolumeHeadMethod(slices, look_from_all_sides, look)
 
