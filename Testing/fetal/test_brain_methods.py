@@ -18,7 +18,9 @@ from USToMRILib import Grid, InputError, Volume, translate
 from USToMRILib.bridge.refinement import refine
 from USToMRILib.bridge.schedule import CLEAN, Schedule
 from USToMRILib.cli.command import main
+from USToMRILib.compute.bundle import load_bundle
 from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.pix2pix2d import all_views, one_pass
 from USToMRILib.fetal.skull import brain_inside
 from USToMRILib.fetal.tissues import (
     Tissue,
@@ -106,6 +108,21 @@ def test_a_network_that_answers_alike_from_all_sides_has_no_spread(
 ) -> None:
     result = translate(head_slice, "pix2pix2d", head=HEAD, uncertainty=True)
     assert result.uncertainty.array.max() < 1e-3
+
+
+@pytest.mark.parametrize("flip", [[2], [3], [2, 3]], ids=["down", "across", "both"])
+def test_the_picture_of_a_mirrored_image_is_the_mirrored_picture(flip: list[int]) -> None:
+    """With the bundled network, which by itself answers a little otherwise."""
+    net = load_bundle("pix2pix2d", "cpu").net
+    images = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    sizes = torch.tensor([70.0, 100.0])
+    plain, spread = all_views(net, images, sizes, "cpu")
+    mirrored, _ = all_views(net, images.flip(flip), sizes, "cpu")
+    torch.testing.assert_close(mirrored.images.flip(flip), plain.images, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mirrored.tissues.flip(flip), plain.tissues, atol=1e-4, rtol=0)
+    assert spread.mean() > 0.01
+    one = one_pass(net, images, sizes, "cpu")
+    assert (one.images - plain.images).abs().mean() > 0.01
 
 
 def test_a_volume_is_a_stack_of_slices(tiny_models: Path, head_slice: Volume) -> None:

@@ -66,7 +66,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         import torch
 
         with frames.progress.phase("generate"):
-            guess, _ = pix2pix2d.all_views(first, frames.images, frames.sizes, device)
+            guess, _ = pix2pix2d.all_views(first.net, frames.images, frames.sizes, device)
         assert guess.tissues is not None
         outside = guess.tissues[:, :1] > 0.5
         wanted = "uncertainty" in frames.wanted

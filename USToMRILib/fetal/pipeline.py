@@ -74,6 +74,7 @@ class Frames:
         sigma: how many frames far neighbours share latents; 0 for a method without latents.
         wanted: what is asked for besides the pseudo-MRI, keys of :data:`..result.MAPS`.
         progress: reports and cancels.
+        in_time: whether they follow each other in time, as those of cines and live images.
     """
 
     images: torch.Tensor
@@ -82,6 +83,7 @@ class Frames:
     sigma: float
     wanted: frozenset[str]
     progress: Progress
+    in_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,8 @@ class FramedStack:
         sizes = torch.tensor([frame.size_mm for frame in self.by_slice.values()])
         images = torch.from_numpy(np.stack(prepared))[:, None]
         sigma = method.latent_mm / self.stack.distance if len(images) > 1 else 0.0
-        return Frames(images, self.masks, sizes, sigma, request.maps, request.progress)
+        wanted, progress = request.maps, request.progress
+        return Frames(images, self.masks, sizes, sigma, wanted, progress, self.stack.in_time)
 
     def steadied(self, images: torch.Tensor) -> torch.Tensor:
         """Pseudo-MRI with a brightness that changes slowly from slice to slice."""

@@ -31,7 +31,7 @@ _LEAST_CEREBELLUM = 0.02
 _USUAL: Mapping[str, tuple[float, float]] = {
     "deep grey matter": (0.03, 0.3),
     "ventricles and cavum": (0.02, 0.3),
-    "cerebellum and brainstem": (0.0, 0.1),
+    "cerebellum and brainstem": (0.0, 0.25),
 }
 
 
@@ -209,8 +209,9 @@ def doubts_of_plane(tissues: np.ndarray) -> tuple[str, ...]:
     if not unusual:
         return ()
     return (
-        "What the network sees is unusual for a transthalamic or transventricular plane "
-        f"({', '.join(unusual)} of the brain): it may be another plane, and the picture a guess.",
+        "What the network sees is unusual for a transthalamic, transventricular or transcerebellar "
+        f"plane ({', '.join(unusual)} of the brain): it may be another plane, and the picture a "
+        "guess.",
     )
 
 
