@@ -80,9 +80,10 @@ def header_fields(provenance: dict[str, Any], part: str = "") -> dict[str, str]:
         part: what of it the image is, such as "UNCERTAINTY", where it is not the pseudo-MRI.
     """
     of = f"{part} of a " if part else ""
+    contrast = provenance["parameters"].get("contrast")
+    made_by = " ".join(filter(None, (provenance["version"], provenance["method"], contrast)))
     return {
-        "description": f"{of}SYNTHETIC pseudo-MRI, USToMRI {provenance['version']} "
-        f"{provenance['method']}, not for diagnosis",
+        "description": f"{of}SYNTHETIC pseudo-MRI, USToMRI {made_by}, not for diagnosis",
         HEADER_KEY: json.dumps(provenance),
     }
 

@@ -1,4 +1,4 @@
-"""Simulated fetal ultrasound, and the measures of how real it looks."""
+"""Simulated fetal ultrasound, its other probes, and the measures of how real it looks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from training.simulation.fetal_pairs import (
     simulate_fetal_volume,
 )
 from training.simulation.realism import picture, texture, told_apart
+from training.simulation.ultrasound import ScanRanges, TissueMaps, simulate_bmode
 
 y, x = np.indices((128, 128)) - 63.5
 HEAD = (x / 50) ** 2 + (y / 40) ** 2 < 1
@@ -31,6 +32,16 @@ def noise(seed: int, sigma: float | tuple[float, float] = 0.0) -> np.ndarray:
     """Filtered noise about 0.5."""
     field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=HEAD.shape), sigma)
     return 0.5 + 0.12 * field / field.std()
+
+
+def test_a_linear_array_sees_a_band_of_one_width() -> None:
+    ones = np.ones((24, 90, 80), np.float32)
+    maps = TissueMaps(ones, 0.48 * ones, 0.5 * ones)
+    scan = ScanRanges.linear().draw((11.5, 2.0, 39.5), np.random.default_rng(0))
+    _, cone = simulate_bmode(maps, scan, 0)
+    widths = cone[12].sum(axis=1)[4 : int(scan.depth_mm)]
+    assert widths.min() > 30
+    assert widths.max() - widths.min() <= 3
 
 
 def test_texture_of_known_images() -> None:
