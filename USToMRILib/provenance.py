@@ -76,9 +76,10 @@ def header_fields(provenance: dict[str, Any]) -> dict[str, str]:
 
     The first is short, for formats that have room for one line only.
     """
+    contrast = provenance["parameters"].get("contrast")
+    made_by = " ".join(filter(None, (provenance["version"], provenance["method"], contrast)))
     return {
-        "description": f"SYNTHETIC pseudo-MRI, USToMRI {provenance['version']} "
-        f"{provenance['method']}, not for diagnosis",
+        "description": f"SYNTHETIC pseudo-MRI, USToMRI {made_by}, not for diagnosis",
         HEADER_KEY: json.dumps(provenance),
     }
 

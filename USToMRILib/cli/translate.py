@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..cine import translate_cine
 from ..errors import InputError
 from ..fetal.heads import read_head_hint
-from ..fetal.tissues import describe_widths
+from ..fetal.tissues import describe_sizes
 from ..files import atomic, check_creatable, expanded
 from ..image.grid import Grid
 from ..image.sequence import ImageSequence, check_sequence_writable
@@ -211,6 +211,6 @@ def _run(options: argparse.Namespace) -> int:
     for warning in answer["provenance"]["warnings"]:
         print(f"ustomri: warning: {warning}", file=sys.stderr)
     measured = answer["provenance"]["parameters"].get("tissues_measured", {})
-    if line := describe_widths(measured):
+    for line in describe_sizes(measured):
         print(line)
     return DONE

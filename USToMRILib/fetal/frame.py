@@ -1,6 +1,6 @@
 """The aligned square in which the fetal networks work, and the way there and back.
 
-The head is centred, its long axis (the midline of a transthalamic slice) horizontal; how large it
+The head is centred, its midline, which is its long axis in most slices, horizontal; how large it
 is and what is removed says the :class:`.frame_spec.FrameSpec` of the networks. The frame is only a
 grid laid over the plane of the slice, so the way back is the same resampling in reverse and an
 image point returns to the pixel it came from.
@@ -73,8 +73,8 @@ class HeadFrame:
 
     @property
     def size_mm(self) -> float:
-        """Length of what is shown along its long axis in mm, an input of some networks."""
-        return 2 * self.ellipse.semi_axes[0]
+        """Length of what is shown along the midline in mm, an input of some networks."""
+        return 2 * self.ellipse.extents[0]
 
     def to_frame(self, pixels: np.ndarray) -> np.ndarray:
         """Resample a slice [rows, columns] to the frame, float32 of its shape, 0 where it ends."""
@@ -134,7 +134,7 @@ class HeadFrame:
     def mask(self) -> np.ndarray:
         """Boolean of the frame's shape: inside of what is shown."""
         x, y = self._middle
-        upright = Ellipse((float(x), float(y)), self.ellipse.semi_axes, 0.0)
+        upright = Ellipse((float(x), float(y)), self.ellipse.semi_axes, -self.ellipse.midline)
         return upright.mask(self.spec.shape, (self.pixel_mm, self.pixel_mm))
 
     @property
@@ -155,7 +155,7 @@ class HeadFrame:
         """
         half = self._middle + self.pixel_mm
         corners = np.array([[x, y] for x in (-1, 1) for y in (-1, 1)]) * half
-        places = (corners @ self.ellipse.rotation.T + self.ellipse.centre) / self.spacing
+        places = (corners @ self.ellipse.head_axes.T + self.ellipse.centre) / self.spacing
         first = np.floor(places.min(axis=0)).astype(int).clip(0)
         last = np.minimum(np.ceil(places.max(axis=0)).astype(int), np.array(self.shape[::-1]) - 1)
         depth = frame.GetNumberOfComponentsPerPixel()
@@ -179,7 +179,7 @@ class HeadFrame:
             frame = np.zeros(self.spec.shape)
         image = sitk.GetImageFromArray(np.asarray(frame, np.float32))
         image.SetSpacing((self.pixel_mm, self.pixel_mm))
-        rotation = self.ellipse.rotation
+        rotation = self.ellipse.head_axes
         image.SetDirection(rotation.ravel().tolist())
         image.SetOrigin((np.array(self.ellipse.centre) - rotation @ self._middle).tolist())
         return image

@@ -146,6 +146,8 @@ class VolumeMethod:
             done.array,
             {self.bundle.name: self.bundle.sha256},
             {
+                # Bundles that do not say are from when there was none but T1.
+                "contrast": self.bundle.metadata.get("contrast", "T1"),
                 "precision": precision_of(self.bundle),
                 "orientation": done.orientation.describe(),
             },

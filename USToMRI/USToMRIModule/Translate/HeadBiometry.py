@@ -15,10 +15,6 @@ from ..Synthetic.OutputNodes import PROVENANCE_ROLE, recordOf
 from ..Synthetic.TissueNodes import ventriclesOf
 from .HeadCurve import FoundHead, drawnOn, isOf, worldPoints
 
-# Along the axes of the head's ellipse, in semi-axes.
-_BIPARIETAL = np.array([[0.0, -1.0], [0.0, 1.0]])
-_OCCIPITOFRONTAL = np.array([[-1.0, 0.0], [1.0, 0.0]])
-
 _COLOUR = (0.0, 0.62, 0.45)
 
 
@@ -57,16 +53,17 @@ class HeadBiometry(VTKObservationMixin):
         """Draw the diameters of a head that was found in the input, and say its sizes."""
         chosen = self._parameterNode
         self.removeObservers()
-        for name, onAxes, line in (
-            (_("BPD"), _BIPARIETAL, chosen.biparietalLine),
-            (_("OFD"), _OCCIPITOFRONTAL, chosen.occipitofrontalLine),
+        for name, turn, line in (
+            (_("BPD"), np.pi / 2, chosen.biparietalLine),
+            (_("OFD"), 0.0, chosen.occipitofrontalLine),
         ):
+            onAxes = _endsOnAxes(head.ellipse, turn)
             ends = worldPoints(onAxes, head.ellipse, chosen.inputVolume, chosen.pixelSize)
             if line is None or not isOf(line, chosen.inputVolume):
                 line = _addLine(chosen.inputVolume)
             slicer.util.updateMarkupsControlPointsFromArray(line, ends, world=True)
             line.SetName(name)
-            if onAxes is _BIPARIETAL:
+            if turn:
                 chosen.biparietalLine = line
             else:
                 chosen.occipitofrontalLine = line
@@ -147,6 +144,16 @@ def _addLine(inputNode: Any) -> Any:
     line.GetMeasurement("length").SetEnabled(False)
     drawnOn(line, inputNode)
     return line
+
+
+def _endsOnAxes(ellipse: dict[str, Any], turn: float) -> np.ndarray:
+    """Return the ends of a diameter along the axes of the head's ellipse, in semi-axes.
+
+    :param turn: angle of the diameter from the midline, in radians.
+    """
+    angle = ellipse["midline"] + turn
+    towards = np.array([np.cos(angle), np.sin(angle)]) / ellipse["semi_axes"]
+    return np.array([[-1.0], [1.0]]) * towards / np.linalg.norm(towards)
 
 
 def _length(line: Any) -> float:
