@@ -227,10 +227,27 @@ def test_the_output_is_kept_on_request(section: Any) -> None:
     assert len(outputs()) == 2
 
 
-def test_a_long_message_does_not_widen_the_panel(panel: Any, section: Any) -> None:
-    """Its size hint is that of a short one."""
+@pytest.mark.parametrize(
+    ("number", "label"),
+    [
+        (0, "statusLabel"),
+        (0, "biometryLabel"),
+        (1, "compareStatusLabel"),
+        (2, "cnrStatusLabel"),
+        (3, "studyStatusLabel"),
+        (4, "batchStatusLabel"),
+    ],
+)
+def test_a_long_message_does_not_widen_the_panel(panel: Any, number: int, label: str) -> None:
+    """Its size hint is that of a short one, even of a path, which has no place to break."""
+    for name, widget in vars(panel.sections[number].ui).items():
+        if name.endswith("CollapsibleButton"):
+            widget.collapsed = False
+    slicer.app.processEvents()
     before = panel.parent.sizeHint().width()
-    section.run.showMessage("A long warning about what networks do. " * 12)
+    shown = getattr(panel.sections[number].ui, label)
+    shown.visible = True
+    shown.text = "/folder" * 60 + " and a long warning about what networks do." * 12
     slicer.app.processEvents()
     assert panel.parent.sizeHint().width() == before
 

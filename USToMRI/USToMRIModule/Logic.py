@@ -55,10 +55,16 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> USToMRIParameterNode:
         """Return the user's choices, as they are saved with the scene."""
-        from .ParameterNode import USToMRIParameterNode, keepOldChoices, readable
+        from .ParameterNode import (
+            USToMRIParameterNode,
+            beginAsLast,
+            keepOldChoices,
+            readable,
+        )
 
         stored = super().getParameterNode()
         keepOldChoices(stored)
+        beginAsLast(stored)
         node: USToMRIParameterNode = readable(USToMRIParameterNode, stored)
         return node
 

@@ -441,6 +441,17 @@ class TissueTest(SceneCase):
         across = np.maximum(0, i - 15) * spacing[0]
         expected = white & (np.hypot(gap, across) <= 5)
         self.assertEqual(int(inside.inside.sum()), int(expected.sum()))
+        self.assertEqual(TissuePair.addTissuePair(output), pair)
+
+    def test_areas_are_of_the_pixel_size_that_was_given(self) -> None:
+        """The node of a picture goes on saying 1 mm; areas and distances are measured as made."""
+        node = add_ultrasound(1, 20, 24)
+        output = logic_with(with_tissues).translate(node, pixelSize=0.3, tissues=True)
+        table = output.GetNodeReference(TissueNodes.TABLE_ROLE).GetTable()
+        self.assertAlmostEqual(table.GetValue(1, 1).ToDouble(), 24 * 0.3**2)
+        background = TissuePair.addTissuePair(output).region("background")
+        beside = int(RegionVoxels.voxelsOf(background, output).inside.sum())
+        self.assertEqual(beside, 20 * 12 - 24)
 
 
 def with_tissues(
@@ -460,6 +471,7 @@ def with_tissues(
         "lateral_ventricle_width_error_mm": error,
     }
     made.provenance["parameters"] = {"tissues_measured": measured}
+    made.provenance["input"] = {"grid": {"spacing": list(volume.grid.spacing)}}
     if tissues:
         maps["tissues"] = volume.with_array(labels)
     if uncertainty:

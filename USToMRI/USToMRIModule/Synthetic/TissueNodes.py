@@ -49,8 +49,7 @@ def publishTissues(
         return
     segmentation = _addSegmentation(np.rint(labels.array).astype(np.uint8), outputNode, created)
     outputNode.SetNodeReferenceID(TISSUES_ROLE, segmentation.GetID())
-    measured = provenance.get("parameters", {}).get("tissues_measured", {})
-    table = _addTable(np.rint(labels.array).astype(int), measured, outputNode, created)
+    table = _addTable(np.rint(labels.array).astype(int), provenance, outputNode, created)
     outputNode.SetNodeReferenceID(TABLE_ROLE, table.GetID())
 
 
@@ -78,6 +77,8 @@ def _addSegmentation(labels: np.ndarray, outputNode: Any, created: list[Any]) ->
         entry = _TERMINOLOGY.format(categories=_CATEGORIES, code=f"SCT^{code}^{meaning}")
         segment.SetTag("TerminologyEntry", entry)
     node.GetDisplayNode().SetOpacity2DFill(_FILL_OPACITY)
+    # The ultrasound would be seen through them, and has no mark that says SYNTHETIC.
+    node.GetDisplayNode().SetVisibility(False)
     return node
 
 
@@ -97,12 +98,22 @@ def ventriclesOf(measured: dict[str, Any]) -> str:
     return str(told.format(widths=text, median=error["median"], most=error["percentile_90"]))
 
 
+def recordedSpacing(provenance: dict[str, Any], outputNode: Any) -> tuple[float, ...]:
+    """Return how large the voxels (i, j, k) of a pseudo-MRI are, in mm.
+
+    It is what they were translated with: the size that a user gave is not that of the node.
+    """
+    spacing = provenance.get("input", {}).get("grid", {}).get("spacing")
+    return tuple(spacing or worldSpacing(outputNode))
+
+
 def _addTable(
-    labels: np.ndarray, measured: dict[str, Any], outputNode: Any, created: list[Any]
+    labels: np.ndarray, provenance: dict[str, Any], outputNode: Any, created: list[Any]
 ) -> Any:
     from USToMRILib.fetal.tissues import Tissue
 
-    spacing = np.array(worldSpacing(outputNode))
+    measured = provenance.get("parameters", {}).get("tissues_measured", {})
+    spacing = np.array(recordedSpacing(provenance, outputNode))
     ofSlice = isSlice(outputNode)
     unit = float(np.prod(spacing[:2])) if ofSlice else float(np.prod(spacing)) / 1000
     names, sizes, widths = vtk.vtkStringArray(), vtk.vtkDoubleArray(), vtk.vtkStringArray()

@@ -11,9 +11,9 @@ from slicer.util import VTKObservationMixin
 
 from ..Scene.VolumeNodes import spacingOf
 from ..Scene.WorldSpace import worldSpacing
-from ..Synthetic.OutputNodes import PROVENANCE_ROLE, moveBeside, recordOf
+from ..Synthetic.OutputNodes import PROVENANCE_ROLE, recordOf
 from ..Synthetic.TissueNodes import ventriclesOf
-from .HeadCurve import FoundHead, worldPoints
+from .HeadCurve import FoundHead, drawnOn, isOf, worldPoints
 
 _COLOUR = (0.0, 0.62, 0.45)
 
@@ -35,8 +35,8 @@ class HeadBiometry(VTKObservationMixin):
         """Follow the diameters of a parameter node from now on; none where it is None."""
         self.removeObservers()
         self._parameterNode = parameterNode
-        self._shown = parameterNode.inputVolume if parameterNode else None
         if parameterNode is not None:
+            self.update()
             self._follow()
 
     def update(self) -> None:
@@ -59,7 +59,8 @@ class HeadBiometry(VTKObservationMixin):
         ):
             onAxes = _endsOnAxes(head.ellipse, turn)
             ends = worldPoints(onAxes, head.ellipse, chosen.inputVolume, chosen.pixelSize)
-            line = line or _addLine(chosen.inputVolume)
+            if line is None or not isOf(line, chosen.inputVolume):
+                line = _addLine(chosen.inputVolume)
             slicer.util.updateMarkupsControlPointsFromArray(line, ends, world=True)
             line.SetName(name)
             if turn:
@@ -84,7 +85,13 @@ class HeadBiometry(VTKObservationMixin):
     def _lines(self) -> list[Any]:
         chosen = self._parameterNode
         lines = (chosen.biparietalLine, chosen.occipitofrontalLine) if chosen else ()
-        return [each for each in lines if each and each.GetNumberOfDefinedControlPoints() == 2]
+        return [
+            each
+            for each in lines
+            if each
+            and each.GetNumberOfDefinedControlPoints() == 2
+            and isOf(each, chosen.inputVolume)
+        ]
 
     def _follow(self) -> None:
         for line in self._lines():
@@ -135,7 +142,7 @@ def _addLine(inputNode: Any) -> Any:
     display.SetPointLabelsVisibility(False)
     # Its length would be wrong where the pixel size is not the volume's.
     line.GetMeasurement("length").SetEnabled(False)
-    moveBeside(inputNode, line)
+    drawnOn(line, inputNode)
     return line
 
 
