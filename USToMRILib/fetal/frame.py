@@ -1,6 +1,6 @@
 """The aligned square in which the fetal networks work, and the way there and back.
 
-The head is centred, its long axis (the midline of a transthalamic slice) horizontal; how large it
+The head is centred, its midline, which is its long axis in most slices, horizontal; how large it
 is and what is removed says the :class:`.frame_spec.FrameSpec` of the networks. The frame is only a
 grid laid over the plane of the slice, so the way back is the same resampling in reverse and an
 image point returns to the pixel it came from.
@@ -75,8 +75,8 @@ class HeadFrame:
 
     @property
     def size_mm(self) -> float:
-        """Length of what is shown along its long axis in mm, an input of some networks."""
-        return 2 * self.ellipse.semi_axes[0]
+        """Length of what is shown along the midline in mm, an input of some networks."""
+        return 2 * self.ellipse.extents[0]
 
     def to_frame(self, pixels: np.ndarray) -> np.ndarray:
         """Resample a slice [rows, columns] to the frame, float32 of its shape, 0 where it ends."""
@@ -86,9 +86,9 @@ class HeadFrame:
             sigma = float(fwhm / _FWHM_PER_SIGMA)
         grid = sitk.Image(self.spec.shape[::-1], sitk.sitkUInt8)
         grid.SetSpacing((self.pixel_mm, self.pixel_mm))
-        rotation = self.ellipse.rotation
-        grid.SetDirection(rotation.ravel().tolist())
-        grid.SetOrigin((np.array(self.ellipse.centre) - rotation @ self._middle).tolist())
+        axes = self.ellipse.head_axes
+        grid.SetDirection(axes.ravel().tolist())
+        grid.SetOrigin((np.array(self.ellipse.centre) - axes @ self._middle).tolist())
         return on_grid(pixels, self.spacing, grid, sigma)
 
     def to_source(
@@ -143,7 +143,7 @@ class HeadFrame:
     def mask(self) -> np.ndarray:
         """Boolean of the frame's shape: inside of what is shown."""
         x, y = self._middle
-        upright = Ellipse((float(x), float(y)), self.ellipse.semi_axes, 0.0)
+        upright = Ellipse((float(x), float(y)), self.ellipse.semi_axes, -self.ellipse.midline)
         return upright.mask(self.spec.shape, (self.pixel_mm, self.pixel_mm))
 
     @property
@@ -164,11 +164,11 @@ class HeadFrame:
         """
         rows, columns = np.nonzero(marked)
         marks = np.stack([columns, rows], axis=-1) * self.pixel_mm - self._middle
-        marks = marks @ self.ellipse.rotation.T + self.ellipse.centre
+        marks = marks @ self.ellipse.head_axes.T + self.ellipse.centre
         beside = 2 * self.pixel_mm
         ends = np.stack([marks.min(axis=0) - beside, marks.max(axis=0) + beside])
         first, last = part_around(ends / self.spacing, self.shape)
-        to_frame = self.ellipse.rotation.T / self.pixel_mm
+        to_frame = self.ellipse.head_axes.T / self.pixel_mm
         middle = self._middle / self.pixel_mm
         start = to_frame @ (first * self.spacing - self.ellipse.centre) + middle
         part = slice(first[1], last[1] + 1), slice(first[0], last[0] + 1)

@@ -15,6 +15,7 @@ from ..image.masks import head_inside, inside_of
 from ..image.resampling import on_grid
 from ..image.volume import Volume
 from .ellipse import Ellipse, axis_angle
+from .midline import with_midline
 from .skull import rim_brightness
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ class Head:
         """
         check_mask(mask, volume)
         inside = head_inside(inside_of(mask.array))[0]
-        return cls.from_ellipse(Ellipse.from_mask(inside, mask.grid.spacing[:2]), volume)
+        outline = Ellipse.from_mask(inside, mask.grid.spacing[:2])
+        outline = with_midline(outline, volume.array[0], volume.grid.spacing[:2])
+        return cls.from_ellipse(outline, volume)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,9 @@ def find_head(volume: Volume, device: str = "cpu") -> Head:
 def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     """:func:`find_head` with a network that maps pixels [B, 1, 192, 192] to probabilities."""
     first, looks = look_for_head(net, volume, device)
-    head = Head.from_ellipse(Ellipse.mean([look.ellipse for look in looks]), volume)
+    outline = Ellipse.mean([look.ellipse for look in looks])
+    outline = with_midline(outline, volume.array[0], volume.grid.spacing[:2])
+    head = Head.from_ellipse(outline, volume)
     _check_likeness(float(np.mean([look.sure for look in looks])), head.ellipse, volume)
     part = part_inside(head.ellipse, volume.array.shape[1:], volume.grid.spacing[:2])
     if part < LEAST_PART:

@@ -140,8 +140,7 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
         if isinstance(known, Ellipse):
             return Head.from_ellipse(known, image)
         if known is not None:
-            inside = Ellipse.from_mask(known.array[0], known.grid.spacing[:2])
-            return Head.from_ellipse(inside, image)
+            return Head.from_mask(known, image)
         if image.array.min() == image.array.max():
             return InputError("No fetal head was found: the slice is empty; choose another one.")
         return find_head(image, device)

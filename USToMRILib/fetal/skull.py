@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..errors import InputError
@@ -30,7 +32,7 @@ def brain_inside(outline: Ellipse) -> Ellipse:
     skull = _LEAST_MM + _PART_OF_LONG_AXIS * 2 * long
     if short <= skull:
         raise InputError(cannot_be(outline))
-    return Ellipse(outline.centre, (long - skull, short - skull), outline.angle)
+    return replace(outline, semi_axes=(long - skull, short - skull))
 
 
 def cannot_be(outline: Ellipse) -> str:
