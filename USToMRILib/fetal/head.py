@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..compute.bundle import load_bundle
 from ..errors import InputError
 from ..image.intensity import percentile, rescale
-from ..image.masks import head_inside, inside_of
+from ..image.masks import head_in
 from ..image.resampling import on_grid
 from ..image.volume import Volume
 from .ellipse import Ellipse, axis_angle
@@ -96,7 +96,7 @@ class Head:
             InputError: if the mask is empty or does not lie on the volume's grid.
         """
         check_mask(mask, volume)
-        inside = head_inside(inside_of(mask.array))[0]
+        inside = head_in(mask.array)[0]
         outline = Ellipse.from_mask(inside, mask.grid.spacing[:2])
         outline = with_midline(outline, volume.array[0], volume.grid.spacing[:2])
         return cls.from_ellipse(outline, volume)
