@@ -133,6 +133,7 @@ def export_tiny_models(folder: Path) -> None:
         "version": "0.0.0",
         "task": "test",
         "caution": "Only a test.",
+        "contrast": "T2",
         "spacing_mm": [1.0, 1.0, 1.0],
         "divisors": [8, 16, 16],
         "window": [8, 32, 32],

@@ -123,6 +123,7 @@ VARIANTS = (
     Variant("default"),
     Variant("default, other seed", {"seed": 1}),
     Variant("half the channels", {"width": 16}),
+    Variant("Muon instead of Adam", {"optimiser": "muon"}),
     Variant("no structural loss", {"structure_weight": 0.0}),
     Variant("structural loss x 20", {"structure_weight": 20.0}),
     Variant("one patch of 16 slices", {"batch": 1, "patch": (16, *PATCH[1:])}),

@@ -26,7 +26,8 @@ from training.data.location import add_data_option
 from training.data.pairs import Pair
 from training.data.splits import read_split
 from training.runinfo import run_record
-from training.simulation.adult_anatomy import T1Priors, read_head
+from training.simulation.adult_anatomy import MriPriors, read_head
+from training.simulation.adult_domain import NARROW
 from training.simulation.adult_pairs import make_pair
 from USToMRILib.compute.bundle import Bundle, load_bundle
 from USToMRILib.image.grid import Grid
@@ -74,8 +75,8 @@ class Case:
 
 def make_case(data: Path, head: str, bundle: Bundle) -> Case:
     """Simulate a pair of a head and translate it."""
-    priors = T1Priors.read(data / "adult_labels")
-    pair = make_pair(read_head(data, head), priors, 0, SHAPE, lesion_probability=0.3)
+    priors = MriPriors.of("T1", data)
+    pair = make_pair(read_head(data, head), priors, 0, SHAPE, NARROW, lesion_probability=0.3)
     volume = Volume(pair.ultrasound, Grid(SHAPE[::-1]))
     return Case(pair, volume, translated(volume, bundle))
 

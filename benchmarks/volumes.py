@@ -25,7 +25,8 @@ from benchmarks.machine import processor
 from training.data.location import add_data_option
 from training.data.splits import read_split
 from training.runinfo import run_record
-from training.simulation.adult_anatomy import T1Priors, read_head
+from training.simulation.adult_anatomy import MriPriors, read_head
+from training.simulation.adult_domain import NARROW
 from training.simulation.adult_pairs import make_pair
 from USToMRILib.compute.bundle import Bundle, load_bundle
 from USToMRILib.image.grid import Grid
@@ -88,7 +89,7 @@ class Row:
 def simulated_ultrasound(data: Path) -> np.ndarray:
     """A volume of a head in no training, uint8 [k, j, i] of 1 mm."""
     head = read_head(data, read_split("adult")["test"][0])
-    return make_pair(head, T1Priors.read(data / "adult_labels"), seed=0, shape=SHAPE).ultrasound
+    return make_pair(head, MriPriors.of("T1", data), 0, SHAPE, NARROW).ultrasound
 
 
 def timed(name: str, net: Counted, voxels: int, run: Callable[[], np.ndarray]) -> Row:

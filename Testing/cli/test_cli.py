@@ -108,7 +108,7 @@ def test_head_prints_json(image, capsys):
     assert main(["head", str(image)]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["circumference_mm"] == pytest.approx(214, abs=4)
-    assert set(answer["ellipse"]) == {"centre", "semi_axes", "angle"}
+    assert set(answer["ellipse"]) == {"centre", "semi_axes", "angle", "midline"}
 
 
 def test_models_are_listed_and_verified(tiny_models, capsys):

@@ -18,9 +18,18 @@ from USToMRILib import Grid, InputError, Volume, translate
 from USToMRILib.bridge.refinement import refine
 from USToMRILib.bridge.schedule import CLEAN, Schedule
 from USToMRILib.cli.command import main
+from USToMRILib.compute.bundle import load_bundle
 from USToMRILib.fetal.ellipse import Ellipse
+from USToMRILib.fetal.pix2pix2d import all_views, one_pass
 from USToMRILib.fetal.skull import brain_inside
-from USToMRILib.fetal.tissues import Tissue, measure_tissues
+from USToMRILib.fetal.tissues import (
+    Tissue,
+    TissueMeasures,
+    describe_sizes,
+    measure_tissues,
+    measured_record,
+    size_errors,
+)
 
 SCHEDULE = Schedule.cosine()
 
@@ -99,6 +108,21 @@ def test_a_network_that_answers_alike_from_all_sides_has_no_spread(
 ) -> None:
     result = translate(head_slice, "pix2pix2d", head=HEAD, uncertainty=True)
     assert result.uncertainty.array.max() < 1e-3
+
+
+@pytest.mark.parametrize("flip", [[2], [3], [2, 3]], ids=["down", "across", "both"])
+def test_the_picture_of_a_mirrored_image_is_the_mirrored_picture(flip: list[int]) -> None:
+    """With the bundled network, which by itself answers a little otherwise."""
+    net = load_bundle("pix2pix2d", "cpu").net
+    images = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    sizes = torch.tensor([70.0, 100.0])
+    plain, spread = all_views(net, images, sizes, "cpu")
+    mirrored, _ = all_views(net, images.flip(flip), sizes, "cpu")
+    torch.testing.assert_close(mirrored.images.flip(flip), plain.images, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mirrored.tissues.flip(flip), plain.tissues, atol=1e-4, rtol=0)
+    assert spread.mean() > 0.01
+    one = one_pass(net, images, sizes, "cpu")
+    assert (one.images - plain.images).abs().mean() > 0.01
 
 
 def test_a_volume_is_a_stack_of_slices(tiny_models: Path, head_slice: Volume) -> None:
@@ -228,3 +252,57 @@ def test_areas_and_widths_of_drawn_ventricles_are_measured(
     wider, narrower = measured.ventricle_widths_mm
     assert wider == pytest.approx(2 * max(radii), abs=2 * spacing)
     assert narrower == pytest.approx(2 * min(radii), abs=2 * spacing)
+
+
+@settings(max_examples=30)
+@given(
+    angle=st.floats(-1.5, 1.5),
+    midline=st.floats(-1.5, 1.5),
+    half=st.floats(9.0, 20.0),
+    spacing=st.floats(0.15, 0.5),
+)
+def test_the_transcerebellar_diameter_of_a_drawn_cerebellum_is_measured(
+    angle: float, midline: float, half: float, spacing: float
+) -> None:
+    """Across the midline, wherever that lies in the outline; one half alone has none."""
+    side = int(110 / spacing)
+    middle = side * spacing / 2
+    brain = Ellipse((middle, middle), (50.0, 45.0), angle, midline)
+    shape = (side, side)
+    tissues = brain.mask(shape, (spacing, spacing)).astype(np.uint8)
+    none = measure_tissues(tissues, (spacing, spacing), brain)
+    assert none.transcerebellar_diameter_mm is None
+
+    def drawn(aside: float) -> np.ndarray:
+        centre = np.array([middle, middle]) + brain.head_axes @ np.array([-28.0, aside])
+        across = Ellipse(tuple(centre), (half, 6.0), brain.midline_angle + math.pi / 2)
+        place = across.mask(shape, (spacing, spacing))
+        return np.where(place, np.uint8(Tissue.CEREBELLUM), tissues)
+
+    whole = measure_tissues(drawn(2.0), (spacing, spacing), brain)
+    assert whole.transcerebellar_diameter_mm == pytest.approx(2 * half, abs=2 * spacing)
+    aside = measure_tissues(drawn(half + 2.0), (spacing, spacing), brain)
+    assert aside.transcerebellar_diameter_mm is None
+
+
+def test_sizes_are_said_with_their_errors_or_that_there_is_none_known() -> None:
+    measures = TissueMeasures({Tissue.CEREBELLUM: 300.0}, (7.3, 6.1), 24.04)
+    stated = {"median": 0.61, "percentile_90": 1.7, "measured_on": "simulated pairs"}
+    metrics = {
+        "usual": {"atrium_width_error_mm": 0.5, "atrium_width_error_mm_p90": 1.5},
+        "transcerebellar": {
+            "transcerebellar_diameter_error_mm": 0.61,
+            "transcerebellar_diameter_error_mm_p90": 1.7,
+        },
+    }
+    record = measured_record(measures, size_errors({"metrics": metrics}))
+    assert record["transcerebellar_diameter_mm"] == 24.0
+    assert record["transcerebellar_diameter_error_mm"] == stated
+    ventricles, cerebellum = describe_sizes(record)
+    assert "7.3, 6.1 mm, each +/- 0.5 mm" in ventricles
+    assert "24.0 mm, +/- 0.6 mm" in cerebellum
+    assert "SYNTHETIC" in cerebellum
+    ventricles, cerebellum = describe_sizes(measured_record(measures, size_errors({})))
+    assert "not measured" in ventricles
+    assert "not measured" in cerebellum
+    assert describe_sizes({"areas_mm2": {}}) == []

@@ -92,9 +92,17 @@ USUAL = {"deep_grey_matter": 12, "ventricles": 10}
         ({**USUAL, "ventricles": 0}, "0% ventricles and cavum"),
         ({**USUAL, "ventricles": 40}, "40% ventricles and cavum"),
         ({**USUAL, "deep_grey_matter": 1}, "1% deep grey matter"),
-        ({**USUAL, "cerebellum": 9, "brainstem": 4}, "13% cerebellum and brainstem"),
+        ({**USUAL, "cerebellum": 12, "brainstem": 4}, None),
+        ({**USUAL, "cerebellum": 22, "brainstem": 8}, "30% cerebellum and brainstem"),
     ],
-    ids=["usual", "no ventricle", "much ventricle", "no thalami", "cerebellum"],
+    ids=[
+        "usual",
+        "no ventricle",
+        "much ventricle",
+        "no thalami",
+        "transcerebellar",
+        "much cerebellum",
+    ],
 )
 def test_tissues_that_are_unusual_for_the_plane_are_named(
     parts: dict[str, int], said: str | None

@@ -27,6 +27,7 @@ from Testing.image.refused import refusal
 from USToMRILib.errors import InputError
 from USToMRILib.image.folders import Reader
 from USToMRILib.image.grid import Grid
+from USToMRILib.image.sequence import ImageSequence
 from USToMRILib.image.volume import Volume
 
 
@@ -132,6 +133,42 @@ def test_images_side_by_side_are_offered(tmp_path: Path) -> None:
     path = save(single, tmp_path / "colour_box.dcm")
     np.testing.assert_array_equal(Volume.read(path).array[0], GREY)
     assert "no region 0" in refusal(path, region=0)
+
+
+def test_an_image_beside_another_is_offered_without_calibration(tmp_path: Path) -> None:
+    plain = located_region(0, 0, 3, 5)
+    plain.PhysicalUnitsXDirection = plain.PhysicalUnitsYDirection = 0
+    other = located_region(4, 0, 7, 5, 0.4)
+    path = save(dicom_image(GREY, SequenceOfUltrasoundRegions=[plain, other]), tmp_path / "a.dcm")
+    assert "2 B-mode images side by side" in refusal(path, pixel_size=0.3)
+    assert Volume.read(path, region=1).grid.spacing == (0.4, 0.4, 1.0)
+    left = Volume.read(path, 0.3, region=0)
+    assert left.grid.spacing == (0.3, 0.3, 1.0)
+    np.testing.assert_array_equal(left.array[0], GREY[:, :4])
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_frames_beyond_the_stated_number_are_left_out(tmp_path: Path, frames: int) -> None:
+    path = save(dicom_image(CINE, US_MULTIFRAME, NumberOfFrames=frames), tmp_path / "a.dcm")
+    np.testing.assert_array_equal(ImageSequence.read(path, 1.0).array[:, 0], CINE[:frames])
+    last = Volume.read(path, 1.0, frames - 1)
+    np.testing.assert_array_equal(last.array[0], CINE[frames - 1])
+
+
+@pytest.mark.parametrize(
+    ("stated", "seconds"),
+    [
+        ([0, 40, 60], (0, 0.04, 0.1)),
+        ([40, 40, 60], (0, 0.04, 0.1)),  # the first is of no frame
+        ([0, 40], (0, 0.03, 0.06)),  # which are not all
+        ([0, 0, 0], (0, 0.03, 0.06)),
+        ([0, -40, 40], (0, 0.03, 0.06)),
+    ],
+)
+def test_times_of_frames(tmp_path: Path, stated: list[float], seconds: tuple[float, ...]) -> None:
+    dataset = dicom_image(CINE, US_MULTIFRAME, FrameTimeVector=stated, FrameTime=30)
+    sequence = ImageSequence.read(save(dataset, tmp_path / "a.dcm"), 1.0)
+    assert sequence.seconds == pytest.approx(seconds)
 
 
 # Damage

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.encaps import get_frame
 from pydicom.pixels import convert_color_space
 from pydicom.uid import (
     JPEG2000Lossless,
@@ -25,6 +26,7 @@ from Testing.image.dicom_files import (
     palette,
     save,
 )
+from Testing.image.refused import refusal
 from USToMRILib.image.volume import Volume
 
 
@@ -122,3 +124,62 @@ def test_jpeg_colours_are_what_the_stream_says(tmp_path: Path, label: str, store
     encapsulate(dataset, stream.getvalue(), JPEGBaseline8Bit)
     array = Volume.read(save(dataset, tmp_path / "jpeg.dcm"), pixel_size=1).array[0]
     np.testing.assert_allclose(array.astype(int), grey, atol=6)
+
+
+@pytest.mark.parametrize("colours", [False, True])
+def test_a_jpeg_that_has_other_colours_than_its_label(tmp_path: Path, colours: bool) -> None:
+    smooth = np.linspace(0, 255, 64, dtype=np.uint8)
+    grey = np.minimum(smooth[:, None], smooth[None])
+    stream = io.BytesIO()
+    Image.fromarray(np.dstack([grey] * 3) if colours else grey).save(stream, "JPEG", quality=95)
+    labelled = (grey, "MONOCHROME2") if colours else (np.dstack([grey] * 3), "RGB")
+    dataset = dicom_image(labelled[0], photometric=labelled[1])
+    encapsulate(dataset, stream.getvalue(), JPEGBaseline8Bit)
+    array = Volume.read(save(dataset, tmp_path / "jpeg.dcm"), pixel_size=1).array[0]
+    np.testing.assert_allclose(array.astype(int), grey, atol=6)
+
+
+def test_a_jpeg_of_another_size_is_damaged(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(GREY[:4]).save(stream, "JPEG")
+    dataset = dicom_image(GREY)
+    encapsulate(dataset, stream.getvalue(), JPEGBaseline8Bit)
+    assert "damaged" in refusal(save(dataset, tmp_path / "jpeg.dcm"), pixel_size=1)
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_a_file_without_a_preamble(tmp_path: Path, implicit: bool) -> None:
+    dataset = dicom_image(GREY)
+    del dataset.file_meta
+    dataset.save_as(tmp_path / "old.dcm", implicit_vr=implicit, little_endian=True)
+    assert (tmp_path / "old.dcm").read_bytes()[128:132] != b"DICM"
+    array = Volume.read(tmp_path / "old.dcm", pixel_size=1).array[0]
+    np.testing.assert_array_equal(array, GREY)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("slope", [1, 2])
+def test_padding_is_black(tmp_path: Path, compressed: bool, slope: int) -> None:
+    values = GREY.astype(np.int16) - 100
+    padded = values.copy()
+    padded[:2] = -2000
+    dataset = dicom_image(padded.view(np.uint16), RescaleSlope=slope, RescaleIntercept=7)
+    dataset.PixelRepresentation = 1
+    dataset.PixelPaddingValue = -2000
+    if compressed:
+        dataset.compress(RLELossless)
+    array = Volume.read(save(dataset, tmp_path / "a.dcm"), pixel_size=1).array[0]
+    np.testing.assert_array_equal(array[2:], values[2:].astype(int) * slope + 7)
+    assert (array[:2] == array[2:].min()).all()
+
+
+@pytest.mark.parametrize("cut", [2, 10, 100])
+@pytest.mark.parametrize("shape", [(6, 8), (48, 64)])
+def test_run_lengths_that_end_too_early(tmp_path: Path, cut: int, shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(1).integers(0, 4096, shape).astype(np.uint16)
+    dataset = dicom_image(values)
+    dataset.compress(RLELossless)
+    path = save(dataset, tmp_path / "whole.dcm")
+    np.testing.assert_array_equal(Volume.read(path, pixel_size=1).array[0], values)
+    encapsulate(dataset, get_frame(dataset.PixelData, 0)[:-cut], RLELossless)
+    assert "damaged" in refusal(save(dataset, tmp_path / "cut.dcm"), pixel_size=1)

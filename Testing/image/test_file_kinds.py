@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from Testing.image.refused import refusal
 from USToMRILib.image.grid import Grid
+from USToMRILib.image.sequence import ImageSequence
 from USToMRILib.image.volume import Volume
 
 SHAPE = (4, 30, 40)
@@ -93,12 +94,62 @@ def test_a_nifti_spacing_that_is_stated_once_or_twice_alike_is_read(tmp_path: Pa
         assert Volume.read(path).grid.spacing[0] == pytest.approx(0.52, abs=1e-4)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pair_is_read_whatever_lies_beside_it(tmp_path: Path, packed: bool) -> None:
+    """Header and voxels, compressed or not, of two images that have one name."""
+    ends = {False: "", True: ".gz"}
+    for gz, array in ((True, NOISE[:2, :9]), (False, NOISE)):
+        pair = nibabel.Nifti1Pair(np.ascontiguousarray(array.T), np.eye(4))
+        nibabel.save(pair, tmp_path / "a.hdr")
+        for suffix in ("hdr", "img") if gz else ():
+            plain = tmp_path / f"a.{suffix}"
+            (tmp_path / f"a.{suffix}.gz").write_bytes(gzip.compress(plain.read_bytes()))
+            plain.unlink()
+    for suffix in ("hdr", "img"):
+        volume = Volume.read(tmp_path / f"a.{suffix}{ends[packed]}")
+        np.testing.assert_array_equal(volume.array, NOISE[:2, :9] if packed else NOISE)
+
+
+@pytest.mark.parametrize(
+    ("start", "values"),
+    [(76, [0.0]), (80, [-0.52]), (256, [0.0, 0.0, 1.00005])],
+    ids=["qfac of 0", "negative pixdim", "quaternion too long"],
+)
+def test_a_qform_that_breaks_the_rules_is_read(
+    tmp_path: Path, start: int, values: list[float]
+) -> None:
+    Volume(NOISE, PLACED).write(tmp_path / "a.nii")
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    content[254:256] = bytes(2)  # no sform
+    content[start : start + 4 * len(values)] = np.array(values, np.float32).tobytes()
+    (tmp_path / "a.nii").write_bytes(content)
+    assert Volume.read(tmp_path / "a.nii").grid.is_close(PLACED, 1e-3)
+
+
+@pytest.mark.parametrize(("code", "what"), [(1, "single bits"), (32, "complex numbers")])
+def test_values_of_nifti_that_are_not_read_are_named(tmp_path: Path, code: int, what: str) -> None:
+    Volume(NOISE, PLACED).write(tmp_path / "a.nii")
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    content[70:72] = code.to_bytes(2, "little")
+    (tmp_path / "a.nii").write_bytes(content)
+    assert what in refusal(tmp_path / "a.nii")
+
+
 # Spacing
 
 
 def test_files_that_state_no_spacing_ask_for_it(tmp_path: Path) -> None:
     plus = ("ElementSpacing = 1 1", "UltrasoundImageOrientation = MFA")
+    plus_nrrd = ("spacings: 1 1", "UltrasoundImageOrientation:=MFA")
+    unformed = nibabel.Nifti1Image(NOISE[0].T[:, :, None], None)
+    nibabel.save(unformed, tmp_path / "g.nii")
     for path in (
+        tmp_path / "g.nii",
+        write_nrrd(tmp_path / "h.nrrd", NOISE[0], *plus_nrrd),
+        write_nrrd(tmp_path / "i.nrrd", NOISE[0], "spacings: 0 0"),
+        write_nrrd(tmp_path / "j.nrrd", NOISE[0], "space: LPS", "space directions: none none"),
+        write_meta_image(tmp_path / "k.mha", NOISE[0], "ElementSpacing = 0 0"),
+        write_meta_image(tmp_path / "l.mha", NOISE[0], "ElementSpacing = nan nan"),
         write_nrrd(tmp_path / "a.nrrd", NOISE[0]),
         write_nrrd(tmp_path / "b.nrrd", NOISE[0], "spacings: nan nan"),
         write_nrrd(tmp_path / "c.nrrd", NOISE[0], "spacings: 1 1", 'units: "pixel" "pixel"'),
@@ -173,6 +224,40 @@ def test_frames_of_plus_are_a_sequence(tmp_path: Path) -> None:
         assert not [name for name in volume.metadata if name.startswith("Seq_")]
 
 
+def test_frames_of_plus_are_a_sequence_in_nrrd_too(tmp_path: Path) -> None:
+    fields = [f"Seq_Frame{n:04d}_Timestamp:={n / 10}" for n in range(4)]
+    matrix = "Seq_Frame0000_ImageToProbeTransform:=0.3 0 0 7 0 0.4 0 8 0 0 0.4 9 0 0 0 1"
+    places = ("space dimension: 2", "space directions: (1,0) (0,1) none")
+    path = write_nrrd(
+        tmp_path / "a.nrrd", NOISE, "kinds: domain domain list", *places, matrix, *fields
+    )
+    sequence = ImageSequence.read(path)
+    np.testing.assert_array_equal(sequence.array, NOISE[:, None])
+    assert sequence.seconds == pytest.approx((0, 0.1, 0.2, 0.3))
+    assert sequence.grid.spacing == (0.3, 0.4, 1.0)
+    assert not sequence.metadata
+
+
+def test_times_of_an_axis_in_seconds(tmp_path: Path) -> None:
+    lines = ("kinds: domain domain time", "spacings: 0.5 0.5 40", 'units: "mm" "mm" "ms"')
+    sequence = ImageSequence.read(write_nrrd(tmp_path / "a.nrrd", NOISE, *lines))
+    assert sequence.seconds == pytest.approx((0, 0.04, 0.08, 0.12))
+
+
+@pytest.mark.parametrize("kind", ["stub", "scalar", "none"])
+@pytest.mark.parametrize("axis", [0, 3])
+def test_axes_of_one_that_stand_for_nothing(tmp_path: Path, kind: str, axis: int) -> None:
+    kinds, steps = ["domain"] * 3, ["0.5"] * 3
+    kinds.insert(axis, kind)
+    steps.insert(axis, "nan")
+    path = write_nrrd(
+        tmp_path / "a.nrrd",
+        NOISE[None] if axis else NOISE[..., None],
+        *(f"kinds: {' '.join(kinds)}", f"spacings: {' '.join(steps)}"),
+    )
+    np.testing.assert_array_equal(Volume.read(path).array, NOISE)
+
+
 def test_the_pixel_size_of_plus_may_be_in_its_transform(tmp_path: Path) -> None:
     matrix = "Seq_Frame0000_ImageToProbeTransform = 0.3 0 0 7 0 0.4 0 8 0 0 0.4 9 0 0 0 1"
     path = write_meta_image(
@@ -236,6 +321,51 @@ def test_all_slices_must_be_named(tmp_path: Path, suffix: str, there: int, patte
         np.testing.assert_array_equal(Volume.read(path).array, NOISE)
     else:
         assert "damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", ["mhd", "nhdr"])
+def test_a_file_of_more_voxels_than_its_header_describes(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "a.raw").write_bytes(b"a header" + NOISE.tobytes())
+    skip = "HeaderSize = 8\n" if suffix == "mhd" else "byte skip: 8\n"
+    head = (
+        "NDims = 3\nDimSize = 40 30 4\nElementSpacing = 1 1 1\nElementType = MET_UCHAR\n"
+        if suffix == "mhd"
+        else "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 40 30 4\nspacings: 1 1 1\nencoding: raw\n"
+    )
+    name = "ElementDataFile = a.raw\n" if suffix == "mhd" else "data file: a.raw\n"
+    path = tmp_path / f"a.{suffix}"
+    path.write_text(head + name)
+    assert "holds 4808 bytes" in refusal(path)
+    path.write_text(head + skip + name)
+    np.testing.assert_array_equal(Volume.read(path).array, NOISE)
+
+
+def test_compressed_voxels_in_several_streams(tmp_path: Path) -> None:
+    content = NOISE.tobytes()
+    packed = gzip.compress(content[:999]) + gzip.compress(content[999:])
+    (tmp_path / "a.raw.gz").write_bytes(packed)
+    head = "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 40 30 4\nspacings: 1 1 1\n"
+    (tmp_path / "a.nhdr").write_text(f"{head}encoding: gzip\ndata file: a.raw.gz\n")
+    head = "NDims = 3\nDimSize = 40 30 4\nElementSpacing = 1 1 1\nElementType = MET_UCHAR\n"
+    (tmp_path / "a.mhd").write_text(f"{head}CompressedData = True\nElementDataFile = a.raw.gz\n")
+    for name in ("a.nhdr", "a.mhd"):
+        np.testing.assert_array_equal(Volume.read(tmp_path / name).array, NOISE)
+    (tmp_path / "a.raw.gz").write_bytes(packed[:-9])
+    for name in ("a.nhdr", "a.mhd"):
+        assert "damaged" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_byte_order_that_is_stated_twice(tmp_path: Path, big: bool) -> None:
+    values = NOISE.astype(">i2" if big else "<i2") * 100
+    values = values.astype(">i2" if big else "<i2")
+    head = "NDims = 3\nDimSize = 40 30 4\nElementSpacing = 1 1 1\nElementType = MET_SHORT\n"
+    orders = f"ElementByteOrderMSB = {not big}\nBinaryDataByteOrderMSB = {big}\n"
+    path = tmp_path / "a.mha"
+    path.write_bytes(f"{head}{orders}ElementDataFile = LOCAL\n".encode() + values.tobytes())
+    image = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    np.testing.assert_array_equal(Volume.read(path).array, image)
+    np.testing.assert_array_equal(image, values)
 
 
 # Locales
@@ -316,7 +446,9 @@ def test_lengths_in_other_units_become_millimetres(tmp_path: Path, unit: str, sc
     plain = write_nrrd(
         tmp_path / "b.nrrd", NOISE, f"spacings: {step} {step} {far}", f"units: {quoted}"
     )
-    for path in (oriented, plain):
+    lines = (f"ElementSpacing = {step} {step} {far}", f"DistanceUnits = {unit}")
+    meta_image = write_meta_image(tmp_path / "c.mha", NOISE, *lines)
+    for path in (oriented, plain, meta_image) if unit in ("um", "mm", "cm") else (oriented, plain):
         np.testing.assert_allclose(Volume.read(path).grid.spacing, (0.52, 0.52, 3), rtol=1e-12)
     np.testing.assert_allclose(Volume.read(oriented).grid.origin, (-3, 0, 0))
 

@@ -73,6 +73,40 @@ def test_every_picture_mode_becomes_grey(tmp_path: Path, mode: str) -> None:
     np.testing.assert_array_equal(array, [[[0, 255], [255, 0]]])
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("zeros", [2, 20, 300])
+def test_a_jpeg_that_ends_in_zeros_is_damaged(
+    tmp_path: Path, progressive: bool, zeros: int
+) -> None:
+    path = tmp_path / "a.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50)).astype(np.uint8)
+    Image.fromarray(noise).save(path, progressive=progressive)
+    content = path.read_bytes()
+    path.write_bytes(content[:-zeros] + bytes(zeros))
+    assert "damaged" in refusal(path, pixel_size=1.0)
+    path.write_bytes(content + b"more")
+    assert Volume.read(path, 1.0).grid.size == (50, 40, 1)
+
+
+def test_an_animation_is_a_sequence(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 20, 30)).astype(np.uint8)
+    first, *others = map(Image.fromarray, frames)
+    first.save(tmp_path / "a.png", save_all=True, append_images=others)
+    assert "3 frames of an animation" in refusal(tmp_path / "a.png", pixel_size=1.0)
+    for n in range(3):
+        volume = Volume.read(tmp_path / "a.png", 1.0, n)
+        np.testing.assert_array_equal(volume.array[0], frames[n])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_value_that_means_transparent_shows_black(tmp_path: Path, dtype: type) -> None:
+    values = np.arange(200, dtype=dtype).reshape(10, 20)
+    values[:, :5] = 255
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=255)
+    array = Volume.read(tmp_path / "a.png", 1.0).array[0]
+    np.testing.assert_array_equal(array, np.where(values == 255, 0, values))
+
+
 def test_pages_of_a_tiff_are_chosen(tmp_path: Path) -> None:
     path = tmp_path / "pages.tif"
     pages = [Image.new("L", (6, 4), value) for value in (10, 20, 30)]

@@ -11,7 +11,9 @@ import tifffile
 from PIL import Image
 
 from Testing.image.refused import refusal
+from USToMRILib.errors import InputError
 from USToMRILib.image.reading import luma
+from USToMRILib.image.sequence import ImageSequence
 from USToMRILib.image.volume import Volume
 
 PICTURE = np.random.default_rng(5).integers(0, 120, (48, 80)).astype(np.uint8)
@@ -102,6 +104,17 @@ def test_pages_may_differ(tmp_path: Path) -> None:
     for n, page in enumerate(pages):
         shown = luma(page) if page.ndim == 3 else page
         np.testing.assert_array_equal(Volume.read(tmp_path / "a.tif", 1.0, n).array[0], shown)
+
+
+def test_pages_that_are_turned_differently(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for orientation in (1, 6):
+            tag = [(274, "H", 1, orientation, True)]
+            tiff.write(PICTURE, photometric="minisblack", extratags=tag, metadata=None)
+    shown = Volume.read(tmp_path / "a.tif", 1.0, 1)
+    np.testing.assert_array_equal(shown.array[0], np.rot90(PICTURE, -1))
+    with pytest.raises(InputError, match="differ in size"):
+        ImageSequence.read(tmp_path / "a.tif", 1.0)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])

@@ -79,6 +79,12 @@ def test_check_usable(bad: float, words: str) -> None:
         check_usable(volume.with_array(array > 3))
 
 
+@pytest.mark.parametrize("step", [1e-9, 1.3e-4, 130.0, 1e300])
+def test_pixels_of_an_impossible_size_are_refused(step: float) -> None:
+    with pytest.raises(InputError, match="no ultrasound's"):
+        check_usable(numbered(Grid((7, 5, 1), (step, step, 1.0))))
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(grid=grids(), dtype=st.sampled_from([np.uint8, np.int16, np.float32, np.float64]))
 @pytest.mark.parametrize("suffix", ["nrrd", "mha", "nii", "nii.gz"])

@@ -290,6 +290,9 @@ def test_pix2pix3d_runs_the_generator_over_the_volume(tiny_models):
     assert result.volume.grid == grid
     assert np.corrcoef(result.volume.array.ravel(), values.ravel())[0, 1] < -0.99
     assert list(result.provenance["bundles"]) == ["pix2pix3d"]
+    # Which contrast it imitates, the bundle says; the record, and every file's header.
+    assert result.provenance["parameters"]["contrast"] == "T2"
+    assert "pix2pix3d T2, not for diagnosis" in result.volume.metadata["description"]
     # No cone shows where the probe was.
     assert result.warnings == result.provenance["warnings"] == ["Only a test.", UNSURE]
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from training.simulation.adult_anatomy import (
     Head,
-    T1Priors,
+    MriPriors,
     find_tissue,
 )
+from training.simulation.adult_domain import Domain
 from training.simulation.ultrasound import (
     Scan,
     ScanRanges,
@@ -66,12 +67,15 @@ def phantom(radius: float = 36.0, size: int = 97) -> Head:
     return Head(labels, find_tissue(labels))
 
 
-def priors() -> T1Priors:
+def priors() -> MriPriors:
     """Means of 5, 40 (CSF), 160 (white matter), 100 (grey matter), 90 for the rest."""
     means = np.full((2, 25), 90.0)
     means[0, :4] = 5, 40, 160, 100
     means[1] = 5
-    return T1Priors(means, np.full((2, 25), 8.0))
+    return MriPriors(means, np.full((2, 25), 8.0))
 
 
-RANGES = ScanRanges(depth_mm=(55.0, 60.0), half_angle_deg=(30.0, 35.0), half_sweep_deg=(15.0, 20.0))
+SMALL = Domain(
+    "small",
+    (ScanRanges(depth_mm=(55.0, 60.0), half_angle_deg=(30.0, 35.0), half_sweep_deg=(15.0, 20.0)),),
+)

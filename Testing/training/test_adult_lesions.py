@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from Testing.training.adult_phantom import RANGES, SCAN, phantom, priors, uniform
+from Testing.training.adult_phantom import SCAN, SMALL, phantom, priors, uniform
 from training.data.pairs import Pair
 from training.simulation import adult_pairs, lesion_sheet
 from training.simulation.adult_anatomy import TISSUE_INDEX, TISSUES, Head
@@ -52,7 +52,7 @@ def test_both_images_show_the_body_as_its_tissue(kind: str) -> None:
     tissue = LESION_TISSUES[KINDS[kind].body]
     assert body.sum() > 1000
     rng = np.random.default_rng(1)
-    mri = lesion.in_t1(np.full(SHAPE, 160, np.float32), 40.0, 160.0, rng)
+    mri = lesion.in_mri(np.full(SHAPE, 160, np.float32), 40.0, 160.0, rng)
     level = (mri[body].mean() - 40) / 120
     assert tissue.t1[0] - 0.05 < level < tissue.t1[1] + 0.05
     maps = lesion.in_maps(uniform(shape=SHAPE), rng)
@@ -66,6 +66,57 @@ def test_both_images_show_the_body_as_its_tissue(kind: str) -> None:
     assert outside.sum() > 10_000
     assert (mri[outside] == 160).all()
     assert (maps.backscatter[outside] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "in_t1", "in_t2"),
+    [
+        ("glioma", "dark", "bright"),
+        ("cyst", "dark", "bright"),
+        ("fresh_haematoma", "dark", "dark"),
+        ("old_haematoma", "bright", "bright"),
+    ],
+)
+def test_contrasts_show_lesions_as_radiology_teaches(kind: str, in_t1: str, in_t2: str) -> None:
+    """Beside white matter; fluid is 40 in T1 and 220 in T2, where white matter is 70."""
+    lesion, body = lesion_of(kind), body_of(lesion_of(kind))
+    for contrast, fluid, white, look in (("T1", 40, 160, in_t1), ("T2", 220, 70, in_t2)):
+        plain = np.full(SHAPE, white, np.float32)
+        mri = lesion.in_mri(plain, fluid, white, np.random.default_rng(1), contrast)
+        assert (mri[body].mean() > white) == (look == "bright"), contrast
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "most"),
+    [
+        ("glioma", 6, 15),
+        ("dark_tumour", -16, -5),
+        ("fresh_haematoma", 6, 16),
+        ("old_haematoma", -18, -4),
+    ],
+)
+def test_tumours_and_blood_are_bright_and_dark_in_ultrasound(
+    kind: str, least: float, most: float
+) -> None:
+    """Of white matter, 0 dB; a mixed tumour has both in it."""
+    maps = lesion_of(kind).in_maps(uniform(shape=SHAPE), np.random.default_rng(2))
+    echo_db = 10 * np.log10(maps.backscatter[body_of(lesion_of(kind))])
+    assert least < echo_db.mean() < most
+    mixed = lesion_of("mixed_tumour").in_maps(uniform(shape=SHAPE), np.random.default_rng(2))
+    within = 10 * np.log10(mixed.backscatter[body_of(lesion_of("mixed_tumour"))])
+    assert within.std() > 1.5 * echo_db.std()
+
+
+def test_what_is_visible_of_the_parts_covers_a_lesion_once() -> None:
+    lesion = lesion_of("old_haematoma")
+    seen = lesion.visible
+    assert list(seen) == [name for name, _ in reversed(lesion.parts)]
+    total = sum(seen.values())
+    assert total.max() <= 1 + 1e-5
+    assert (seen["old_blood_rim"][body_of(lesion)] < 0.01).all()
+    np.testing.assert_allclose(
+        1 - total, np.prod([1 - weight for _, weight in lesion.parts], axis=0), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -130,9 +181,9 @@ def test_most_of_a_lesion_lies_in_the_cone() -> None:
 def test_a_pair_with_a_lesion_is_the_healthy_one_elsewhere(head: Head) -> None:
     """The same seed: the same head, craniotomy and contrast, and the same lesion each time."""
     shape = (24, 64, 64)
-    healthy = make_pair(head, priors(), 3, shape, RANGES)
+    healthy = make_pair(head, priors(), 3, shape, SMALL)
     ill, again = (
-        make_pair(head, priors(), 3, shape, RANGES, lesion_probability=1.0) for _ in range(2)
+        make_pair(head, priors(), 3, shape, SMALL, lesion_probability=1.0) for _ in range(2)
     )
     assert (ill.ultrasound == again.ultrasound).all()
     assert (ill.mri == again.mri).all()
@@ -160,7 +211,7 @@ def test_cached_pairs_of_another_probability_are_not_taken(
 
     monkeypatch.setattr(adult_pairs, "make_pair", fake)
     monkeypatch.setattr(adult_pairs, "read_head", lambda *_: None)
-    monkeypatch.setattr(adult_pairs.T1Priors, "read", lambda _: priors())
+    monkeypatch.setattr(adult_pairs.MriPriors, "of", lambda *_: priors())
     for probability in (0.1, 0.5, 0.1):
         (pair,) = cached_pairs(tmp_path, ["seg_01"], 1, 0, tmp_path, probability)
         assert pair.mri.max() == round(100 * probability)
@@ -171,11 +222,11 @@ def test_the_contact_sheet_shows_pairs_with_and_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: Head
 ) -> None:
     def small(*arguments: object, lesion_probability: float = 0.0) -> Pair:
-        return make_pair(*arguments, (8, 32, 32), RANGES, lesion_probability)  # type: ignore[arg-type]
+        return make_pair(*arguments, (8, 32, 32), SMALL, lesion_probability)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lesion_sheet, "make_pair", small)
     monkeypatch.setattr(lesion_sheet, "read_head", lambda *_: head)
-    monkeypatch.setattr(lesion_sheet.T1Priors, "read", lambda _: priors())
+    monkeypatch.setattr(lesion_sheet.MriPriors, "of", lambda *_: priors())
     ((ill, healthy),) = lesion_sheet.pairs_with_and_without(tmp_path, [3])
     assert (ill.mri != healthy.mri).any()
     lesion_sheet.draw([(ill, healthy)] * 3, tmp_path / "sheet.png")
@@ -183,7 +234,7 @@ def test_the_contact_sheet_shows_pairs_with_and_without(
 
 
 def test_every_part_is_of_a_tissue_and_every_kind_is_drawn() -> None:
-    drawn = {draw_site(WHITE, SCAN, np.random.default_rng(seed)).kind for seed in range(60)}
+    drawn = {draw_site(WHITE, SCAN, np.random.default_rng(seed)).kind for seed in range(100)}
     assert drawn == set(KINDS)
     for kind in KINDS:
         for seed in range(8):

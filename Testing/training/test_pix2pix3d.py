@@ -23,7 +23,7 @@ from training.train import pix2pix3d as train_pix2pix3d
 from training.train.checkpoint import load_checkpoint, save_checkpoint
 from training.train.image_metrics import perceptual_distances, similarity
 from training.train.pair_patches import PatchSampler
-from training.train.pix2pix3d import Pix2PixConfig, Pix2PixTrainer, train
+from training.train.pix2pix3d import OPTIMISERS, Pix2PixConfig, Pix2PixTrainer, train
 from USToMRILib.compute.bundle import load_bundle
 from USToMRILib.pix2pix.pix2pix3d import BUNDLE, load_generator, precision_of
 
@@ -63,8 +63,12 @@ def weights(trainer: Pix2PixTrainer) -> dict[str, torch.Tensor]:
     }
 
 
-def test_resumed_run_equals_an_uninterrupted_one(pairs: list[Pair], tmp_path: Path) -> None:
-    straight, validation = trainer_of(pairs), PatchSampler(pairs, CONFIG.patch).fixed(1)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_resumed_run_equals_an_uninterrupted_one(
+    pairs: list[Pair], tmp_path: Path, optimiser: str
+) -> None:
+    config = replace(CONFIG, optimiser=optimiser)
+    straight, validation = trainer_of(pairs, config), PatchSampler(pairs, CONFIG.patch).fixed(1)
     train(straight, validation, tmp_path, log_every=1)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [1, 2, 3, 4, 5, 6]
@@ -72,12 +76,12 @@ def test_resumed_run_equals_an_uninterrupted_one(pairs: list[Pair], tmp_path: Pa
         log[-1]
     )
 
-    interrupted = trainer_of(pairs)
+    interrupted = trainer_of(pairs, config)
     for _ in range(3):
         interrupted.train_step()
     save_checkpoint(tmp_path / "half.pt", interrupted.state())
     torch.manual_seed(99)  # nothing may depend on the global generator
-    resumed = trainer_of(pairs)
+    resumed = trainer_of(pairs, config)
     resumed.load(load_checkpoint(tmp_path / "half.pt"))
     train(resumed, validation, tmp_path, log_every=1)
     for name, value in weights(straight).items():
@@ -97,8 +101,9 @@ def test_other_settings_are_refused_but_other_lengths_and_patches_are_not(
         trainer_of(pairs, replace(CONFIG, learning_rate=1.0)).load(state)
 
 
-def test_it_learns_the_negative(pairs: list[Pair]) -> None:
-    config = replace(CONFIG, steps=80, learning_rate=1e-2, ema=0.9, width=8)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_it_learns_the_negative(pairs: list[Pair], optimiser: str) -> None:
+    config = replace(CONFIG, steps=80, learning_rate=1e-2, ema=0.9, width=8, optimiser=optimiser)
     trainer = trainer_of(pairs, config)
     first = trainer.validate(PatchSampler(pairs, CONFIG.patch).fixed(1))
     losses = [trainer.train_step() for _ in range(80)]
@@ -144,9 +149,12 @@ def test_reach_of_a_known_convolution() -> None:
 
 
 def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
-    pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pairs: list[Pair],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    trainer = trainer_of(pairs)
+    trainer = trainer_of(pairs, replace(CONFIG, contrast="T2"))
     for _ in range(3):
         trainer.train_step()
     save_checkpoint(tmp_path / "checkpoint.pt", trainer.state())
@@ -161,6 +169,8 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
     monkeypatch.setenv("USTOMRI_MODELS", str(tmp_path))
     bundle = load_bundle(BUNDLE)
     assert bundle.metadata["metrics"]["volumes"] == len(pairs)
+    assert bundle.metadata["contrast"] == "T2"
+    assert "T2-like" in bundle.metadata["description"]
     x = torch.randn(1, 1, 6, 48, 32).clamp(-1, 1)
     torch.testing.assert_close(bundle.net(x), trainer.ema(x), atol=1e-5, rtol=0)
     assert precision_of(bundle) == "float32"
@@ -180,6 +190,14 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
     assert "(training_curves.png)" in card
     assert "| texture_feature_distance_mean |" in card
     assert (tmp_path / BUNDLE / "docs/training_log.jsonl").read_text().startswith('{"step": 3')
+
+    # Another contrast does not take its place unasked.
+    save_checkpoint(tmp_path / "checkpoint.pt", trainer_of(pairs).state())
+    before = (tmp_path / BUNDLE / "configs/metadata.json").read_bytes()
+    with pytest.raises(SystemExit):
+        export_pix2pix3d.main()
+    assert "makes T2 and this run T1" in capsys.readouterr().err
+    assert (tmp_path / BUNDLE / "configs/metadata.json").read_bytes() == before
 
 
 def test_similarity_of_known_images() -> None:
@@ -258,11 +276,15 @@ def test_command_trains_goes_on_and_refuses_to_overwrite(
     monkeypatch.setattr(train_pix2pix3d, "cached_pairs", lambda *_: pairs)
     with pytest.raises(SystemExit):
         run("--steps", "2", "--resume")  # there is nothing to resume
-    run("--steps", "2")
+    as_t2 = ("--contrast", "T2", "--optimiser", "muon")
+    run("--steps", "2", *as_t2)
     with pytest.raises(SystemExit):
         run("--steps", "2")  # would overwrite
-    run("--steps", "3", "--resume", "--depth", "10")
+    with pytest.raises(ValueError, match="other settings"):
+        run("--steps", "3", "--resume")
+    run("--steps", "3", "--resume", "--depth", "10", *as_t2)
     state = load_checkpoint(tmp_path / "checkpoint.pt")
     assert (state["step"], state["config"]["patch"][0]) == (3, 10)
+    assert (state["config"]["contrast"], state["config"]["optimiser"]) == ("T2", "muon")
     records = json.loads((tmp_path / "run.json").read_text())
     assert [record["from_step"] for record in records] == [0, 2]

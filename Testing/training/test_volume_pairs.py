@@ -370,4 +370,6 @@ def test_the_commands_prepare_resect_and_train_on_it(
         prepared_pairs(out / "leak", "train")
     monkeypatch.delenv("USTOMRI_DATA", raising=False)
     run(train_pix2pix3d, "--pairs", out, "--work", work, "--steps", 1, "--smoke")
-    assert load_checkpoint(work / "checkpoint.pt")["step"] == 1
+    state = load_checkpoint(work / "checkpoint.pt")
+    assert state["step"] == 1
+    assert state["config"]["contrast"] == "T1"

@@ -48,8 +48,8 @@ class Biometry:
 
     Attributes:
         head_circumference_mm: HC, length of the ellipse.
-        biparietal_diameter_mm: BPD, its short axis.
-        occipitofrontal_diameter_mm: OFD, its long axis.
+        biparietal_diameter_mm: BPD, across the midline.
+        occipitofrontal_diameter_mm: OFD, along it.
         cephalic_index: BPD in percent of OFD.
         diameters: how both are measured, :data:`OUTER_TO_OUTER`. Where the BPD is measured from
             the outer to the inner edge it is smaller by the thickness of the skull.
@@ -66,7 +66,7 @@ class Biometry:
     @classmethod
     def of(cls, outline: Ellipse) -> Biometry:
         """The sizes of a head with this outline."""
-        ofd, bpd = (2 * axis for axis in outline.semi_axes)
+        ofd, bpd = (2 * extent for extent in outline.extents)
         circumference = outline.circumference_mm
         return cls(
             circumference,
@@ -83,8 +83,9 @@ class Biometry:
         head = provenance.get("parameters", {}).get("head")
         if not isinstance(head, Mapping) or "semi_axes_mm" not in head:
             return None
-        axes = tuple(head[name] for name in ("centre_mm", "semi_axes_mm", "angle_rad"))
-        return cls.of(Ellipse(*axes))
+        centre, axes, angle = (head[name] for name in ("centre_mm", "semi_axes_mm", "angle_rad"))
+        # Older records have the midline along the long axis.
+        return cls.of(Ellipse(tuple(centre), tuple(axes), angle, head.get("midline_rad", 0.0)))
 
     def as_dict(self) -> dict[str, Any]:
         """The same, ready for JSON; lengths to 0.1 mm, ages to 0.1 week."""

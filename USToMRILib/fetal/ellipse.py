@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,6 +16,11 @@ def axis_angle(angle: float) -> float:
     return float((angle + np.pi / 2) % np.pi - np.pi / 2)
 
 
+def _rotation(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s], [s, c]])
+
+
 @dataclass(frozen=True)
 class Ellipse:
     """An ellipse in plane coordinates: mm from the centre of pixel (0, 0), along columns and rows.
@@ -24,15 +29,20 @@ class Ellipse:
         centre: (x, y) in mm; x = column index * column spacing, y = row index * row spacing.
         semi_axes: (long, short) in mm.
         angle: of the long axis, in radians from +x towards +y, in (-pi/2, pi/2].
+        midline: angle of the head's midline from the long axis, in the same sense.
     """
 
     centre: tuple[float, float]
     semi_axes: tuple[float, float]
     angle: float
+    midline: float = 0.0
 
     def __post_init__(self) -> None:
         long, short = self.semi_axes
-        if not (np.isfinite([*self.centre, long, short, self.angle]).all() and long >= short > 0):
+        if not (
+            np.isfinite([*self.centre, long, short, self.angle, self.midline]).all()
+            and long >= short > 0
+        ):
             raise InputError(
                 f"The ellipse with semi-axes {long:g} and {short:g} mm cannot be used; give finite "
                 "numbers, the longer axis first, both above 0."
@@ -49,8 +59,27 @@ class Ellipse:
     @property
     def rotation(self) -> np.ndarray:
         """[2, 2]; its columns are the unit vectors of the long and the short axis."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
-        return np.array([[c, -s], [s, c]])
+        return _rotation(self.angle)
+
+    @property
+    def head_axes(self) -> np.ndarray:
+        """[2, 2]; its columns are the unit vectors along the midline and across it."""
+        return _rotation(self.midline_angle)
+
+    @property
+    def midline_angle(self) -> float:
+        """Angle of the midline in the plane, in radians from +x towards +y."""
+        return self.angle + self.midline
+
+    def with_midline_at(self, angle: float) -> Ellipse:
+        """The same ellipse with the midline at this angle in the plane."""
+        return replace(self, midline=axis_angle(angle - self.angle))
+
+    @property
+    def extents(self) -> tuple[float, float]:
+        """Distances in mm from the centre to the ellipse, along the midline and across it."""
+        along, across = 1 / np.hypot(*(_rotation(self.midline).T / self.semi_axes).T)
+        return float(along), float(across)
 
     def radius(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Elliptic radius of the points (x, y) in mm: 0 at the centre, 1 on the ellipse."""

@@ -23,7 +23,7 @@ class FrameSpec:
 
     Attributes:
         kind: "fixed": all heads with pixels of one size, as the DDIC paper has it; "head": each
-            with the pixels that give its long axis one length.
+            with the pixels that give it one length along the midline.
         shape: (rows, columns) of the square.
         pixel_mm: edge of a pixel, of the kind "fixed".
         long_axis_pixels: length of the long axis of what is shown, of the kind "head".
@@ -106,7 +106,7 @@ class FrameSpec:
         if self.pixel_mm is not None:
             return self.pixel_mm
         assert self.long_axis_pixels is not None
-        return 2 * shown.semi_axes[0] / self.long_axis_pixels
+        return 2 * shown.extents[0] / self.long_axis_pixels
 
 
 def common_frame(*bundles: Bundle) -> FrameSpec:

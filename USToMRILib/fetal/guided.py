@@ -15,7 +15,7 @@ from .brain import normalise_brains
 from .frame_spec import common_frame
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
-from .tissues import WidthError
+from .tissues import size_errors
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +66,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         import torch
 
         with frames.progress.phase("generate"):
-            guess, _ = pix2pix2d.all_views(first, frames.images, frames.sizes, device)
+            guess, _ = pix2pix2d.all_views(first.net, frames.images, frames.sizes, device)
         assert guess.tissues is not None
         outside = guess.tissues[:, :1] > 0.5
         wanted = "uncertainty" in frames.wanted
@@ -91,7 +91,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         (*first.cautions, *model.cautions),
         axis=options.axis,
         normalise=normalise_brains,
-        width_error=WidthError.of_metadata(first.metadata),
+        size_errors=size_errors(first.metadata),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..compute.threads import on_threads
 from ..errors import InputError
-from ..image.masks import head_inside, inside_of, read_mask
+from ..image.masks import head_in, head_inside, read_mask
 from ..image.volume import Volume
 from ..progress import Progress
 from .ellipse import Ellipse
@@ -140,8 +140,7 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
         if isinstance(known, Ellipse):
             return Head.from_ellipse(known, image)
         if known is not None:
-            inside = Ellipse.from_mask(known.array[0], known.grid.spacing[:2])
-            return Head.from_ellipse(inside, image)
+            return Head.from_mask(known, image)
         if image.array.min() == image.array.max():
             return InputError("No fetal head was found: the slice is empty; choose another one.")
         return find_head(image, device)
@@ -152,7 +151,7 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
 def _mask_stack(volume: Volume, hint: HeadHint, axis: str) -> Stack | None:
     if isinstance(hint, Volume):
         check_mask(hint, volume)
-        inside = head_inside(inside_of(hint.array))
+        inside = head_in(hint.array)
         return Stack(hint.with_array(inside.astype(np.uint8)), axis)
     if hint == "none":
         shown = volume.array > volume.array.min()

@@ -61,9 +61,13 @@ def smooth_motion(found: Mapping[int, Ellipse], step_s: float) -> dict[int, Elli
     outlines: dict[int, Ellipse] = {}
     for numbers in _runs(sorted(found), _GAP_S / step_s):
         angle = found[numbers[0]].angle
-        for number, row in _smoothed(found, numbers, _SMOOTH_S / step_s).items():
+        rows = _smoothed(found, numbers, _SMOOTH_S / step_s)
+        midlines = _smoothed_midlines(found, numbers, _SMOOTH_S / step_s)
+        for number, row in rows.items():
             outlines[number] = ellipse_of(row, angle)
             angle = outlines[number].angle
+            if number in midlines:
+                outlines[number] = outlines[number].with_midline_at(midlines[number])
     return outlines
 
 
@@ -111,6 +115,20 @@ def _smoothed(
     steady = median_filter(filled, (min(_MEDIAN_SLICES, len(every)), 1), mode="nearest")
     smooth = gaussian_filter1d(steady, sigma, axis=0, mode="nearest")
     return dict(zip(every.tolist(), smooth))
+
+
+def _smoothed_midlines(
+    found: Mapping[int, Ellipse], numbers: list[int], sigma: float
+) -> dict[int, float]:
+    """Smooth angles of the midlines in a run; none where they all are the long axes."""
+    from scipy.ndimage import gaussian_filter1d
+
+    if not any(found[n].midline for n in numbers):
+        return {}
+    angles = np.unwrap([found[n].midline_angle for n in numbers], period=np.pi)
+    every = np.arange(numbers[0], numbers[-1] + 1)
+    smooth = gaussian_filter1d(np.interp(every, numbers, angles), sigma, mode="nearest")
+    return dict(zip(every.tolist(), smooth.tolist()))
 
 
 def moments_of(ellipse: Ellipse) -> list[float]:

@@ -8,7 +8,7 @@ latents, and the pseudo-MRI's brightness is steadied. Neither image is blurred.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -31,12 +31,11 @@ from .outline import smooth_outline, steady_brightness
 from .stack import Stack
 from .tissue_codes import TISSUE_LABELS
 from .tissues import (
-    WIDTH_ERROR,
-    WIDTHS,
+    SizeError,
     Tissue,
-    WidthError,
     doubts_of_plane,
     measure_tissues,
+    measured_record,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +74,7 @@ class Frames:
         sigma: how many frames far neighbours share latents; 0 for a method without latents.
         wanted: what is asked for besides the pseudo-MRI, keys of :data:`..result.MAPS`.
         progress: reports and cancels.
+        in_time: whether they follow each other in time, as those of cines and live images.
     """
 
     images: torch.Tensor
@@ -83,6 +83,7 @@ class Frames:
     sigma: float
     wanted: frozenset[str]
     progress: Progress
+    in_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class FrameMethod:
             that cannot go back.
         latent_mm: how far neighbours share latents, as the sigma of a Gaussian in mm; 0 for a
             method without latents, which does not flicker: then brightness is not steadied either.
-        width_error: of the ventricles that its tissues show, where that was measured.
+        size_errors: of what its tissues show, as far as they were measured.
     """
 
     frame: FrameSpec
@@ -135,7 +136,7 @@ class FrameMethod:
     prepare: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = lambda seen, *_: seen
     residual: Optional[Callable[[Frames, torch.Tensor], torch.Tensor]] = None
     latent_mm: float = 0.0
-    width_error: Optional[WidthError] = None
+    size_errors: Mapping[str, SizeError] = field(default_factory=dict)
 
     def translate(self, volume: Volume, request: Request) -> Made:
         """Translate a volume slice by slice.
@@ -170,9 +171,7 @@ class FrameMethod:
         if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
             labels = framed.labels_back(answer.tissues)
             if not stack.in_time:
-                measured = _tissues(stack, labels, framed.by_slice)
-                if self.width_error and measured.get(WIDTHS):
-                    measured[WIDTH_ERROR] = self.width_error.as_dict()
+                measured = _tissues(stack, labels, framed.by_slice, self.size_errors)
                 parameters["tissues_measured"] = measured
                 warnings += doubts_of_plane(labels[0]) if volume.is_slice else ()
             if "tissues" in request.maps:
@@ -225,7 +224,8 @@ class FramedStack:
         sizes = torch.tensor([frame.size_mm for frame in self.by_slice.values()])
         images = torch.from_numpy(np.stack(prepared))[:, None]
         sigma = method.latent_mm / self.stack.distance if len(images) > 1 else 0.0
-        return Frames(images, self.masks, sizes, sigma, request.maps, request.progress)
+        wanted, progress = request.maps, request.progress
+        return Frames(images, self.masks, sizes, sigma, wanted, progress, self.stack.in_time)
 
     def steadied(self, images: torch.Tensor) -> torch.Tensor:
         """Pseudo-MRI with a brightness that changes slowly from slice to slice."""
@@ -282,6 +282,7 @@ def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> 
             "centre_mm": ellipse.centre,
             "semi_axes_mm": ellipse.semi_axes,
             "angle_rad": ellipse.angle,
+            "midline_rad": ellipse.midline,
             "circumference_mm": ellipse.circumference_mm,
         }
         return {"axis": stack.axis, "head": head}
@@ -294,18 +295,19 @@ def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> 
     }
 
 
-def _tissues(stack: Stack, labels: np.ndarray, by_slice: dict[int, HeadFrame]) -> dict[str, Any]:
+def _tissues(
+    stack: Stack,
+    labels: np.ndarray,
+    by_slice: dict[int, HeadFrame],
+    errors: Mapping[str, SizeError],
+) -> dict[str, Any]:
     """What the record says of the tissues, labels uint8 [n, rows, columns]."""
     if len(stack) > 1:
         voxel_ml = float(np.prod([*stack.spacing, stack.distance])) / 1000
         counts = np.bincount(labels.ravel(), minlength=len(Tissue) + 1)
         return {"volumes_ml": {t.title: round(counts[t] * voxel_ml, 2) for t in Tissue}}
     ((_, frame),) = by_slice.items()
-    measured = measure_tissues(labels[0], stack.spacing, frame.ellipse)
-    return {
-        "areas_mm2": {t.title: round(area, 1) for t, area in measured.areas_mm2.items()},
-        WIDTHS: [round(w, 1) for w in measured.ventricle_widths_mm],
-    }
+    return measured_record(measure_tissues(labels[0], stack.spacing, frame.ellipse), errors)
 
 
 def _warnings(

@@ -1,21 +1,26 @@
-"""Pix2Pix for slices: one pass from ultrasound to MRI and tissues, learned from pairs."""
+"""Pix2Pix for slices: from ultrasound to MRI and tissues at once, learned from pairs.
+
+An image is seen as it is and mirrored, four views in all, whose mean is the answer; the frames of
+cines and live images, where time counts, as they are.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
-from ..compute.bundle import Bundle, load_bundle
+from ..compute.bundle import load_bundle
 from .brain import normalise_brains
 from .frame_spec import FrameSpec
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
-from .tissues import WidthError
+from .tissues import size_errors
 from .volume_head.method import VolumeHeadMethod
 
 if TYPE_CHECKING:
     import torch
+
+    SliceNet = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 BUNDLE = "pix2pix2d"
 
@@ -49,18 +54,18 @@ def load(options: Pix2Pix2dOptions, device: str) -> VolumeHeadMethod:
 
     def look(frames: Frames, phase: str = "anatomy") -> Answer:
         with frames.progress.phase(phase):
-            return one_pass(bundle, frames.images, frames.sizes, device)
+            return one_pass(bundle.net, frames.images, frames.sizes, device)
 
     def look_from_all_sides(frames: Frames) -> Answer:
         with frames.progress.phase("generate"):
-            answer, spread = all_views(bundle, frames.images, frames.sizes, device)
+            answer, spread = all_views(bundle.net, frames.images, frames.sizes, device)
         wanted = "uncertainty" in frames.wanted
         return replace(answer, maps={"uncertainty": spread} if wanted else {})
 
     def translate(frames: Frames) -> Answer:
-        answer = look(frames, "generate")
-        wanted = "uncertainty" in frames.wanted
-        return replace(answer, maps=look_from_all_sides(frames).maps if wanted else {})
+        if frames.in_time and "uncertainty" not in frames.wanted:
+            return look(frames, "generate")
+        return look_from_all_sides(frames)
 
     slices = FrameMethod(
         FrameSpec.from_metadata(bundle.metadata),
@@ -69,16 +74,16 @@ def load(options: Pix2Pix2dOptions, device: str) -> VolumeHeadMethod:
         bundle.cautions,
         axis=options.axis,
         normalise=normalise_brains,
-        width_error=WidthError.of_metadata(bundle.metadata),
+        size_errors=size_errors(bundle.metadata),
     )
     return VolumeHeadMethod(slices, look_from_all_sides, look)
 
 
-def one_pass(bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: str) -> Answer:
+def one_pass(net: SliceNet, images: torch.Tensor, sizes: torch.Tensor, device: str) -> Answer:
     """Pseudo-MRI and tissues of frames.
 
     Args:
-        bundle: the network.
+        net: maps images and sizes to pseudo-MRI and logits of the tissues.
         images: float32 [n, 1, 128, 128] in [-1, 1].
         sizes: of the brains in mm, float32 [n].
         device: of the network.
@@ -89,18 +94,19 @@ def one_pass(bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: 
     for part in range(0, len(images), _AT_ONCE):
         of = slice(part, part + _AT_ONCE)
         with torch.no_grad():
-            mri, logits = bundle.net(images[of].to(device), sizes[of].to(device))
+            mri, logits = net(images[of].to(device), sizes[of].to(device))
         made.append(mri.clamp(-1, 1).cpu())
         tissues.append(logits.softmax(dim=1).cpu())
     return Answer(torch.cat(made), tissues=torch.cat(tissues))
 
 
 def all_views(
-    bundle: Bundle, images: torch.Tensor, sizes: torch.Tensor, device: str
+    net: SliceNet, images: torch.Tensor, sizes: torch.Tensor, device: str
 ) -> tuple[Answer, torch.Tensor]:
     """The mean answer over the frames as they are and mirrored, and the pseudo-MRI's spread.
 
-    A mirrored brain is as good a brain: what changes with it is the network's own doubt.
+    A mirrored brain is as good a brain: what changes with it is the network's own doubt, and the
+    mean of the answers is nearer to the truth than any of them.
 
     Returns:
         Answer: of the mean of images and of tissues.
@@ -108,13 +114,13 @@ def all_views(
     """
     import torch
 
-    made, tissues = [], []
-    for down, across in product((False, True), repeat=2):
-        axes = [axis for axis, turned in ((2, down), (3, across)) if turned]
-        view = one_pass(bundle, images.flip(axes), sizes, device)
-        assert view.tissues is not None
-        made.append(view.images.flip(axes))
-        tissues.append(view.tissues.flip(axes))
-    several = torch.stack(made)
-    mean = Answer(several.mean(dim=0), tissues=torch.stack(tissues).mean(dim=0))
-    return mean, several.std(dim=0)
+    flips = [[], [2], [3], [2, 3]]
+    views = torch.cat([images.flip(axes) for axes in flips])
+    answer = one_pass(net, views, sizes.repeat(len(flips)), device)
+    assert answer.tissues is not None
+
+    def back(of_views: torch.Tensor) -> torch.Tensor:
+        return torch.stack([x.flip(axes) for x, axes in zip(of_views.chunk(len(flips)), flips)])
+
+    made, tissues = back(answer.images), back(answer.tissues)
+    return Answer(made.mean(dim=0), tissues=tissues.mean(dim=0)), made.std(dim=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, Optional
@@ -15,16 +15,23 @@ from .ellipse import Ellipse
 _MEDIAL = 0.05
 # In the record, under "tissues_measured".
 WIDTHS, WIDTH_ERROR = "lateral_ventricle_widths_mm", "lateral_ventricle_width_error_mm"
+DIAMETER, DIAMETER_ERROR = "transcerebellar_diameter_mm", "transcerebellar_diameter_error_mm"
+# Where a bundle's metrics state how far each of them is from the truth: kind of pairs, name.
+_STATED = {
+    WIDTHS: ("usual", "atrium_width_error_mm"),
+    DIAMETER: ("transcerebellar", DIAMETER_ERROR),
+}
 
-# The least part of the brain's area that is called a ventricle.
+# The least part of the brain's area that is called a ventricle, and whose diameter is measured.
 _LEAST_AREA = 0.0005
+_LEAST_CEREBELLUM = 0.02
 
 # What part of the brain a tissue is in the planes that the networks know, from .. to: of the
 # validation images of HC18 all lie well within, of other planes and of guesses many do not.
 _USUAL: Mapping[str, tuple[float, float]] = {
     "deep grey matter": (0.03, 0.3),
     "ventricles and cavum": (0.02, 0.3),
-    "cerebellum and brainstem": (0.0, 0.1),
+    "cerebellum and brainstem": (0.0, 0.25),
 }
 
 
@@ -81,48 +88,83 @@ class TissueMeasures:
         areas_mm2: of every tissue that is there.
         ventricle_widths_mm: of the lateral ventricles, the wider one first: the diameter of the
             largest circle that fits into each, which lies in its atrium.
+        transcerebellar_diameter_mm: of the cerebellum across the midline, where the plane cuts
+            both of its halves.
     """
 
     areas_mm2: Mapping[Tissue, float]
     ventricle_widths_mm: tuple[float, ...]
+    transcerebellar_diameter_mm: Optional[float] = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The same for the record, to 0.1."""
+        diameter = self.transcerebellar_diameter_mm
+        return {
+            "areas_mm2": {t.title: round(area, 1) for t, area in self.areas_mm2.items()},
+            WIDTHS: [round(width, 1) for width in self.ventricle_widths_mm],
+            **({} if diameter is None else {DIAMETER: round(diameter, 1)}),
+        }
 
 
 @dataclass(frozen=True)
-class WidthError:
-    """How far a network's ventricle widths were from the truth of simulated pairs, in mm.
+class SizeError:
+    """How far a network's sizes were from the truth of simulated pairs, in mm.
 
     Attributes:
-        median: half of the ventricles erred by less.
+        median: half of them erred by less.
         percentile_90: nine of ten did.
     """
 
     median: float
     percentile_90: float
 
-    @classmethod
-    def of_metadata(cls, metadata: Mapping[str, Any]) -> Optional[WidthError]:
-        """What a bundle states of its network; None where it states nothing."""
-        measured = metadata.get("metrics", {}).get("usual", {})
-        names = ("atrium_width_error_mm", "atrium_width_error_mm_p90")
-        return cls(*(measured[name] for name in names)) if set(names) <= set(measured) else None
-
     def as_dict(self) -> dict[str, Any]:
         """The same for the record."""
         return {**asdict(self), "measured_on": "simulated pairs"}
 
 
-def describe_widths(measured: Mapping[str, Any]) -> str:
-    """A line about the ventricles of a record's "tissues_measured"; nothing without them."""
-    widths = measured.get(WIDTHS)
-    if not widths:
-        return ""
-    line = "Lateral ventricles at the atrium, SYNTHETIC: " + ", ".join(f"{w:.1f}" for w in widths)
-    error = measured.get(WIDTH_ERROR)
+def size_errors(metadata: Mapping[str, Any]) -> dict[str, SizeError]:
+    """What a bundle states of its network, by :data:`WIDTHS` and :data:`DIAMETER`."""
+    found = {}
+    for size, (kind, name) in _STATED.items():
+        measured = metadata.get("metrics", {}).get(kind, {})
+        if {name, f"{name}_p90"} <= set(measured):
+            found[size] = SizeError(measured[name], measured[f"{name}_p90"])
+    return found
+
+
+def measured_record(measures: TissueMeasures, errors: Mapping[str, SizeError]) -> dict[str, Any]:
+    """What the record says of a slice's tissues: their sizes, each with its error."""
+    record = measures.record
+    for size, name in ((WIDTHS, WIDTH_ERROR), (DIAMETER, DIAMETER_ERROR)):
+        if record.get(size) and size in errors:
+            record[name] = errors[size].as_dict()
+    return record
+
+
+def describe_sizes(measured: Mapping[str, Any]) -> list[str]:
+    """Lines about the sizes in a record's "tissues_measured"; none without them."""
+    lines = []
+    if widths := measured.get(WIDTHS):
+        text = "Lateral ventricles at the atrium, SYNTHETIC: " + _in_mm(widths)
+        lines.append(f"{text}{_within(measured.get(WIDTH_ERROR), 'each ')}")
+    if diameter := measured.get(DIAMETER):
+        text = f"Transcerebellar diameter, SYNTHETIC: {_in_mm([diameter])}"
+        lines.append(f"{text}{_within(measured.get(DIAMETER_ERROR))}")
+    return lines
+
+
+def _in_mm(sizes: Iterable[float]) -> str:
+    return ", ".join(f"{size:.1f}" for size in sizes) + " mm"
+
+
+def _within(error: Mapping[str, Any] | None, each: str = "") -> str:
     if not error:
-        return f"{line} mm; how far that is from the truth was not measured."
+        return "; how far that is from the truth was not measured."
     return (
-        f"{line} mm, each +/- {error['median']:.1f} mm (median error on {error['measured_on']}; 9 "
-        f"of 10 within {error['percentile_90']:.1f} mm)."
+        f", {each}+/- {error['median']:.1f} mm (median error on {error['measured_on']}; 9 of 10 "
+        f"within {error['percentile_90']:.1f} mm)."
     )
 
 
@@ -134,12 +176,16 @@ def measure_tissues(
     Args:
         tissues: [rows, columns] with the numbers of :class:`Tissue`.
         spacing: (x, y) in mm.
-        brain: whose long axis is the midline, in plane coordinates (mm).
+        brain: with its midline, in plane coordinates (mm).
     """
     pixel = spacing[0] * spacing[1]
     counts = np.bincount(tissues.ravel(), minlength=len(Tissue) + 1)
     areas = {tissue: float(counts[tissue]) * pixel for tissue in Tissue if counts[tissue]}
-    return TissueMeasures(areas, _ventricle_widths(tissues, spacing, brain))
+    return TissueMeasures(
+        areas,
+        _ventricle_widths(tissues, spacing, brain),
+        _transcerebellar_diameter(tissues, spacing, brain),
+    )
 
 
 def doubts_of_plane(tissues: np.ndarray) -> tuple[str, ...]:
@@ -163,9 +209,33 @@ def doubts_of_plane(tissues: np.ndarray) -> tuple[str, ...]:
     if not unusual:
         return ()
     return (
-        "What the network sees is unusual for a transthalamic or transventricular plane "
-        f"({', '.join(unusual)} of the brain): it may be another plane, and the picture a guess.",
+        "What the network sees is unusual for a transthalamic, transventricular or transcerebellar "
+        f"plane ({', '.join(unusual)} of the brain): it may be another plane, and the picture a "
+        "guess.",
     )
+
+
+def _aside(shape: tuple[int, ...], spacing: tuple[float, float], brain: Ellipse) -> np.ndarray:
+    """How far every pixel lies to one side of the midline, in mm."""
+    y, x = np.indices(shape)
+    offset = np.stack([x * spacing[0] - brain.centre[0], y * spacing[1] - brain.centre[1]], -1)
+    return np.asarray((offset @ brain.head_axes)[..., 1])
+
+
+def _transcerebellar_diameter(
+    tissues: np.ndarray, spacing: tuple[float, float], brain: Ellipse
+) -> Optional[float]:
+    from scipy.ndimage import label
+
+    parts, count = label(tissues == Tissue.CEREBELLUM)
+    if not count:
+        return None
+    cerebellum = parts == 1 + np.bincount(parts.flat)[1:].argmax()
+    aside = _aside(tissues.shape, spacing, brain)[cerebellum]
+    large = cerebellum.sum() >= _LEAST_CEREBELLUM * (tissues > 0).sum()
+    if not large or aside.min() > 0 or aside.max() < 0:
+        return None
+    return float(np.ptp(aside) + np.mean(spacing))
 
 
 def _ventricle_widths(
@@ -173,10 +243,8 @@ def _ventricle_widths(
 ) -> tuple[float, ...]:
     from scipy.ndimage import distance_transform_edt
 
-    y, x = np.indices(tissues.shape)
-    offset = np.stack([x * spacing[0] - brain.centre[0], y * spacing[1] - brain.centre[1]], -1)
-    aside = (offset @ brain.rotation)[..., 1]
-    medial = _MEDIAL * 2 * brain.semi_axes[0]
+    aside = _aside(tissues.shape, spacing, brain)
+    medial = _MEDIAL * 2 * brain.extents[0]
     ventricles = tissues == Tissue.VENTRICLES
     least = _LEAST_AREA * (tissues > 0).sum()
     # Measured in the whole ventricle: the strip along the midline must not look like a wall.

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..image.volume import Volume
-from .ellipse import Ellipse
+from .ellipse import Ellipse, axis_angle
 from .head import close_grid, find_head_with, look_at
+from .midline import with_midline
 from .outline import ellipse_of, moments_of, smooth_motion
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class HeadTracker:
             raise InputError("No fetal head was found: the image is empty.")
         if last is not None:
             self._last = self._followed(image, last)
+            if self._last is not None and last.midline:  # else it is the long axis, which is steady
+                pixels, spacing = image.array[0], image.grid.spacing[:2]
+                self._last = with_midline(self._last, pixels, spacing, last.midline_angle)
         if self._last is None:
             self._steady = None
             self.searches += 1
@@ -96,7 +100,12 @@ class HeadTracker:
         if self._steady is not None:
             kept = float(np.exp(-max(seconds - self._seconds, 0.0) / _STEADY_S))
             before, now = np.array(moments_of(self._steady)), np.array(moments_of(found))
-            found = ellipse_of(kept * before + (1 - kept) * now, self._steady.angle)
+            steady = ellipse_of(kept * before + (1 - kept) * now, self._steady.angle)
+            if found.midline or self._steady.midline:
+                last = self._steady.midline_angle
+                turned = (1 - kept) * axis_angle(found.midline_angle - last)
+                steady = steady.with_midline_at(last + turned)
+            found = steady
         self._steady, self._seconds = found, seconds
         return found
 

@@ -98,8 +98,8 @@ def read_cine(
 def _seconds(header: Dataset, count: int) -> tuple[float, ...]:
     """Return when the frames of a cine were taken, from the first; empty where it is not stated."""
     steps = numbers(header, "FrameTimeVector", count)
-    if steps:
-        return tuple(np.cumsum(np.array(steps) / 1000) - steps[0] / 1000)
+    if steps and min(steps[1:], default=0.0) > 0:
+        return tuple((np.cumsum([0.0, *steps[1:]]) / 1000).tolist())
     (step,) = numbers(header, "FrameTime", 1) or (0.0,)
     for keyword in ("CineRate", "RecommendedDisplayFrameRate"):
         (rate,) = numbers(header, keyword, 1) or (0.0,)

@@ -1,8 +1,9 @@
 """The pixels of DICOM images as grey values.
 
-pydicom reads what is not compressed, whatever its header says besides; GDCM, inside SimpleITK,
-decodes the compressed transfer syntaxes, because it knows them without plug-ins. Either way
-MONOCHROME1, palettes, YCbCr and rescaled values become grey as a viewer shows it.
+pydicom reads what is not compressed, whatever its header says besides; imagecodecs decodes run
+lengths; GDCM, inside SimpleITK, decodes the other transfer syntaxes, because it knows them without
+plug-ins. Either way MONOCHROME1, palettes, YCbCr and rescaled values become grey as a viewer shows
+it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from ..errors import InputError
 from . import itk_files
+from .dicom_header import frame_count, numbers
 from .image_file import on_black
 from .reading import UnreadableError
 
@@ -40,16 +43,38 @@ def decode(path: Path, header: Dataset, frame: int | None = None) -> np.ndarray:
         InputError: damaged, incomplete, compressed in a way that cannot be decoded, or of values
             that are neither grey nor colour.
     """
+    frames = _decoded(path, header, frame)
+    if frames.shape[1:] != (header.Rows, header.Columns):
+        raise UnreadableError(path)
+    return _with_black_padding(frames, header)
+
+
+def _with_black_padding(frames: np.ndarray, header: Dataset) -> np.ndarray:
+    """Return grey values of which those that stand for no image are the least of the others.
+
+    Of 0 it is left: it is black already.
+    """
+    first = numbers(header, "PixelPaddingValue", 1)
+    if not first or not str(header.get("PhotometricInterpretation")).startswith("MONOCHROME"):
+        return frames
+    last = numbers(header, "PixelPaddingRangeLimit", 1) or first
+    kind = "i" if header.get("PixelRepresentation") else "u"
+    stored = np.array([[[*first, *last]]]).astype(f"{kind}{max(8, header.BitsAllocated) // 8}")
+    low, high = np.sort(_grey(stored, header).ravel())
+    padding = (frames >= low) & (frames <= high) & (frames != 0)
+    if padding.any() and not padding.all():
+        frames = np.where(padding, frames[~padding].min(), frames)
+    return frames
+
+
+def _decoded(path: Path, header: Dataset, frame: int | None) -> np.ndarray:
+    """Return the grey values of a frame or of all, of the size that the pixel data have."""
     syntax = header.file_meta.get("TransferSyntaxUID")
     compressed = syntax is not None and syntax.is_transfer_syntax and syntax.is_encapsulated
-    rare = compressed and syntax.name == "RLE Lossless" and _unused_low_bits(header)
-    if not compressed or rare:
-        try:
-            return _grey(_stored(path, frame), header)
-        except (ValueError, TypeError, IndexError, ArithmeticError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise UnreadableError(path) from error
+    if not compressed:
+        return _shown(path, header, _stored(path, frame))
+    if syntax.name == "RLE Lossless":
+        return _shown(path, header, _run_lengths(path, header, frame))
     if _contradicts_its_label(path, header, syntax):
         return _jpeg_frames(path, header, frame)
     try:
@@ -59,6 +84,45 @@ def decode(path: Path, header: Dataset, frame: int | None = None) -> np.ndarray:
             f"{path} is compressed as {syntax.name}, which could not be decoded; export it "
             "again without compression."
         ) from error
+
+
+def _shown(path: Path, header: Dataset, values: np.ndarray) -> np.ndarray:
+    """Return the grey values of what is stored; UnreadableError if the header makes no sense."""
+    try:
+        return _grey(values, header)
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise UnreadableError(path) from error
+
+
+def _run_lengths(path: Path, header: Dataset, frame: int | None) -> np.ndarray:
+    """Return run-length encoded values, [k, j, i] or [k, j, i, sample], of a frame or of all.
+
+    GDCM goes on where they end too early.
+
+    Raises:
+        UnreadableError: they do.
+    """
+    import imagecodecs
+
+    kind = "i" if header.get("PixelRepresentation") else "u"
+    samples = int(header.get("SamplesPerPixel") or 1)
+    streams = _streams(path, header)
+    try:
+        dtype = np.dtype(f"<{kind}{header.BitsAllocated // 8}")
+        if len(streams) < frame_count(header):
+            raise ValueError(f"{len(streams)} frames")
+        decoded = [
+            np.frombuffer(imagecodecs.dicomrle_decode(stream, dtype), dtype)
+            for stream in (streams if frame is None else streams[frame : frame + 1])
+        ]
+        values = np.stack(decoded).reshape(-1, samples, header.Rows, header.Columns)
+    except Exception as error:  # imagecodecs raises whatever it meets in a damaged stream
+        raise UnreadableError(path) from error
+    if kind == "u":  # bits above the values may hold something else
+        values = values & dtype.type(2 ** (int(header.HighBit) + 1) - 1)
+    return values[:, 0] if samples == 1 else np.moveaxis(values, 1, -1)
 
 
 def _stored(path: Path, frame: int | None) -> np.ndarray:
@@ -73,6 +137,8 @@ def _stored(path: Path, frame: int | None) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(path, force=True)
+            if "TransferSyntaxUID" not in dataset.file_meta:  # as before there was a preamble
+                dataset.file_meta.TransferSyntaxUID = _plain_syntax(dataset)
             if _unused_low_bits(dataset):  # which pydicom would take for those that are used
                 dataset.BitsStored = dataset.BitsAllocated
                 dataset.HighBit = dataset.BitsAllocated - 1
@@ -83,10 +149,23 @@ def _stored(path: Path, frame: int | None) -> np.ndarray:
                 values, chosen = dataset.pixel_array, False
     except Exception as error:  # pydicom raises whatever it meets in a damaged file
         raise UnreadableError(path) from error
-    count = int(dataset.get("NumberOfFrames") or 1)
-    if chosen or count == 1:
-        return values[np.newaxis]
-    return values if frame is None else values[frame : frame + 1]
+    if values.ndim == (3 if int(dataset.get("SamplesPerPixel") or 1) > 1 else 2):
+        values = values[np.newaxis]
+    # pydicom returns what the file holds beyond its number of frames, too
+    values = values if chosen else values[: frame_count(dataset)]
+    return values if chosen or frame is None else values[frame : frame + 1]
+
+
+def _plain_syntax(dataset: Dataset) -> Any:
+    """Return the transfer syntax of a file that does not name it, as its attributes are written."""
+    from pydicom import uid
+
+    if hasattr(dataset, "original_encoding"):
+        implicit, little = dataset.original_encoding
+    else:  # pydicom 2, which Slicer 5.8 has
+        implicit, little = dataset.is_implicit_VR, dataset.is_little_endian
+    explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+    return uid.ImplicitVRLittleEndian if implicit else explicit
 
 
 def _unused_low_bits(header: Dataset) -> int:
@@ -183,16 +262,20 @@ def _copy_without_zero_lengths(path: Path, copy: Path) -> bool:
 
 
 def _contradicts_its_label(path: Path, header: Dataset, syntax: Any) -> bool:
-    """Whether a JPEG image is labelled RGB and its stream holds YCbCr, or the other way round."""
-    photometric = str(header.get("PhotometricInterpretation", ""))
-    if not syntax.name.startswith("JPEG Baseline") or int(header.get("SamplesPerPixel") or 1) != 3:
+    """Whether the stream of a JPEG image has other colours than its header says, or none."""
+    if not syntax.name.startswith("JPEG Baseline"):
         return False
-    is_ycbcr = _jpeg_is_ycbcr(_streams(path, header)[0])
+    stream, samples = _streams(path, header)[0], int(header.get("SamplesPerPixel") or 1)
+    components = _jpeg_components(stream)
+    if components != samples:
+        return components in (1, 3)
+    is_ycbcr = _jpeg_is_ycbcr(stream) if samples == 3 else None
+    photometric = str(header.get("PhotometricInterpretation", ""))
     return is_ycbcr is not None and is_ycbcr != photometric.startswith("YBR")
 
 
 def _streams(path: Path, header: Dataset) -> list[bytes]:
-    """Return the compressed stream of each frame."""
+    """Return the compressed stream of each frame that the header counts, or fewer."""
     import pydicom
     from pydicom import encaps
 
@@ -200,12 +283,29 @@ def _streams(path: Path, header: Dataset) -> list[bytes]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data = pydicom.dcmread(path, force=True).PixelData
-            count = int(header.get("NumberOfFrames") or 1)
+            count = frame_count(header)
             if hasattr(encaps, "generate_frames"):
-                return list(encaps.generate_frames(data, number_of_frames=count))
-            return list(encaps.generate_pixel_data_frame(data, count))
+                frames = encaps.generate_frames(data, number_of_frames=count)
+            else:  # pydicom 2, which Slicer 5.8 has
+                frames = encaps.generate_pixel_data_frame(data, count)
+            return list(frames)[:count]
     except Exception as error:  # pydicom raises whatever it meets in a damaged file
         raise UnreadableError(path) from error
+
+
+def _jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield marker and content of the segments of a JPEG stream, up to its first scan."""
+    at = 2
+    while at + 4 <= len(stream) and stream[at] == 0xFF and stream[at + 1] != _SCAN:
+        length = int.from_bytes(stream[at + 2 : at + 4], "big")
+        yield stream[at + 1], stream[at + 4 : at + 2 + length]
+        at += 2 + length
+
+
+def _jpeg_components(stream: bytes) -> int:
+    """Return how many values a pixel of a JPEG stream has, 0 where it does not say."""
+    frames = [part for marker, part in _jpeg_segments(stream) if marker in _FRAMES]
+    return frames[0][5] if frames and len(frames[0]) > 5 else 0
 
 
 def _jpeg_is_ycbcr(stream: bytes) -> bool | None:
@@ -214,11 +314,8 @@ def _jpeg_is_ycbcr(stream: bytes) -> bool | None:
     Adobe's marker says it, a JFIF header means YCbCr, components can be called R, G and B, and
     only chroma is ever stored at a lower resolution (ITU-T T.81 and T.871).
     """
-    at = 2
     found: bool | None = None
-    while at + 4 <= len(stream) and stream[at] == 0xFF:
-        marker, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4], "big")
-        segment = stream[at + 4 : at + 2 + length]
+    for marker, segment in _jpeg_segments(stream):
         if marker == _ADOBE and segment[:5] == b"Adobe" and len(segment) >= 12:
             return segment[11] == 1
         if marker == _JFIF and segment[:4] == b"JFIF":
@@ -229,9 +326,6 @@ def _jpeg_is_ycbcr(stream: bytes) -> bool | None:
                 found = False
             elif len(set(factors)) > 1:
                 found = True
-        if marker == _SCAN:
-            break
-        at += 2 + length
     return found
 
 

@@ -15,9 +15,11 @@ from .grid import Grid
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-# DICOM PS3.3 C.8.5.5: Region Spatial Format 1 is 2D (B-mode), Physical Units 3 is cm.
+# DICOM PS3.3 C.8.5.5: Region Spatial Format 1 is 2D (B-mode), Physical Units 3 is cm, Region Data
+# Types 1 and 2 are tissue and colour flow.
 _SPATIAL_2D = 1
 _CENTIMETRE = 3
+_ANATOMY = (1, 2)
 _CORNERS = ("MinX0", "MinY0", "MaxX1", "MaxY1")
 
 # From this part on, a region that lies in another is of the same image.
@@ -25,13 +27,17 @@ _SAME_IMAGE = 0.5
 
 
 class Region(NamedTuple):
-    """A B-mode image within a picture, in pixels: its corner, its size, and its pixels' mm."""
+    """A B-mode image within a picture, in pixels: its corner, its size, and its pixels' mm.
+
+    The size is 0 where the file does not say where it lies, the spacing empty where it is not
+    calibrated.
+    """
 
     left: int
     top: int
     width: int
     height: int
-    spacing: tuple[float, float]
+    spacing: tuple[float, ...]
 
 
 def choose_region(path: Path, header: Dataset, region: int | None) -> Region | None:
@@ -94,7 +100,8 @@ def cut(array: np.ndarray, grid: Grid, region: Region) -> tuple[np.ndarray, Grid
 
 def region_spacing(path: Path, header: Dataset, region: Region | None) -> tuple[float, ...]:
     """Return the (i, j) pixel spacing in mm that the B-mode regions state, or nothing."""
-    spacings = [each.spacing for each in ([region] if region else _bmode_regions(header))]
+    regions = [region] if region else _bmode_regions(header)
+    spacings = [each.spacing for each in regions if each.spacing]
     if spacings and not np.allclose(spacings, spacings[0], rtol=1e-3, atol=0):
         raise InputError(
             f"{path} shows {len(spacings)} B-mode images of different pixel size; crop it to one "
@@ -104,18 +111,20 @@ def region_spacing(path: Path, header: Dataset, region: Region | None) -> tuple[
 
 
 def _bmode_regions(header: Dataset) -> list[Region]:
-    """Return the calibrated B-mode regions; of size 0 where a file does not say where they lie."""
+    """Return the B-mode regions that are calibrated, and those of anatomy that have a place."""
     found = []
     for item in items(header, "SequenceOfUltrasoundRegions"):
+        if item.get("RegionSpatialFormat") != _SPATIAL_2D:
+            continue
         kind = [item.get(f"PhysicalUnits{axis}Direction") for axis in "XY"]
         deltas = [abs((numbers(item, f"PhysicalDelta{axis}", 1) or (0.0,))[0]) for axis in "XY"]
-        is_bmode = item.get("RegionSpatialFormat") == _SPATIAL_2D
-        if not (is_bmode and kind == [_CENTIMETRE, _CENTIMETRE] and min(deltas) > 0):
-            continue
+        calibrated = kind == [_CENTIMETRE, _CENTIMETRE] and min(deltas) > 0
         corners = [numbers(item, f"RegionLocation{corner}", 1) for corner in _CORNERS]
         left, top, right, bottom = (int(c[0]) if c else 0 for c in corners)
         right, bottom = min(right, header.Columns - 1), min(bottom, header.Rows - 1)
         known = all(corners) and 0 <= left < right and 0 <= top < bottom
         width, height = (right + 1 - left, bottom + 1 - top) if known else (0, 0)
-        found.append(Region(left, top, width, height, (10 * deltas[0], 10 * deltas[1])))
+        spacing = (10 * deltas[0], 10 * deltas[1]) if calibrated else ()
+        if calibrated or (known and item.get("RegionDataType") in _ANATOMY):
+            found.append(Region(left, top, width, height, spacing))
     return found

@@ -41,6 +41,7 @@ class ImageFile:
         path: of the file.
         grid: of each image in it; 1 mm where no spacing is stated.
         states_spacing: whether it says how far apart the pixels along i and j are.
+        aspect: height of a pixel as a part of its width, where no spacing is stated.
         spacing_doubt: why what it states cannot be relied on, as the end of a sentence.
         dtype: of its values.
         load: the voxels of one image by its number, [k, j, i] or [k, j, i, values]; raises
@@ -67,6 +68,7 @@ class ImageFile:
     seconds: tuple[float, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     spacing_doubt: str = ""
+    aspect: float = 1.0
     load_all: Callable[[], np.ndarray] | None = None
     each: Callable[[int], ImageFile] | None = None
 
@@ -110,7 +112,7 @@ class ImageFile:
             raise missing_pixel_size(self.path)
         # A volume that states nothing has voxels as deep as they are wide.
         depth = self.grid.spacing[2] if self.grid.size[2] == 1 else pixel_size
-        return replace(self.grid, spacing=(pixel_size, pixel_size, depth))
+        return replace(self.grid, spacing=(pixel_size, pixel_size * self.aspect, depth))
 
     def grey(self, index: int) -> np.ndarray:
         """Return the grey values [k, j, i] of one image; see :meth:`read` for what is refused."""

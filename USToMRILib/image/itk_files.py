@@ -50,7 +50,7 @@ def load(path: Path, reader: sitk.ImageFileReader, size: tuple[int, ...]) -> np.
         InputError: damaged, larger than 4 GiB, or several values a voxel that are not a colour.
     """
     components, pixel = reader.GetNumberOfComponents(), reader.GetPixelID()
-    is_colour = components in (3, 4) and pixel == sitk.sitkVectorUInt8
+    is_colour = components in (3, 4) and pixel in (sitk.sitkVectorUInt8, sitk.sitkVectorUInt16)
     if components != 1 and not is_colour:
         raise InputError(
             f"{path} holds {components} values in each voxel (vectors, complex numbers or a "

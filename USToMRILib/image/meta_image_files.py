@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 import zlib
 from collections.abc import Sequence
 from functools import cache
@@ -12,10 +12,12 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import InputError
+from . import plus_fields
 from .grid import Grid
 from .image_file import COLOUR, GREY, VECTOR, ImageFile
 from .reading import UnreadableError
 from .stored_voxels import RAW, ZLIB, StoredVoxels, numbered
+from .units import millimetres
 
 SUFFIXES = (".mha", ".mhd")
 
@@ -48,9 +50,6 @@ _OWN_FIELDS = {
 
 _MOST_LINE_BYTES = 2**20
 _MOST_LINES = 10**6
-
-# Of PLUS, a frame of a sequence: ``Seq_Frame0012_Timestamp = 0.4``.
-_FRAME_FIELD = re.compile(r"Seq_Frame(\d+)_(\w+)$")
 
 _Header = dict[str, str]
 
@@ -95,10 +94,10 @@ def open_meta_image(path: Path) -> ImageFile:
         dtype=dtype,
         load=load,
         count=size[-1] if sequence else 1,
-        images="frames of a sequence" if _kinds(header) or _is_plus(header) else "time points (4D)",
+        images="frames of a sequence" if _is_list(header) else "time points (4D)",
         components=components,
         meaning=GREY if components == 1 else several,
-        seconds=_seconds(header, size[-1]) if sequence else (),
+        seconds=plus_fields.seconds(header, size[-1]) if sequence else (),
         metadata=_metadata(header),
     )
 
@@ -176,8 +175,8 @@ def _is_true(header: _Header, name: str, default: str) -> bool:
 
 
 def _byte_order(header: _Header) -> str:
-    names = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
-    return ">" if any(_is_true(header, name, "False") for name in names) else "<"
+    other = header.get("ElementByteOrderMSB", "False")
+    return ">" if _is_true(header, "BinaryDataByteOrderMSB", other) else "<"
 
 
 def _stored(path: Path, file: BinaryIO, header: _Header) -> StoredVoxels:
@@ -222,17 +221,15 @@ def _kinds(header: _Header) -> list[str]:
     return header.get("Kinds", "").lower().split()
 
 
-def _is_plus(header: _Header) -> bool:
-    """Whether PLUS or a program of its kin wrote it, a sequence or a single frame."""
-    return "UltrasoundImageOrientation" in header or any(map(_FRAME_FIELD.match, header))
+def _is_list(header: _Header) -> bool:
+    return bool(_kinds(header)) or plus_fields.is_plus(header)
 
 
 def _has_sequence(header: _Header, size: list[int]) -> bool:
     """Whether images follow each other along the last axis."""
     if _kinds(header):
         return _kinds(header)[-1] in ("list", "time") or len(size) == 4
-    frames = {found[1] for found in map(_FRAME_FIELD.match, header) if found}
-    return len(size) == 4 or (len(size) == 3 and len(frames) == size[2])
+    return len(size) == 4 or (len(size) == 3 and plus_fields.frame_count(header) == size[2])
 
 
 def _grid(header: _Header, size: list[int], sequence: bool) -> tuple[Grid, bool]:
@@ -242,28 +239,28 @@ def _grid(header: _Header, size: list[int], sequence: bool) -> tuple[Grid, bool]
     origin = _numbers(header, ("Offset", "Position", "Origin"), count, np.zeros(count))
     names = ("TransformMatrix", "Rotation", "Orientation")
     axes = _numbers(header, names, count * count, np.eye(count).ravel()).reshape(count, count).T
+    flat = min(count - sequence, 3)  # the third number of flat frames is not about space
+    steps = np.ones(3)
+    steps[:flat] = spacing[:flat] * _unit(header)
     stated = "ElementSpacing" in header or "ElementSize" in header
-    if _is_plus(header) and (spacing == 1).all():  # what PLUS writes where it does not know
-        spacing, stated = _plus_spacing(header, spacing)
-    axes3, steps, start = np.eye(3), np.ones(3), np.zeros(3)
+    if not plus_fields.states_spacing(header, spacing):
+        scales = plus_fields.transform_spacing(header)
+        stated = scales is not None
+        steps[:flat] = steps[:flat] if scales is None else scales[:flat]
+    axes3, start = np.eye(3), np.zeros(3)
     placed = min(count, 3)
     axes3[:placed, :placed] = axes[:placed, :placed]
-    start[:placed] = origin[:placed]
-    flat = count - sequence  # the third number of flat frames is not about space
-    steps[: min(flat, 3)] = spacing[: min(flat, 3)]
-    return Grid.of([*size[: min(flat, 3)], 1][:3], steps, start, axes3), stated
+    start[:placed] = origin[:placed] * _unit(header)
+    known = np.isfinite(steps) & (steps != 0)
+    if not known[:2].all():
+        stated, steps = False, np.ones(3)
+    return Grid.of([*size[:flat], 1][:3], steps, start, axes3), stated
 
 
-def _plus_spacing(header: _Header, spacing: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return the scale of the transform from pixels to mm that a frame may have beside it."""
-    for name, value in header.items():
-        found = _FRAME_FIELD.match(name)
-        if found and found[2].startswith("ImageTo") and found[2].endswith("Transform"):
-            matrix = np.array(value.split(), float).reshape(4, 4)[:3, :3]
-            scales = np.linalg.norm(matrix, axis=0)
-            if not np.allclose(scales, 1, rtol=0, atol=1e-6) and (scales > 0).all():
-                return np.array([*scales, 1.0])[: len(spacing)], True
-    return spacing, False
+def _unit(header: _Header) -> float:
+    """Return how many mm the unit of lengths is."""
+    mm = millimetres(header.get("DistanceUnits", ""))
+    return 1.0 if math.isnan(mm) else mm
 
 
 def _numbers(
@@ -279,19 +276,11 @@ def _numbers(
     return numbers
 
 
-def _seconds(header: _Header, count: int) -> tuple[float, ...]:
-    """Return the times of PLUS's frames from the first, where it states all of them."""
-    times = {}
-    for name, value in header.items():
-        found = _FRAME_FIELD.match(name)
-        if found and found[2] == "Timestamp":
-            times[int(found[1])] = float(value)
-    if sorted(times) != list(range(count)):
-        return ()
-    return tuple(times[n] - times[0] for n in range(count))
-
-
 def _metadata(header: _Header) -> dict[str, str]:
     """Return the fields that people or programs put there, not those of the format."""
-    kept = {k: v for k, v in header.items() if k not in _OWN_FIELDS and not _FRAME_FIELD.match(k)}
+    kept = {
+        name: value
+        for name, value in header.items()
+        if name not in _OWN_FIELDS and not plus_fields.is_frame_field(name)
+    }
     return {k: v for k, v in kept.items() if k.isprintable() and v not in ("", "MET_MOD_UNKNOWN")}

@@ -35,6 +35,8 @@ _UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 _SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 
 _RGB = {128: 3, 2304: 4}
+_COMPLEX = "complex numbers"
+_NO_REAL_NUMBERS = {1: "single bits", 32: _COMPLEX, 1792: _COMPLEX, 2048: _COMPLEX}
 
 
 def open_nifti(path: Path) -> ImageFile:
@@ -55,9 +57,7 @@ def open_nifti(path: Path) -> ImageFile:
         if any(n > 1 for n in shape[5:]) or (size[3] > 1 and size[4] > 1):
             raise InputError(f"{path} has {len(shape)} dimensions; extract one 3D volume from it.")
         code = int(header["datatype"])
-        dtype = np.dtype(np.uint8) if code in _RGB else header.get_data_dtype()
-        if dtype.kind not in "iuf":
-            raise ValueError(f"datatype {code}")
+        dtype = _dtype(path, header)
         grid, stated, doubt = _grid(header, size)
     except InputError:
         raise
@@ -98,6 +98,24 @@ def open_nifti(path: Path) -> ImageFile:
     )
 
 
+def _dtype(path: Path, header: Any) -> np.dtype:
+    """Return the type of a file's values, of each colour where it has several.
+
+    Raises:
+        InputError: they are no real numbers.
+    """
+    code = int(header["datatype"])
+    if code in _NO_REAL_NUMBERS:
+        raise InputError(
+            f"{path} holds {_NO_REAL_NUMBERS[code]}, which are not read; save them as real numbers "
+            "of 8 bits or more."
+        )
+    dtype = np.dtype(np.uint8) if code in _RGB else header.get_data_dtype()
+    if dtype.kind not in "iuf":
+        raise ValueError(f"datatype {code}")
+    return dtype
+
+
 def _pair(path: Path) -> tuple[Path, Path]:
     """Return the files that hold header and voxels: the same one, or ``.hdr`` and ``.img``."""
     name = path.name
@@ -111,7 +129,11 @@ def _pair(path: Path) -> tuple[Path, Path]:
 
 
 def _sibling(path: Path, stem: str, suffix: str) -> Path:
-    names = [stem + s + end for s in (suffix, suffix.upper()) for end in ("", ".gz", ".GZ")]
+    """Return the file that goes with one, compressed as that is rather than otherwise."""
+    ends = ("", ".gz", ".GZ")
+    if path.suffix.lower() == ".gz":
+        ends = ends[::-1]
+    names = [stem + s + end for end in ends for s in (suffix, suffix.upper())]
     for name in names:
         if (path.parent / name).is_file():
             return path.parent / name
@@ -216,7 +238,10 @@ def _grid(header: Any, size: list[int]) -> tuple[Grid, bool, str]:
         lengths = np.linalg.norm(np.asarray(header.get_sform(), float)[:3, :3], axis=0)
         doubt = _contradiction(lengths * unit, spacing * unit, size)
         spacing = np.where(spacing > 0, spacing, lengths)
-    stated = bool((spacing[:2] > 0).all())
+    no_form = max(codes) <= 0 and not (is_nifti and int(header["xyzt_units"]) & 7)
+    # 1 mm all around, of no known unit, is what programs write that do not know.
+    unknown = no_form and bool((spacing == 1).all())
+    stated = bool((spacing[:2] > 0).all()) and not unknown
     spacing = np.where(spacing > 0, spacing * unit, 1.0)
     axes, origin = np.eye(3), np.zeros(3)
     affine = _affine(header, *codes)
@@ -241,13 +266,25 @@ def _contradiction(sform: np.ndarray, pixdim: np.ndarray, size: list[int]) -> st
 def _affine(header: Any, sform_code: int, qform_code: int) -> np.ndarray | None:
     """Return the matrix from indices to RAS that the file means, None where it has none."""
     sform = np.asarray(header.get_sform(), float) if sform_code > 0 else None
-    qform = np.asarray(header.get_qform(), float) if qform_code > 0 else None
+    qform = _qform(header) if qform_code > 0 else None
     if sform is None or qform is None:
         return qform if sform is None else sform
     columns = sform[:3, :3] / np.linalg.norm(sform[:3, :3], axis=0).clip(np.finfo(float).tiny)
     straight = np.allclose(columns.T @ columns, np.eye(3), rtol=0, atol=_TOLERANCE)
     alike = np.allclose(sform, qform, rtol=0, atol=_TOLERANCE)
     return sform if straight and (sform_code == _SCANNER or alike) else qform
+
+
+def _qform(header: Any) -> np.ndarray:
+    """Return the qform of a header that may break the rules, as the NIfTI library takes it."""
+    kept = header.copy()
+    kept["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
+    kept["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
+    names = ("quatern_b", "quatern_c", "quatern_d")
+    length = float(np.linalg.norm([float(header[name]) for name in names]))
+    for name in names if length > 1 else ():
+        kept[name] = header[name] / length
+    return np.asarray(kept.get_qform(), float)
 
 
 def _seconds(header: Any, count: int) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import InputError
+from . import plus_fields
 from .grid import Grid
 from .image_file import COLOUR, GREY, VECTOR, ImageFile
 from .reading import UnreadableError
@@ -29,6 +30,7 @@ _TO_LPS = {
 _UNKNOWN_KINDS = ("none", "???", "")
 _SPACE_KINDS = ("domain", "space", *_UNKNOWN_KINDS)
 _SEQUENCE_KINDS = ("list", "time")
+_SINGLE_KINDS = ("stub", "scalar")
 _COLOUR_KINDS = ("rgb-color", "3-color", "rgba-color", "4-color")
 
 # NumPy's name of a type by NRRD's; the first of them is written.
@@ -78,11 +80,13 @@ class _Axes:
         space: two or three, along i, j and k.
         sequence: along which images follow each other, if any.
         values: along which the values of a voxel lie, if any.
+        others: of length 1 that stand for nothing.
     """
 
     space: tuple[int, ...]
     sequence: int | None
     values: int | None
+    others: tuple[int, ...]
 
 
 def open_nrrd(path: Path) -> ImageFile:
@@ -100,7 +104,7 @@ def open_nrrd(path: Path) -> ImageFile:
             raise ValueError(f"sizes {sizes}")
         dtype = _dtype(header)
         axes = _axes(path, header, sizes)
-        grid, stated = _grid(header, axes, sizes)
+        grid, stated = _grid(header, fields, axes, sizes)
     except InputError:
         raise
     except Exception as error:  # pynrrd raises whatever it meets in a damaged header
@@ -112,8 +116,9 @@ def open_nrrd(path: Path) -> ImageFile:
 
     def load(index: int) -> np.ndarray:
         values = values_of_all()
-        order = (axes.sequence, *axes.space[::-1], axes.values)
+        order = (*axes.others, axes.sequence, *axes.space[::-1], axes.values)
         voxels = values.transpose([len(sizes) - 1 - axis for axis in order if axis is not None])
+        voxels = voxels[(0,) * len(axes.others)]
         voxels = voxels if axes.sequence is None else voxels[index]
         return np.ascontiguousarray(voxels).reshape(*grid.shape, *voxels.shape[len(axes.space) :])
 
@@ -128,7 +133,7 @@ def open_nrrd(path: Path) -> ImageFile:
         images="frames of a sequence" if listed else "time points (4D)",
         components=1 if axes.values is None else sizes[axes.values],
         meaning=_meaning(header, axes.values),
-        seconds=_seconds(header, fields, axes.sequence),
+        seconds=_seconds(header, fields, axes.sequence, sizes),
         metadata=_metadata(fields, axes.sequence),
     )
 
@@ -234,7 +239,7 @@ def _kind(header: _Header, axis: int | None) -> str:
 def _directions(header: _Header) -> np.ndarray | None:
     """Return the space directions, one row an axis, NaN where an axis has none."""
     stated = header.get("space directions")
-    if stated is None:
+    if stated is None or all(row is None or np.isnan(row).all() for row in stated):
         return None
     rows = [row if row is not None else np.array([np.nan]) for row in stated]
     width = max(len(row) for row in rows)
@@ -247,14 +252,20 @@ def _axes(path: Path, header: _Header, sizes: list[int]) -> _Axes:
     Raises:
         InputError: there are others, or more than three of space.
     """
-    directions = _directions(header)
     space: list[int] = []
     sequence: list[int] = []
     values: list[int] = []
+    others: list[int] = []
+    directed = _directions(header) is not None
     for axis, size in enumerate(sizes):
         kind = _kind(header, axis)
-        nowhere = directions is not None and bool(np.isnan(directions[axis]).all())
-        if kind in _SEQUENCE_KINDS or (kind in _UNKNOWN_KINDS and nowhere and size > 1):
+        nowhere = _is_nowhere(header, axis)
+        spare = len(sizes) > 3 and kind in _UNKNOWN_KINDS and nowhere
+        if size == 1 and (kind in _SINGLE_KINDS or spare):
+            others.append(axis)
+        elif kind in _SEQUENCE_KINDS or (
+            kind in _UNKNOWN_KINDS and directed and nowhere and size > 1
+        ):
             sequence.append(axis)
         elif kind in _SPACE_KINDS:
             space.append(axis)
@@ -264,7 +275,16 @@ def _axes(path: Path, header: _Header, sizes: list[int]) -> _Axes:
         sequence.append(space.pop())
     if len(space) not in (2, 3) or len(sequence) > 1 or len(values) > 1:
         raise InputError(f"{path} has {len(sizes)} dimensions; extract one 3D volume from it.")
-    return _Axes(tuple(space), *(found[0] if found else None for found in (sequence, values)))
+    one_each = [found[0] if found else None for found in (sequence, values)]
+    return _Axes(tuple(space), one_each[0], one_each[1], tuple(others))
+
+
+def _is_nowhere(header: _Header, axis: int) -> bool:
+    """Whether an axis has no direction, or no spacing where the file has no directions."""
+    directions = _directions(header)
+    if directions is not None:
+        return bool(np.isnan(directions[axis]).all())
+    return bool(np.isnan([*header.get("spacings", []), *[0.0] * 16][axis]))
 
 
 def _meaning(header: _Header, axis: int | None) -> str:
@@ -273,7 +293,9 @@ def _meaning(header: _Header, axis: int | None) -> str:
     return COLOUR if _kind(header, axis) in _COLOUR_KINDS else VECTOR
 
 
-def _grid(header: _Header, axes: _Axes, sizes: list[int]) -> tuple[Grid, bool]:
+def _grid(
+    header: _Header, fields: dict[str, str], axes: _Axes, sizes: list[int]
+) -> tuple[Grid, bool]:
     """Return where the voxels lie, and whether the file says how far apart they are."""
     directions = _directions(header)
     columns = np.full((3, 3), np.nan)
@@ -291,9 +313,16 @@ def _grid(header: _Header, axes: _Axes, sizes: list[int]) -> tuple[Grid, bool]:
         origin[:width] = stated_origin[:width] * signs * scales
     if not np.isfinite(origin).all():
         origin = np.zeros(3)
-    stated = bool(np.isfinite(columns[:, :2]).all())
     size = [*(sizes[axis] for axis in axes.space), 1][:3]
+    lengths = np.linalg.norm(columns, axis=0)
+    columns[:, (lengths == 0) & ([True, True, size[2] == 1])] = np.nan
+    stated = bool(np.isfinite(columns[:, :2]).all())
     spacing, direction = _split(columns)
+    if stated and not plus_fields.states_spacing(fields, lengths[: len(axes.space)]):
+        by_transform = plus_fields.transform_spacing(fields)
+        stated = by_transform is not None
+        if by_transform is not None:
+            spacing[: len(axes.space)] = by_transform[: len(axes.space)]
     return Grid.of(size, spacing, origin, direction), stated
 
 
@@ -342,24 +371,34 @@ def _scalar_geometry(
     return spacings * scales, origin
 
 
-def _seconds(header: _Header, fields: dict[str, str], axis: int | None) -> tuple[float, ...]:
-    """Return the times of a sequence's images, as Slicer writes them: values of an axis in s."""
-    values = fields.get(f"axis {axis} index values", "")
-    unit = fields.get(f"axis {axis} index unit", "")
+def _seconds(
+    header: _Header, fields: dict[str, str], axis: int | None, sizes: list[int]
+) -> tuple[float, ...]:
+    """Return the times of a sequence's images where the file states that of each.
+
+    Slicer writes them as values of the axis, PLUS as fields of the frames; else they may follow
+    each other in steps of the axis's spacing.
+    """
+    if axis is None:
+        return ()
     units, labels = ([*header.get(name, []), *[""] * 16] for name in ("units", "labels"))
-    scale = {"s": 1.0, "ms": 1e-3}.get((unit or units[axis or 0]).lower())
-    if scale is None and labels[axis or 0].lower() == "time":
-        scale = 1.0
-    if axis is None or scale is None:
-        return ()
+    unit = fields.get(f"axis {axis} index unit", "") or units[axis]
+    scale = {"s": 1.0, "ms": 1e-3}.get(unit.lower())
+    steps = [*header.get("spacings", []), *[np.nan] * 16]
     try:
-        times = [float(word) * scale for word in values.split()]
+        times = [float(word) for word in fields.get(f"axis {axis} index values", "").split()]
     except ValueError:
-        return ()
-    return tuple(time - times[0] for time in times)
+        times = []
+    if not times and scale is not None and steps[axis] > 0:
+        times = [n * float(steps[axis]) for n in range(sizes[axis])]
+    if scale is None and labels[axis].lower() == "time":
+        scale = 1.0
+    if len(times) != sizes[axis] or scale is None:
+        return plus_fields.seconds(fields, sizes[axis])
+    return tuple((time - times[0]) * scale for time in times)
 
 
 def _metadata(fields: dict[str, str], sequence: int | None) -> dict[str, str]:
     """Return the key/value pairs that are not those of a sequence."""
-    own = () if sequence is None else (f"axis {sequence} ", "DataNodeClassName")
+    own = () if sequence is None else (f"axis {sequence} ", "DataNodeClassName", "Seq_Frame")
     return {k: v for k, v in fields.items() if k.isprintable() and v and not k.startswith(own)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _FORMATS = ("PNG", "JPEG", "BMP")
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
 def open_picture(path: Path) -> ImageFile:
@@ -31,22 +34,18 @@ def open_picture(path: Path) -> ImageFile:
     Raises:
         InputError: damaged, or too many pixels.
     """
-    from PIL import Image, ImageOps
+    with _opened(path) as picture:
+        count = getattr(picture, "n_frames", 1) if picture.format == "PNG" else 1
+        text = _text(picture)
+        array = _pixels(picture)
 
-    try:
-        with quiet_libraries(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd tags; what matters is raised
-            with Image.open(path, formats=_FORMATS) as picture:
-                check_bytes(path, picture.size, 4)
-                text = _text(picture)
-                upright = ImageOps.exif_transpose(picture)
-                array = np.array(upright.convert(_mode(upright)))
-    except InputError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path} has too many pixels for a picture; crop it first.") from error
-    except Exception as error:  # Pillow's plugins raise whatever they meet in a damaged file
-        raise UnreadableError(path) from error
+    def load(index: int) -> np.ndarray:
+        if not index:
+            return array[np.newaxis]
+        with _opened(path) as picture:
+            picture.seek(index)
+            return _pixels(picture)[np.newaxis]
+
     height, width = array.shape[:2]
     components = array.shape[2] if array.ndim == 3 else 1
     return ImageFile(
@@ -54,11 +53,55 @@ def open_picture(path: Path) -> ImageFile:
         grid=Grid((width, height, 1)),
         states_spacing=False,
         dtype=array.dtype,
-        load=lambda index: array[np.newaxis],
+        load=load,
+        count=count,
+        images="frames of an animation",
         components=components,
         meaning=GREY if components == 1 else COLOUR,
         metadata=text,
     )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture in Pillow, whose warnings about odd tags stay silent: what matters is raised.
+
+    Raises:
+        InputError: damaged, or too many pixels.
+    """
+    from PIL import Image
+
+    try:
+        with quiet_libraries(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as picture:
+                check_bytes(path, picture.size, 4)
+                if picture.format == "JPEG" and not _has_end(path.read_bytes()):
+                    raise UnreadableError(path)
+                yield picture
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} has too many pixels for a picture; crop it first.") from error
+    except Exception as error:  # Pillow's plugins raise whatever they meet in a damaged file
+        raise UnreadableError(path) from error
+
+
+def _has_end(jpeg: bytes) -> bool:
+    """Whether the last scan of a JPEG stream has an end; libjpeg makes pixels without one."""
+    return jpeg.rfind(_END_OF_IMAGE) > jpeg.rfind(_START_OF_SCAN)
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """Return a picture [row, column(, value)] turned as viewers show it."""
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(picture)
+    array = np.array(upright.convert(_mode(upright)))
+    clear = upright.info.get("transparency")
+    if upright.mode[0] == "I" and isinstance(clear, int):  # one of 16 bits means that it is
+        array[array == clear] = 0
+    return array
 
 
 def _mode(picture: Image.Image) -> str:

@@ -23,7 +23,7 @@ RAW, GZIP, ZLIB, BZIP2 = "raw", "gzip", "zlib", "bzip2"
 
 _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     GZIP: lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
-    ZLIB: lambda: zlib.decompressobj(zlib.MAX_WBITS),
+    ZLIB: lambda: zlib.decompressobj(zlib.MAX_WBITS | 32),  # or gzip's, as MetaIO takes it
     BZIP2: bz2.BZ2Decompressor,
 }
 
@@ -73,6 +73,7 @@ class StoredVoxels:
         for path in self.files:
             before = len(voxels)
             with self._opened(path) as file:
+                self._check_length(path, file, share)
                 self._seek(file, share)
                 for block in self._blocks(file, share):
                     voxels += block
@@ -109,6 +110,20 @@ class StoredVoxels:
                 f"({error.strerror}); put that file there too."
             ) from error
 
+    def _check_length(self, path: Path, file: BinaryIO, share: int) -> None:
+        """Raise InputError if a file of its own holds more voxels than the header says.
+
+        Behind a header of which nothing is said, or with other sizes, they would be scrambled.
+        """
+        if self.encoding != RAW or path == self.header or self.start or self.lines or self.skipped:
+            return
+        length = file.seek(0, os.SEEK_END)
+        if length > share:
+            raise InputError(
+                f"{path} holds {length} bytes and {self.header} describes {share} of them; correct "
+                "the sizes and the type there, or say how many bytes to skip."
+            )
+
     def _seek(self, file: BinaryIO, share: int) -> None:
         if self.start == self.LAST:
             length = file.seek(0, os.SEEK_END)
@@ -143,10 +158,10 @@ class StoredVoxels:
         """
         machine = _DECOMPRESSORS[self.encoding]()
         unread = self.stored or None
-        made = 0
+        packed, made = b"", 0
         try:
             while not machine.eof:
-                packed = file.read(_BLOCK if unread is None else min(_BLOCK, unread))
+                packed = packed or file.read(_BLOCK if unread is None else min(_BLOCK, unread))
                 if not packed:
                     raise UnreadableError(self.header)
                 unread = None if unread is None else unread - len(packed)
@@ -155,6 +170,10 @@ class StoredVoxels:
                 if made > most:
                     raise UnreadableError(self.header)
                 yield block
+                packed = b""
+                if machine.eof and made < most:  # files that were appended to have several streams
+                    packed = machine.unused_data or file.read(_BLOCK)
+                    machine = _DECOMPRESSORS[self.encoding]()
         except (zlib.error, OSError, ValueError, EOFError) as error:
             if isinstance(error, InputError):
                 raise

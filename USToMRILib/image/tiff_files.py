@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import InputError
 from .grid import Grid
 from .image_file import COLOUR, GREY, VECTOR, ImageFile
+from .orientation import is_turned, upright
 from .reading import UnreadableError
 
 SUFFIXES = (".tif", ".tiff")
@@ -40,7 +41,7 @@ def open_tiff(path: Path) -> ImageFile:
     with _opened(path) as tiff:
         one_directory = _is_stack(tiff)
         count = _plane_count(tiff.series[0]) if one_directory else len(tiff.pages)
-        alike = one_directory or len(tiff.series) == 1
+        alike = one_directory or (len(tiff.series) == 1 and _are_turned_alike(tiff))
         first = _picture(path, tiff, 0)
     each = None if alike else lambda index: _open_page(path, index)
     return replace(first, count=count, each=each)
@@ -64,13 +65,13 @@ def _picture(path: Path, tiff: Any, index: int) -> ImageFile:
         raise InputError(f"{path} holds values that are no real numbers; save it as grey.")
     components, meaning = _components(page)
     height, width = page.imagelength, page.imagewidth
-    if _orientation(page) > 4:
+    if is_turned(_orientation(page)):
         height, width = width, height
 
     def load(frame: int) -> np.ndarray:
         with _opened(path) as tiff:
             stored, page = _plane(path, tiff, frame or index)
-            return _upright(_voxels(path, stored, page), _orientation(page))[np.newaxis]
+            return upright(_voxels(path, stored, page), _orientation(page))[np.newaxis]
 
     return ImageFile(
         path=path,
@@ -250,16 +251,11 @@ def _rgb_of_ycbcr(path: Path, colours: np.ndarray, page: Any) -> np.ndarray:
     return np.array(Image.fromarray(np.ascontiguousarray(colours), "YCbCr").convert("RGB"))
 
 
+def _are_turned_alike(tiff: Any) -> bool:
+    """Whether all pages have one size as they are shown, if they have one as they are stored."""
+    return len({is_turned(_orientation(page.aspage())) for page in tiff.pages}) == 1
+
+
 def _orientation(page: Any) -> int:
     tag = page.tags.get("Orientation")
     return int(tag.value) if tag is not None and 1 <= int(tag.value) <= 8 else 1
-
-
-def _upright(voxels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return a picture [row, column, ...] as the orientation tag says that it is to be shown."""
-    if orientation > 4:
-        voxels = voxels.swapaxes(0, 1)
-    up, left = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}.get(
-        orientation, (1, 1)
-    )
-    return voxels[::up, ::left]

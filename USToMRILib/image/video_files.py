@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from .grid import Grid
 from .image_file import COLOUR, ImageFile
+from .orientation import is_turned, orientation_of, upright
 from .reading import UnreadableError
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv")
@@ -31,28 +32,38 @@ def open_video(path: Path) -> ImageFile:
         InputError: no video, or PyAV is not installed.
     """
     with _opened(path) as (container, stream):
-        width, height = stream.codec_context.width, stream.codec_context.height
         base = stream.time_base or Fraction(1, _TICKS)
         stamps = sorted(
             packet.pts * base for packet in container.demux(stream) if packet.pts is not None
         )
         about = container.metadata.get("comment", "")
-    if not stamps or not width or not height:
+        ratio = stream.codec_context.sample_aspect_ratio
+    first = next(_frames(path), None)
+    if not stamps or first is None:
         raise UnreadableError(path)
+    frame, turned = first
+    aspect = 1 / float(ratio) if ratio else 1.0
 
     def load(index: int) -> np.ndarray:
-        for number, frame in enumerate(_frames(path)):
+        for number, (frame, _) in enumerate(_frames(path)):
             if number == index:
                 return frame[np.newaxis]
         raise UnreadableError(path)
 
+    def load_all() -> np.ndarray:
+        frames = [frame for frame, _ in _frames(path)]
+        if len(frames) != len(stamps) or any(each.shape != frame.shape for each in frames):
+            raise UnreadableError(path)
+        return np.stack(frames)[:, np.newaxis]
+
     return ImageFile(
         path=path,
-        grid=Grid((width, height, 1)),
+        grid=Grid((frame.shape[1], frame.shape[0], 1)),
         states_spacing=False,
+        aspect=1 / aspect if turned else aspect,
         dtype=np.dtype(np.uint8),
         load=load,
-        load_all=lambda: np.stack(list(_frames(path)))[:, np.newaxis],
+        load_all=load_all,
         count=len(stamps),
         images="frames of a video",
         components=3,
@@ -133,8 +144,23 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise UnreadableError(path) from error
 
 
-def _frames(path: Path) -> Iterator[np.ndarray]:
-    """Yield every frame as RGB bytes [j, i, 3]."""
+def _frames(path: Path) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield every frame as RGB bytes [j, i, 3] as players show it, and whether it was turned.
+
+    Raises:
+        UnreadableError: FFmpeg had to invent parts of it.
+    """
     with _opened(path) as (container, stream):
         for frame in container.decode(stream):
-            yield frame.to_ndarray(format="rgb24")
+            if frame.is_corrupt:
+                raise UnreadableError(path)
+            orientation = _orientation(frame)
+            yield upright(frame.to_ndarray(format="rgb24"), orientation), is_turned(orientation)
+
+
+def _orientation(frame: Any) -> int:
+    """Return how a frame is to be turned by the matrix that telephones write, as EXIF says it."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            return orientation_of(np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2])
+    return 1

@@ -18,6 +18,9 @@ from .reading import RawImage, check_pixel_size
 
 PathLike = Union[str, Path]
 
+# Sizes of voxels beyond these are a mistake, such as one of units.
+_LEAST_MM, _MOST_MM = 1e-3, 100.0
+
 WRITE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha", ".dcm")
 
 
@@ -186,8 +189,14 @@ def check_writable(path: PathLike, grid: Grid | None = None) -> None:
 
 
 def check_usable(volume: Volume) -> None:
-    """Raise InputError if there is nothing to translate: NaN, infinity, a mask, one value."""
+    """Raise InputError for NaN, infinity, a mask, one value, or voxels of an impossible size."""
     _check_finite(volume.array)
+    if not all(_LEAST_MM <= step <= _MOST_MM for step in volume.grid.spacing):
+        extent = " x ".join(f"{step:.4g}" for step in volume.grid.spacing)
+        raise InputError(
+            f"The image's voxels are {extent} mm, which no ultrasound's are; correct the pixel "
+            "size that was given, or the spacing in the file."
+        )
     if volume.array.dtype == bool:
         raise InputError("The image is a mask, true or false in every voxel; give an ultrasound.")
     if volume.array.min() == volume.array.max():

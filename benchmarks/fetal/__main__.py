@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fetal import page, real, truth
+from benchmarks.fetal import cerebella, page, real, truth
 from benchmarks.fetal.pictures import Head, Pictures
 from training.data.fetal_slices import contact_sheet
 from training.data.location import add_data_option
@@ -83,6 +83,8 @@ def on_real_heads(methods: Sequence[str], data: Path, count: int, output: Path) 
         assert tissues is not None
         results["contrast"] = real.contrasts(of_marked, marked_heads, marks, tissues)
     results["steady_heads"] = len(few)
+    results["cerebellum"] = cerebella.measure(methods, data, output / "cerebella.jpg")
+    results["cerebellum_elsewhere"] = {n: cerebella.named_in(p) for n, p in known.items()}
     draw_sheet(heads, pictures, min(40, len(heads) // 10 * 10), output / "heads.jpg")
     best = {name: pictures[name] for name in (real.ULTRASOUND, *ORDER[:2]) if name in pictures}
     draw_sheet(heads, best, 6, output / "first.jpg", across=6)

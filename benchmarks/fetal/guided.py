@@ -50,7 +50,7 @@ def main() -> None:
     first, model = (load_bundle(name) for name in (pix2pix2d.BUNDLE, guided.MRI_BUNDLE))
     images = torch.from_numpy(pairs.us.astype(np.float32))[:, None]
     sizes = torch.from_numpy(pairs.size_mm)
-    guess, _ = pix2pix2d.all_views(first, images, sizes, "cpu")
+    guess, _ = pix2pix2d.all_views(first.net, images, sizes, "cpu")
     assert guess.tissues is not None
     outside = guess.tissues[:, :1] > 0.5
     noise = torch.randn(1, 1, *images.shape[2:], generator=torch.Generator().manual_seed(0))
@@ -62,7 +62,7 @@ def main() -> None:
         return [name, f"{right['correlation']:.3f}", f"{right['ssim']:.3f}", f"{texture:.2f}"]
 
     rows = [
-        row("one pass", pix2pix2d.one_pass(first, images, sizes, "cpu").images),
+        row("one pass", pix2pix2d.one_pass(first.net, images, sizes, "cpu").images),
         row("mean of mirrored views", guess.images),
     ]
     for start, pull in product(STARTS, PULLS):

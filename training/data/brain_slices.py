@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import distance_transform_edt
 
-from training.data.fetal_mri import transthalamic_plane
+from training.data.fetal_mri import pitch_through, transthalamic_plane
 from training.data.fetal_slices import contact_sheet
 from training.data.fetal_volumes import FetalVolume, read_upright
 from training.data.hc18 import HeadImage, read_hc18
@@ -44,11 +45,37 @@ TONE = {
 # Darkest and brightest voxels, between which the tissues lie.
 _TONE_ENDS = (-1.0, 1.0)
 
-# About the transthalamic and the transventricular plane, as sonographers cut them: up and down by
-# parts of the brain's length, tilted fore and aft, and to a side.
-OFFSETS = (-0.04, 0.12)
-PITCHES_DEG = (-14.0, 14.0)
-ROLLS_DEG = (-7.0, 7.0)
+
+@dataclass(frozen=True)
+class Planes:
+    """Planes as sonographers cut them, about one that is named.
+
+    Attributes:
+        through: the tissue whose centre they pass, as they do that of the thalami; None for planes
+            about the horizontal one.
+        offsets: up and down from there, in parts of the brain's length.
+        pitches_deg: tilt fore and aft; positive lifts the front.
+        rolls_deg: tilt to a side.
+    """
+
+    through: Tissue | None
+    offsets: tuple[float, float]
+    pitches_deg: tuple[float, float]
+    rolls_deg: tuple[float, float]
+
+    def draw(self, labels: sitk.Image, rng: np.random.Generator) -> sitk.Image:
+        """One of them in a volume of tissues, as an empty image of one slice."""
+        offset = float(rng.uniform(*self.offsets)) * _length_mm(labels)
+        pitch, roll = float(rng.uniform(*self.pitches_deg)), float(rng.uniform(*self.rolls_deg))
+        if self.through is not None:
+            pitch += pitch_through(labels, self.through)
+        return transthalamic_plane(labels, offset, pitch, roll)
+
+
+# The transthalamic and the transventricular plane, of which the head is measured; and the
+# transcerebellar one.
+STANDARD = Planes(None, (-0.04, 0.12), (-14.0, 14.0), (-7.0, 7.0))
+TRANSCEREBELLAR = Planes(Tissue.CEREBELLUM, (-0.03, 0.05), (-6.0, 6.0), (-7.0, 7.0))
 
 
 @dataclass(frozen=True)
@@ -75,7 +102,11 @@ class BrainSlice:
 
 
 def atlas_slices(
-    root: Path, subjects: Iterable[str], count: int, rng: np.random.Generator
+    root: Path,
+    subjects: Iterable[str],
+    count: int,
+    rng: np.random.Generator,
+    planes: Planes = STANDARD,
 ) -> Iterator[BrainSlice]:
     """Random planes of atlas volumes.
 
@@ -84,18 +115,15 @@ def atlas_slices(
         subjects: their names.
         count: planes of each.
         rng: draws the planes.
+        planes: among which.
     """
     for subject in subjects:
         folder = root / subject
         files = folder / "t2.nii.gz", folder / "parcellation.nii.gz"
         image, labels = read_upright(FetalVolume.of_atlas(folder, *files))
-        image = one_tone(image, labels)
-        length = _length_mm(labels)
+        image = beyond_its_edge(one_tone(image, labels), labels)
         for _ in range(count):
-            offset = float(rng.uniform(*OFFSETS)) * length
-            pitch, roll = float(rng.uniform(*PITCHES_DEG)), float(rng.uniform(*ROLLS_DEG))
-            plane = transthalamic_plane(labels, offset, pitch, roll)
-            yield cut_brain(subject, image, labels, plane)
+            yield cut_brain(subject, image, labels, planes.draw(labels, rng))
 
 
 def one_tone(image: sitk.Image, labels: sitk.Image) -> sitk.Image:
@@ -122,14 +150,40 @@ def one_tone(image: sitk.Image, labels: sitk.Image) -> sitk.Image:
     return toned
 
 
+def beyond_its_edge(image: sitk.Image, labels: sitk.Image) -> sitk.Image:
+    """The image with the voxels outside the brain like the nearest ones inside.
+
+    So that its edge stays as bright as the brain is there when it is interpolated.
+    """
+    extended = sitk.GetImageFromArray(
+        nearest_inside(sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(labels) > 0)
+    )
+    extended.CopyInformation(image)
+    return extended
+
+
+def nearest_inside(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Values inside a mask of the same shape, and outside those of the nearest place inside."""
+    places = distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    return values[tuple(places)]
+
+
 def cut_brain(subject: str, image: sitk.Image, labels: sitk.Image, plane: sitk.Image) -> BrainSlice:
-    """The brain of one plane of a volume, in the frame."""
+    """The brain of one plane of a volume, in the frame.
+
+    Args:
+        subject: its name.
+        image: MRI on -1 .. 1, see :func:`beyond_its_edge`.
+        labels: each voxel's :class:`Tissue`.
+        plane: an image of one slice.
+    """
     nearest = sitk.sitkNearestNeighbor
     coarse = sitk.GetArrayFromImage(sitk.Resample(labels, plane, sitk.Transform(), nearest))[0]
     ellipse = Ellipse.from_mask(coarse > 0, plane.GetSpacing()[:2])
     grid = _frame_in_plane(plane, ellipse)
     tissues = sitk.GetArrayFromImage(sitk.Resample(labels, grid, sitk.Transform(), nearest))[0]
-    mri = sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), sitk.sitkLinear))[0]
+    spline = sitk.Resample(image, grid, sitk.Transform(), sitk.sitkBSpline)
+    mri = sitk.GetArrayFromImage(spline)[0].clip(*_TONE_ENDS)
     return BrainSlice(
         subject,
         np.where(tissues > 0, mri, BACKGROUND).astype(np.float32),

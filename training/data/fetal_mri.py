@@ -122,6 +122,15 @@ def transthalamic_plane(
     return plane
 
 
+def pitch_through(labels: sitk.Image, tissue: Tissue) -> float:
+    """The pitch in degrees of the plane through the thalami and the centre of another tissue."""
+    shape = sitk.LabelShapeStatisticsImageFilter()
+    shape.Execute(labels)
+    thalami = np.array(shape.GetCentroid(int(Tissue.DEEP_GREY_MATTER)))
+    _, back, up = np.array(shape.GetCentroid(int(tissue))) - thalami
+    return float(np.rad2deg(np.arctan(-up / back)))
+
+
 def source(part: str) -> dict[str, str]:
     """The entry of a bundle's metadata for these volumes, of which ``part`` was used."""
     return {

@@ -193,6 +193,15 @@ def draw_split(subjects: Iterable[str], earlier: dict[str, list[str]], seed: int
     return {part: sorted(split[part]) for part in PARTS}
 
 
+def prepared_contrast(folder: Path) -> str:
+    """The contrast of the MRI in a prepared folder.
+
+    Raises:
+        InputError: if the folder was not prepared.
+    """
+    return _read_table(folder)["made_with"]["contrast"]
+
+
 def prepared_pairs(folder: Path, part: str) -> list[Pair]:
     """The pairs of one part of a prepared folder.
 
@@ -200,16 +209,20 @@ def prepared_pairs(folder: Path, part: str) -> list[Pair]:
         InputError: if the folder was not prepared, or the part is empty.
         ValueError: if a subject stands in two parts.
     """
-    if not (folder / TABLE).exists():
-        raise InputError(
-            f"{folder} has no {TABLE}; make it with python -m training.data.prepare_pairs."
-        )
-    table = json.loads((folder / TABLE).read_text())
+    table = _read_table(folder)
     subjects = check_split(table["split"], TABLE)[part]
     files = [entry["file"] for entry in table["pairs"] if entry["subject"] in subjects]
     if not files:
         raise InputError(f"{folder} has no pair in its {part} part; prepare more subjects.")
     return [load_pair(folder / file) for file in files]
+
+
+def _read_table(folder: Path) -> dict[str, Any]:
+    if not (folder / TABLE).exists():
+        raise InputError(
+            f"{folder} has no {TABLE}; make it with python -m training.data.prepare_pairs."
+        )
+    return json.loads((folder / TABLE).read_text())
 
 
 def contact_sheet(pairs: dict[str, Pair], path: Path) -> None:

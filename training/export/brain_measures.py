@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,13 +64,14 @@ def tissue_measures(found: np.ndarray, truth: Pairs) -> dict[str, Any]:
     Returns:
         ``dice`` of every tissue by its title, over all pairs; the medians over the pairs of
         ``ventricle_area_error_percent``, without sign, and its ``_bias`` with; and of
-        ``atrium_width_error_mm``, and ``_p90``, of lateral ventricles that both show.
+        ``atrium_width_error_mm``, and ``_p90``, of lateral ventricles that both show; and of
+        ``transcerebellar_diameter_error_mm`` likewise, where any does.
     """
     dice = {}
     for tissue in Tissue:
         a, b = found == tissue, truth.tissues == tissue
         dice[tissue.title] = round(float(2 * (a & b).sum() / max(1, a.sum() + b.sum())), 4)
-    areas, widths = [], []
+    areas, widths, diameters = [], [], []
     for one, true, size in zip(found, truth.tissues, truth.size_mm, strict=True):
         brain, pixel = _brain(true, float(size))
         measured, right = (measure_tissues(m, (pixel, pixel), brain) for m in (one, true))
@@ -79,13 +81,23 @@ def tissue_measures(found: np.ndarray, truth: Pairs) -> dict[str, Any]:
         widths += [
             abs(a - b) for a, b in zip(measured.ventricle_widths_mm, right.ventricle_widths_mm)
         ]
+        both = measured.transcerebellar_diameter_mm, right.transcerebellar_diameter_mm
+        if both[0] is not None and both[1] is not None:
+            diameters.append(abs(both[0] - both[1]))
     return {
         "dice": dice,
         "ventricle_area_error_percent": 100 * float(np.median(np.abs(areas))),
         "ventricle_area_bias_percent": 100 * float(np.median(areas)),
-        "atrium_width_error_mm": float(np.median(widths)),
-        "atrium_width_error_mm_p90": float(np.percentile(widths, 90)),
+        **_errors("atrium_width_error_mm", widths),
+        **_errors("transcerebellar_diameter_error_mm", diameters),
     }
+
+
+def _errors(name: str, errors: Sequence[float]) -> dict[str, float]:
+    """Median and 90th percentile of errors, nothing of none."""
+    if not errors:
+        return {}
+    return {name: float(np.median(errors)), f"{name}_p90": float(np.percentile(errors, 90))}
 
 
 def _brain(tissues: np.ndarray, size_mm: float) -> tuple[Ellipse, float]:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +14,16 @@ import torch
 from training.data import fetal_mri
 from training.data.brain_slices import FRAME, hc18_brains
 from training.data.fetal_slices import contact_sheet
-from training.data.location import add_data_option
 from training.export.brain_measures import image_measures, tissue_measures
 from training.export.bundle import data_format, export_bundle, in_half_precision, trace
 from training.export.cards import bundle_metadata, model_card
+from training.export.command import begin, export_parser, show
 from training.export.eps import LICENCES
 from training.networks.inference_form import inference_form
 from training.networks.slice_translator import CLASSES, SliceTranslator
 from training.simulation.brain_pairs import Pairs, held_out_pairs
-from training.train.checkpoint import load_checkpoint
-from training.train.pix2pix2d import SliceConfig, answer
+from training.train.pix2pix2d import SliceConfig
+from USToMRILib.fetal.pix2pix2d import all_views
 from USToMRILib.fetal.tissues import Tissue
 
 BUNDLE = "pix2pix2d"
@@ -43,34 +41,27 @@ LIMITS = """
   by looking (`benchmarks/fetal`), not by a paired MRI: there is none.
 - Averaged atlas volumes, mostly of healthy brains: lesions and malformations are drawn as the
   nearest healthy anatomy. Ventricles were widened by warping, up to some 20 mm.
-- Planes about the transthalamic and the transventricular one. Brains of 55 to 125 mm length.
-- Cerebellum and brainstem, of which its planes show little, it names hardly ever.
+- Planes about the transthalamic, the transventricular and the transcerebellar one; brains of 55 to
+  125 mm length.
 - Where sound does not reach, in the nearer hemisphere above all, it draws what is usual.
 """
 
 MEASURES = """
 Of {pairs} simulated pairs of each kind: slices of atlas volumes that training never saw, warped as
-in training ("usual"), with their ventricles widened to about twice their width ("widened"), and
-slices of the spina bifida atlas, of which no volume was in training ("spina bifida"). Inside the
-brain: Pearson's correlation; SSIM (7x7 window) after the best linear change of tone; mean absolute
-difference on -1..1; contrast-to-noise ratio of ventricles against white matter in the true regions.
-Tissues: Dice over all pairs; median error of the ventricles' area, without and with its sign; error
-of the lateral ventricles' width at their widest. The ultrasound itself is measured for comparison.
+in training ("usual"), with their ventricles widened to about twice their width ("widened"), in the
+transcerebellar plane ("transcerebellar"), and slices of the spina bifida atlas, of which no volume
+was in training ("spina bifida"). Inside the brain: Pearson's correlation; SSIM (7x7 window) after
+the best linear change of tone; mean absolute difference on -1..1; contrast-to-noise ratio of
+ventricles against white matter in the true regions. Tissues: Dice over all pairs; median error of
+the ventricles' area, without and with its sign; error of the lateral ventricles' width at their
+widest; of the cerebellum's diameter. As the method answers for a still image: the mean over four
+mirrored views. The ultrasound itself is measured for comparison.
 """
 
 
 def main() -> None:
     """Make the bundle pix2pix2d of a training run."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/pix2pix2d"), help="run's folder")
-    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
-    parser.add_argument("--note", default="", help="what the card should add about this training")
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    state = load_checkpoint(options.work / "checkpoint.pt")
+    options, state = begin(export_parser(main.__doc__, "runs/pix2pix2d"))
     config = SliceConfig(**state["config"])
     net = SliceTranslator(config.width).eval().requires_grad_(False)
     net.load_state_dict(state["ema"])
@@ -83,12 +74,12 @@ def main() -> None:
         BUNDLE, traced, metadata, make_card(metadata, options.note), LICENCES["mri"], options.models
     )
     sheets(net, kinds, options.data, folder / "docs")
-    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
+    show(folder, metrics)
 
 
 def measure(net: SliceTranslator, pairs: Pairs) -> dict[str, Any]:
     """What the card says of pairs of one kind."""
-    made, tissues = answer(net, pairs.us, pairs.size_mm)
+    made, tissues = seen_by_method(net, pairs.us, pairs.size_mm)
     images = {k: round(v, 3) for k, v in image_measures(made, pairs).items()}
     seen = {k: round(v, 3) for k, v in image_measures(pairs.us, pairs).items()}
     found = {
@@ -96,6 +87,20 @@ def measure(net: SliceTranslator, pairs: Pairs) -> dict[str, Any]:
         for k, v in tissue_measures(tissues, pairs).items()
     }
     return {**images, **found, "ultrasound_itself": seen}
+
+
+def seen_by_method(
+    net: SliceTranslator, us: np.ndarray, size_mm: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the method makes of frames of ultrasound [N, 128, 128] of brains of sizes in mm [N].
+
+    Returns:
+        MRI float32 and tissues uint8, [N, 128, 128].
+    """
+    images = torch.from_numpy(us.astype(np.float32))[:, None]
+    made, _ = all_views(net, images, torch.from_numpy(size_mm.astype(np.float32)), "cpu")
+    assert made.tissues is not None
+    return made.images[:, 0].numpy(), made.tissues.argmax(1).numpy().astype(np.uint8)
 
 
 def traced_net(net: SliceTranslator, pairs: Pairs) -> torch.jit.ScriptModule:
@@ -150,8 +155,8 @@ def make_card(metadata: dict[str, Any], note: str) -> str:
     samples = (
         f"![Held-out heads](heads.jpg)\n\n{4 * SHOWN} heads of HC18's test part, evenly spread, "
         "not chosen: ultrasound and pseudo-MRI below it.\n\n![Simulated pairs](pairs.jpg)\n\n"
-        "Simulated pairs: ultrasound, pseudo-MRI, MRI; three rows each usual, widened and spina "
-        "bifida."
+        "Simulated pairs: ultrasound, pseudo-MRI, MRI; three rows each usual, widened, spina "
+        "bifida and transcerebellar."
     )
     sections = {
         "Training": training,
@@ -166,13 +171,13 @@ def sheets(net: SliceTranslator, kinds: dict[str, Pairs], data: Path, folder: Pa
     """Draw the pictures of the card."""
     rows: list[np.ndarray] = []
     for pairs in kinds.values():
-        made, _ = answer(net, pairs.us[:SHOWN], pairs.size_mm[:SHOWN])
+        made, _ = seen_by_method(net, pairs.us[:SHOWN], pairs.size_mm[:SHOWN])
         rows += [*pairs.us[:SHOWN].astype(np.float32), *made, *pairs.mri[:SHOWN].astype(np.float32)]
     contact_sheet(rows, folder / "pairs.jpg", SHOWN)
     heads = sorted(hc18_brains(data / "hc18", "test"), key=lambda head: head.size_mm)
     heads = [heads[i] for i in np.linspace(0, len(heads) - 1, 4 * SHOWN).round().astype(int)]
     us, sizes = np.stack([h.pixels for h in heads]), np.array([h.size_mm for h in heads])
-    made, _ = answer(net, us, sizes)
+    made, _ = seen_by_method(net, us, sizes)
     rows = []
     for i in range(0, len(us), SHOWN):
         rows += [*us[i : i + SHOWN], *made[i : i + SHOWN]]

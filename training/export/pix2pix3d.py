@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Sequence
@@ -16,19 +15,19 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from training.data.location import add_data_option
 from training.data.pairs import Pair
 from training.data.splits import PARTS, read_split
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card
+from training.export.command import begin, export_parser, show
 from training.export.pix2pix3d_metrics import held_out_metrics, translate_pairs, window_seams, worst
 from training.export.training_log import figure, read_training_log, tenths, tenths_table
 from training.networks.pix2pix3d import DIVISORS, Generator, folded
 from training.runinfo import run_record
 from training.simulation.adult_lesions import LESION_PROBABILITY
 from training.simulation.adult_pairs import cached_pairs
-from training.train.checkpoint import load_checkpoint
 from training.train.runlog import LOG_FILE
+from USToMRILib.compute.bundle import METADATA_FILE, models_dir
 from USToMRILib.pix2pix.memory import WINDOW_BYTES, WINDOW_BYTES_WIDTH
 from USToMRILib.pix2pix.pix2pix3d import BUNDLE
 
@@ -36,16 +35,17 @@ SPACING_MM = (1.0, 1.0, 1.0)
 CURVES_FILE = "training_curves.png"
 
 DESCRIPTION = (
-    "3D pix2pix generator that turns a volume of intra-operative brain ultrasound into a T1-like "
-    "pseudo-MRI. Every image that it was trained and measured on is simulated: it has never seen "
-    "a real ultrasound volume. What ultrasound does not show is made up from what heads usually "
-    "look like."
+    "3D pix2pix generator that turns a volume of intra-operative brain ultrasound into a "
+    "{contrast}-like pseudo-MRI. Every image that it was trained and measured on is simulated: it "
+    "has never seen a real ultrasound volume. What ultrasound does not show is made up from what "
+    "heads usually look like."
 )
 
 SOURCE = {
     "name": "SynthSeg training label maps: 17 adult heads, with T1 intensity priors",
-    "part": "both images of every pair are simulated from the label maps; training, validation "
-    "and test heads as in training/splits/adult.json",
+    "part": "both images of every pair are simulated from the label maps, T1 by the priors, T2 by "
+    "the spin echo of BrainWeb's relaxation times; training, validation and test heads as in "
+    "training/splits/adult.json",
     "reference": "Billot et al., Med. Image Anal. 2023, doi:10.1016/j.media.2023.102789, "
     "https://github.com/BBillot/SynthSeg.",
     "licence": "Apache-2.0",
@@ -70,9 +70,10 @@ it.
 
 LIMITS = """
 - How well it does on real ultrasound (RESECT, ReMIND) is not known. The simulation leaves out
-  refraction, multiple echoes, side lobes, blood, air and instruments.
-- Adult heads only, no fetuses or newborns. Tumours, oedema, cysts and cavities are simulated, in
-  three of ten heads and at most one a head; no brain shift, no blood, no residual tumour.
+  refraction, multiple echoes, side lobes, air and instruments.
+- Adult heads only, no fetuses or newborns. Tumours, oedema, cysts, cavities and blood are
+  simulated, in three of ten heads and at most one a head; no brain shift, no residual tumour, no
+  contrast medium. `python -m training.export.lesion_measures` measures what is kept of them.
 - Grey and white matter echo nearly alike: their border is inferred from sulci and ventricles. In
   shadows and at depth, where only noise is left, the anatomy is invented.
 - Vessels, bone and what lies outside the brain are unreliable.
@@ -178,17 +179,21 @@ def make_metadata(
     """Return the bundle's metadata, but for the checksum."""
     shape = [f"{by}*n" for by in DIVISORS]
     config = state["config"]
+    contrast = config["contrast"]
     return bundle_metadata(
-        "3D brain ultrasound to T1-like pseudo-MRI",
-        DESCRIPTION,
+        f"3D brain ultrasound to {contrast}-like pseudo-MRI",
+        DESCRIPTION.format(contrast=contrast),
         {
             "inputs": {"image": data_format({"0": "B-mode ultrasound"}, shape, [-1, 1], "image")},
-            "outputs": {"pred": data_format({"0": "pseudo-MRI (T1)"}, shape, [-1, 1], "image")},
+            "outputs": {
+                "pred": data_format({"0": f"pseudo-MRI ({contrast})"}, shape, [-1, 1], "image")
+            },
         },
         runs_file,
         [SOURCE],
         metrics,
         CAUTION,
+        contrast=contrast,
         steps=state["step"],
         config=config,
         split="training/splits/adult.json",
@@ -213,6 +218,12 @@ def make_curves(entries: list[dict[str, float]]) -> str:
     return text + "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+_CONTRAST_FROM = {
+    "T1": "T1 contrast from SynthSeg's priors",
+    "T2": "T2 contrast from the spin echo of BrainWeb's relaxation times",
+}
+
+
 def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
     """Return the model card, in plain words, of the metadata and the entries of the log."""
     config, steps = metadata["config"], metadata["steps"]
@@ -224,10 +235,11 @@ def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
         f"{' x '.join(map(str, config['patch']))} voxels, on one CPU core. "
         f"{len(metadata['subjects']['train'])} heads, {config['pairs_per_head']} simulated pairs "
         f"of each, {LESION_PROBABILITY:.0%} of them with a lesion "
-        "(`training/simulation/adult_lesions.py`): T1 contrast from SynthSeg's priors, B-mode from "
-        "`training/simulation/ultrasound.py`. U-Net, 3D PatchGAN, least-squares adversarial loss "
-        f"+ {config['l1_weight']:g} x L1 inside the cone{structure}, Adam, moving average of the "
-        "weights."
+        f"(`training/simulation/adult_lesions.py`): {_CONTRAST_FROM[config['contrast']]}, B-mode "
+        "from `training/simulation/ultrasound.py`, scans as wide as "
+        "`training/simulation/adult_domain.py` says. U-Net, 3D PatchGAN, least-squares adversarial "
+        f"loss + {config['l1_weight']:g} x L1 inside the cone{structure}, "
+        f"{config['optimiser'].capitalize()}, moving average of the weights."
     )
     sections = {
         "Input and output": INPUT,
@@ -249,22 +261,26 @@ def load_generator(state: dict[str, Any]) -> Generator:
 
 def main() -> None:
     """Make the bundle pix2pix3d of a training run."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/pix2pix3d"), help="run's folder")
-    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
+    parser = export_parser(main.__doc__, "runs/pix2pix3d", note=False)
     parser.add_argument("--per-head", type=int, default=4, help="test volumes of each head")
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    state = load_checkpoint(options.work / "checkpoint.pt")
+    options, state = begin(parser)
     config, seed = state["config"], state["config"]["seed"]
+    replaced = (options.models or models_dir()) / BUNDLE / METADATA_FILE
+    if replaced.exists():
+        shown = json.loads(replaced.read_text(encoding="utf-8")).get("contrast", "T1")
+        if shown != config["contrast"]:
+            parser.error(
+                f"{replaced.parents[1]} makes {shown} and this run {config['contrast']}; give "
+                "--models another folder, and name it in USTOMRI_MODELS to use it"
+            )
     net = load_generator(state)
     use = use_of(net, config)
     traced = trace(net, torch.zeros(1, 1, *config["patch"]))
     heads = read_split("adult")["test"]
-    pairs = cached_pairs(options.data, heads, options.per_head, seed, options.work / "pairs")
+    cache = options.work / "pairs"
+    pairs = cached_pairs(
+        options.data, heads, options.per_head, seed, cache, LESION_PROBABILITY, config["contrast"]
+    )
     translated = translate_pairs(traced, use, pairs)
     record = run_record(seed)
     metrics = {
@@ -284,7 +300,7 @@ def main() -> None:
     picture(*worst(translated, pairs, 2), folder / "docs/failures.png")
     figure(entries).savefig(folder / "docs" / CURVES_FILE, dpi=70)
     shutil.copyfile(options.work / LOG_FILE, folder / "docs/training_log.jsonl")
-    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
+    show(folder, metrics)
 
 
 if __name__ == "__main__":

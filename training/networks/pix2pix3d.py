@@ -14,6 +14,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 DIVISORS = (2, 16, 16)
 """What D, H and W of the generator's input must be multiples of."""
 
+ENDS = ("unet.input_block", "unet.output_block")
+"""How the names of the parameters of the generator's first and last layers begin."""
+
 _SLICE = (1, 2, 2)
 _VOLUME = (2, 2, 2)
 

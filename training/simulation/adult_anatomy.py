@@ -1,4 +1,4 @@
-"""Adult heads as label maps: their tissues, how these echo, and how bright they are in T1 MRI.
+"""Adult heads as label maps: their tissues, how these echo, and how bright they are in MRI.
 
 The label maps are those that SynthSeg was trained on (Billot et al., Med. Image Anal. 2023,
 doi:10.1016/j.media.2023.102789, Apache-2.0): FreeSurfer numbers, above 500 what is not brain.
@@ -19,10 +19,10 @@ CORTEX_LEFT, CORTEX_RIGHT = (3,), (42,)
 CEREBELLUM = (7, 8, 46, 47)
 EXTERNAL_CSF = 24
 
-# Which column of the T1 priors belongs to which labels: SynthSeg's
+# Which column of the priors belongs to which labels: SynthSeg's
 # generation_classes_contrast_specific.npy. (The generation_classes.npy beside the priors has 48
 # classes, the priors have 25: that table is for contrasts drawn at random.)
-_T1_CLASSES: tuple[tuple[int, ...], ...] = (
+_CLASSES: tuple[tuple[int, ...], ...] = (
     (0,),
     (14, 15, 24, 72, 4, 5, 43, 44),
     (85, 2, 41),
@@ -100,17 +100,56 @@ def tissues_named(*names: str) -> np.ndarray:
     return np.isin(list(TISSUES), names)
 
 
+# T1, T2 in ms and proton density of BrainWeb's tissues at 1.5 T (Kwan, Evans and Pike, IEEE Trans.
+# Med. Imaging 1999, doi:10.1109/42.816072), for each class above. Its brain has but one grey matter
+# and no pallidum, which is as dark as white matter. Vessels, bone and air give no signal.
+_CSF, _GREY, _WHITE = (2569, 329, 1.0), (833, 83, 0.86), (500, 70, 0.77)
+_FAT, _MUSCLE, _PLAQUE, _NONE = (350, 70, 1.0), (900, 47, 1.0), (752, 237, 0.76), (1, 1, 0.0)
+_RELAXATION: tuple[tuple[float, float, float], ...] = (
+    *(_NONE, _CSF, _WHITE, _GREY, _WHITE, _GREY, _GREY, _GREY, _WHITE, _WHITE, _PLAQUE, _NONE),
+    *(_GREY, _WHITE, _FAT, _NONE, _MUSCLE, _MUSCLE, _NONE, _MUSCLE, _MUSCLE, _MUSCLE),
+    *(_NONE, _MUSCLE, _FAT),
+)
+_REPETITION_MS, _ECHO_MS = 4000.0, 100.0
+_FLUID_GREY = 220.0  # what fluid is in T2, of 0..255
+# Of a class's mean from image to image, and inside an image, over the mean; ours.
+_T2_SPREAD = 0.1
+
+CONTRASTS = ("T1", "T2")
+
+
 @dataclass(frozen=True)
-class T1Priors:
-    """Mean and standard deviation of a class's T1 intensity [2, 25]: rows mean and spread."""
+class MriPriors:
+    """How bright the classes of the label maps are in MRI of one contrast.
+
+    Attributes:
+        means: mean of a class's intensity [2, 25]: rows mean and spread over images.
+        stds: standard deviation inside a class, the same.
+        contrast: "T1" or "T2".
+    """
 
     means: np.ndarray
     stds: np.ndarray
+    contrast: str = "T1"
 
     @classmethod
-    def read(cls, folder: Path) -> T1Priors:
-        """Read the priors that come with the label maps."""
-        return cls(np.load(folder / "prior_means_t1.npy"), np.load(folder / "prior_stds_t1.npy"))
+    def of(cls, contrast: str, data: Path) -> MriPriors:
+        """Return those of a contrast: T1 as they come with the label maps, T2 by physics.
+
+        T2 is a spin echo, PD (1 - exp(-TR / T1)) exp(-TE / T2), TR 4000 ms and TE 100 ms.
+
+        Args:
+            contrast: one of :data:`CONTRASTS`.
+            data: folder that holds `adult_labels`.
+        """
+        if contrast == "T1":
+            folder = data / "adult_labels"
+            return cls(*(np.load(folder / f"prior_{name}_t1.npy") for name in ("means", "stds")))
+        t1, t2, density = np.array(_RELAXATION).T
+        signal = density * (1 - np.exp(-_REPETITION_MS / t1)) * np.exp(-_ECHO_MS / t2)
+        mean = signal * (_FLUID_GREY / signal[1])
+        rows = np.stack([mean, _T2_SPREAD * mean])
+        return cls(rows, _T2_SPREAD * rows, contrast)
 
 
 @dataclass(frozen=True)
@@ -124,11 +163,6 @@ class Head:
 
     labels: np.ndarray
     tissue: np.ndarray
-
-
-def list_heads(data: Path) -> list[str]:
-    """Return the names of the heads under the data folder, e.g. 'seg_01', sorted."""
-    return sorted(p.name[: -len(".nii.gz")] for p in (data / "adult_labels").glob("seg_*.nii.gz"))
 
 
 def read_head(data: Path, name: str, margin: int = 24) -> Head:
@@ -183,19 +217,19 @@ def _distance(mask: np.ndarray) -> np.ndarray:
     return ndimage.distance_transform_edt(~mask).astype(np.float32)
 
 
-def draw_t1(labels: np.ndarray, priors: T1Priors, rng: np.random.Generator) -> np.ndarray:
-    """Draw a T1-like volume for a label map, float32 [k, j, i] in 0..255.
+def draw_mri(labels: np.ndarray, priors: MriPriors, rng: np.random.Generator) -> np.ndarray:
+    """Draw an MRI of the priors' contrast for a label map, float32 [k, j, i] in 0..255.
 
     Class means and standard deviations come from the priors. The mean of white matter is then set
     to the prior's (intensities of real MRI are normalised the same way), the volume is blurred for
     partial volume, given a mild bias field (+-5 %) and Rician noise.
     """
-    classes = len(_T1_CLASSES)
+    classes = len(_CLASSES)
     means = rng.normal(priors.means[0, :classes], 0.5 * priors.means[1, :classes])
     stds = np.abs(rng.normal(priors.stds[0, :classes], 0.5 * priors.stds[1, :classes]))
     means *= priors.means[0, 2] / max(means[2], 1.0)
     table = np.zeros(int(labels.max()) + 1, np.int64)
-    for index, members in enumerate(_T1_CLASSES):
+    for index, members in enumerate(_CLASSES):
         for label in members:
             if label < len(table):
                 table[label] = index

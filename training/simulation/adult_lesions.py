@@ -1,14 +1,15 @@
-"""Lesions in simulated pairs of adult heads, put into the echoes and the T1 image alike.
+"""Lesions in simulated pairs of adult heads, put into the echoes and the MRI alike.
 
 A lesion is drawn on the grid of the pair, where the probe reaches. Its shape is an ellipsoid whose
 edge a smooth random field moves in and out. It consists of parts, each with a soft weight per
 voxel, the acoustic properties of a tissue, and a place on the scale from fluid to white matter in
-T1. Masses push the brain away from their centre.
+the MRI. Masses push the brain away from their centre.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,37 +36,78 @@ class LesionTissue:
         acoustic: impedance and ranges as of healthy tissue.
         t1: range of its T1 intensity; 0 is that of ventricular fluid, 1 that of white matter
             (cortex lies at about 0.6).
-        t1_spread: standard deviation of the variation inside it, on the same scale.
+        t2: the same in T2, where fluid is bright and white matter dark (cortex lies at about 0.8).
+        spread: standard deviation of the variation inside it, on the same scale.
         infiltrates: whether it leaves sulci and their vessels in the ultrasound as they are.
     """
 
     acoustic: Tissue
     t1: Range
-    t1_spread: float = 0.03
+    t2: Range
+    spread: float = 0.03
     infiltrates: bool = False
+
+    def level(self, contrast: str) -> Range:
+        """Return the range of its intensity in "T1" or "T2"."""
+        return {"T1": self.t1, "T2": self.t2}[contrast]
 
 
 # In ultrasound low-grade gliomas, metastases and meningiomas are brighter than white matter, cysts
 # and cavities black (RESECT, Xiao et al. 2017, doi:10.1002/mp.12268; meningiomas: Prada et al.,
 # Biomed Res. Int. 2015, doi:10.1155/2015/925729); an oedematous brain is unevenly brighter or
 # darker (Table 2 of doi:10.1186/s41984-019-0056-5); a cavity has an echogenic rim below 5 mm
-# (Ultrasound guidance in intracranial tumor resection, Acta Radiol. 2005;46:743). T1 without
-# contrast medium as radiology teaches it: glioma and oedema darker than white matter, solid masses
-# about as grey matter, fluid black. The figures for these words are ours: chosen, then looked at.
+# (Ultrasound guidance in intracranial tumor resection, Acta Radiol. 2005;46:743). Blood is bright
+# within minutes, and darker than its own rim after a week (Seidel et al., Stroke 1993,
+# doi:10.1161/01.STR.24.10.1519). That tumours may as well be dark or mixed is there because a
+# network that knows bright ones alone cannot show the others.
+# MRI without contrast medium as radiology teaches it. T1: glioma and oedema darker than white
+# matter, solid masses about as grey matter, fluid black. T2: the other way round. Blood by its age
+# (Bradley, Radiology 1993, doi:10.1148/radiology.189.1.8372185): in the acute stage T1 is long and
+# T2 short, late in the subacute one T1 short and T2 long. The figures for these words are ours:
+# chosen, then looked at.
 LESION_TISSUES: dict[str, LesionTissue] = {
     "glioma": LesionTissue(
-        Tissue((), 1.60, (0.45, 0.65), (8.0, 13.0), 2.0), (0.35, 0.65), 0.05, infiltrates=True
+        Tissue((), 1.60, (0.45, 0.65), (8.0, 13.0), 2.0),
+        (0.35, 0.65),
+        (0.2, 0.6),
+        0.05,
+        infiltrates=True,
+    ),
+    "dark_tumour": LesionTissue(
+        Tissue((), 1.60, (0.4, 0.6), (-14.0, -7.0), 1.5), (0.35, 0.65), (0.2, 0.6), 0.05
+    ),
+    "mixed_tumour": LesionTissue(
+        Tissue((), 1.61, (0.45, 0.7), (3.0, 9.0), 5.0), (0.35, 0.7), (0.2, 0.65), 0.1
     ),
     "oedema": LesionTissue(
-        Tissue((), 1.60, (0.4, 0.6), (-3.0, 4.0), 2.5), (0.6, 0.8), infiltrates=True
+        Tissue((), 1.60, (0.4, 0.6), (-3.0, 4.0), 2.5), (0.6, 0.8), (0.4, 0.65), infiltrates=True
     ),
-    "metastasis": LesionTissue(Tissue((), 1.63, (0.5, 0.8), (7.0, 12.0), 1.5), (0.45, 0.7), 0.05),
-    "necrosis": LesionTissue(Tissue((), 1.54, (0.05, 0.2), (-25.0, -10.0), 3.0), (0.1, 0.3)),
-    "meningioma": LesionTissue(Tissue((), 1.66, (0.7, 1.1), (7.0, 12.0)), (0.5, 0.7)),
-    "cyst": LesionTissue(Tissue((), 1.52, (0.002, 0.02), (-50.0, -35.0), 0.0), (-0.02, 0.15)),
-    "cyst_wall": LesionTissue(Tissue((), 1.62, (0.5, 0.8), (4.0, 9.0)), (0.5, 0.7)),
-    "cavity": LesionTissue(Tissue((), 1.53, (0.002, 0.01), (-55.0, -40.0), 0.0), (-0.02, 0.08)),
-    "cavity_wall": LesionTissue(Tissue((), 1.63, (0.5, 0.9), (8.0, 14.0), 2.0), (0.45, 0.75), 0.06),
+    "metastasis": LesionTissue(
+        Tissue((), 1.63, (0.5, 0.8), (7.0, 12.0), 1.5), (0.45, 0.7), (0.5, 0.8), 0.05
+    ),
+    "necrosis": LesionTissue(
+        Tissue((), 1.54, (0.05, 0.2), (-25.0, -10.0), 3.0), (0.1, 0.3), (0.05, 0.4)
+    ),
+    "meningioma": LesionTissue(Tissue((), 1.66, (0.7, 1.1), (7.0, 12.0)), (0.5, 0.7), (0.6, 0.85)),
+    "cyst": LesionTissue(
+        Tissue((), 1.52, (0.002, 0.02), (-50.0, -35.0), 0.0), (-0.02, 0.15), (-0.05, 0.1)
+    ),
+    "cyst_wall": LesionTissue(Tissue((), 1.62, (0.5, 0.8), (4.0, 9.0)), (0.5, 0.7), (0.7, 0.9)),
+    "cavity": LesionTissue(
+        Tissue((), 1.53, (0.002, 0.01), (-55.0, -40.0), 0.0), (-0.02, 0.08), (-0.05, 0.05)
+    ),
+    "cavity_wall": LesionTissue(
+        Tissue((), 1.63, (0.5, 0.9), (8.0, 14.0), 2.0), (0.45, 0.75), (0.5, 0.8), 0.06
+    ),
+    "fresh_blood": LesionTissue(
+        Tissue((), 1.66, (0.15, 0.3), (8.0, 14.0), 2.0), (0.45, 0.7), (1.0, 1.3), 0.05
+    ),
+    "old_blood": LesionTissue(
+        Tissue((), 1.62, (0.1, 0.25), (-16.0, -6.0), 2.0), (1.1, 1.4), (0.1, 0.5), 0.05
+    ),
+    "old_blood_rim": LesionTissue(
+        Tissue((), 1.64, (0.4, 0.7), (6.0, 11.0)), (0.5, 0.8), (1.0, 1.3)
+    ),
 }
 
 
@@ -101,7 +143,8 @@ class Kind:
 # metastases half are below 30 mm across (Fiss et al., Acta Neurochir. 2019,
 # doi:10.1007/s00701-019-03842-3), cavities after them 8.3 +- 9.3 cm3 (Potts et al., Congress of
 # Neurological Surgeons 2013); meningiomas 1.1-9.1 cm (doi:10.1016/j.jmir.2020.04.004), those above
-# 3 cm with oedema (Shin et al., PLoS ONE 2021, doi:10.1371/journal.pone.0252945).
+# 3 cm with oedema (Shin et al., PLoS ONE 2021, doi:10.1371/journal.pone.0252945). The others are
+# as large as these; how often each is drawn is ours.
 KINDS: dict[str, Kind] = {
     "glioma": Kind("glioma", (10.5, 24.0), 0.32, (4.0, 9.0), growth=1.1, centre=("cyst", 0.15)),
     "metastasis": Kind(
@@ -112,10 +155,40 @@ KINDS: dict[str, Kind] = {
     ),
     "cyst": Kind("cyst", (6.0, 16.0), 0.08, (0.8, 1.2), growth=1.2, wall=("cyst_wall", (1.0, 2.0))),
     "cavity": Kind(
-        "cavity", (9.0, 19.0), 0.25, (0.8, 1.5), wall=("cavity_wall", (1.5, 4.0)), at_surface=True
+        "cavity",
+        (9.0, 19.0),
+        0.25,
+        (0.8, 1.5),
+        wall=("cavity_wall", (1.5, 4.0)),
+        centre=("fresh_blood", 0.25),
+        at_surface=True,
+    ),
+    "dark_tumour": Kind("dark_tumour", (8.0, 20.0), 0.2, (1.0, 5.0), growth=1.15, oedema=0.4),
+    "mixed_tumour": Kind(
+        "mixed_tumour", (9.0, 22.0), 0.3, (1.0, 5.0), 1.15, centre=("necrosis", 0.6), oedema=0.7
+    ),
+    "fresh_haematoma": Kind("fresh_blood", (7.0, 18.0), 0.2, (0.8, 2.0), growth=1.2, oedema=0.3),
+    "old_haematoma": Kind(
+        "old_blood",
+        (7.0, 18.0),
+        0.15,
+        (0.8, 2.0),
+        growth=1.15,
+        wall=("old_blood_rim", (1.5, 3.0)),
+        oedema=0.5,
     ),
 }
-_KIND_ODDS = {"glioma": 0.4, "metastasis": 0.2, "meningioma": 0.1, "cyst": 0.1, "cavity": 0.2}
+_KIND_ODDS = {
+    "glioma": 0.25,
+    "metastasis": 0.15,
+    "meningioma": 0.1,
+    "cyst": 0.1,
+    "cavity": 0.15,
+    "dark_tumour": 0.05,
+    "mixed_tumour": 0.1,
+    "fresh_haematoma": 0.05,
+    "old_haematoma": 0.05,
+}
 _OEDEMA_MM = (5.0, 15.0)  # how far oedema goes beyond the lesion
 
 
@@ -156,32 +229,55 @@ class Lesion:
         site: where it lies.
         parts: name in `LESION_TISSUES` and weight, float32 [k, j, i] in 0..1; later ones cover
             earlier ones.
-        sulci: bool [k, j, i], pia and vessels of sulci.
+        tissue: uint8 [k, j, i], what was there before, positions in `TISSUES`.
     """
 
     site: Site
     parts: tuple[tuple[str, np.ndarray], ...]
-    sulci: np.ndarray
+    tissue: np.ndarray
 
-    def in_t1(
-        self, mri: np.ndarray, fluid: float, white: float, rng: np.random.Generator
+    @property
+    def visible(self) -> dict[str, np.ndarray]:
+        """What is seen of each part, float32 [k, j, i]: its weight, less what later ones cover."""
+        left = np.ones(self.tissue.shape, np.float32)
+        seen = {}
+        for name, weight in reversed(self.parts):
+            seen[name] = weight * left
+            left = left * (1 - weight)
+        return seen
+
+    def in_mri(
+        self,
+        mri: np.ndarray,
+        fluid: float,
+        white: float,
+        rng: np.random.Generator,
+        contrast: str = "T1",
     ) -> np.ndarray:
-        """Return the T1 image [k, j, i] with the lesion; fluid and white are its intensities."""
+        """Return the MRI [k, j, i] of a contrast with the lesion.
+
+        Args:
+            mri: without it.
+            fluid, white: intensities of ventricular fluid and white matter there.
+            rng: draws.
+            contrast: "T1" or "T2".
+        """
         for name, weight in self.parts:
             tissue = LESION_TISSUES[name]
             texture = ndimage.gaussian_filter(rng.standard_normal(mri.shape, np.float32), 0.8)
             variation = 0.7 * smooth_field(mri.shape, 5.0, rng) + texture / texture.std()
-            level = rng.uniform(*tissue.t1) + tissue.t1_spread * variation
+            level = rng.uniform(*tissue.level(contrast)) + tissue.spread * variation
             mri = mri * (1 - weight) + weight * (fluid + (white - fluid) * level)
         return np.maximum(mri, 0)
 
     def in_maps(self, maps: TissueMaps, rng: np.random.Generator) -> TissueMaps:
         """Return the acoustic maps with the lesion."""
+        sulci = self.tissue == TISSUE_INDEX["sulcus"]
         for name, weight in self.parts:
             tissue = LESION_TISSUES[name]
             acoustic = tissue.acoustic
             if tissue.infiltrates:
-                weight = weight * ~self.sulci
+                weight = weight * ~sulci
             patches = acoustic.patchiness_db * smooth_field(weight.shape, 5.0, rng)
             echo_db = rng.uniform(*acoustic.backscatter_db) + patches
             maps = replace(
@@ -199,15 +295,22 @@ def _mix(healthy: np.ndarray, lesion: float, weight: np.ndarray) -> np.ndarray:
     return (healthy * (1 - weight) + lesion * weight).astype(np.float32)
 
 
-def draw_site(tissue: np.ndarray, scan: Scan, rng: np.random.Generator) -> Site:
+def draw_site(
+    tissue: np.ndarray,
+    scan: Scan,
+    rng: np.random.Generator,
+    kinds: Sequence[str] = tuple(KINDS),
+) -> Site:
     """Draw the kind, place and size of a lesion that the scan reaches.
 
     Args:
         tissue: uint8 [k, j, i] on the pair's grid of 1 mm, positions in `TISSUES`.
         scan: of the pair.
         rng: draws.
+        kinds: of which one is drawn, keys of `KINDS`.
     """
-    name = str(rng.choice(list(_KIND_ODDS), p=list(_KIND_ODDS.values())))
+    odds = np.array([_KIND_ODDS[name] for name in kinds])
+    name = str(rng.choice(list(kinds), p=odds / odds.sum()))
     kind = KINDS[name]
     radius = rng.uniform(*kind.radius_mm)
     if kind.at_surface:
@@ -255,7 +358,7 @@ def draw_lesion(site: Site, tissue: np.ndarray, rng: np.random.Generator) -> Les
     if kind.centre and rng.random() < kind.centre[1]:
         inner = depth - rng.uniform(0.4, 0.6) * site.radius
         parts.append((kind.centre[0], _step(inner, 1.5) * _soft(space)))
-    return Lesion(site, tuple(parts), tissue == TISSUE_INDEX["sulcus"])
+    return Lesion(site, tuple(parts), tissue)
 
 
 def _depth(site: Site, kind: Kind, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pairs of simulated intra-operative ultrasound and T1-like MRI of adult heads, on one grid."""
+"""Pairs of simulated intra-operative ultrasound and T1- or T2-like MRI of adult heads."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ from training.data.location import add_data_option
 from training.data.pairs import Pair, load_pair, save_pair
 from training.data.splits import PARTS, read_split
 from training.simulation.adult_anatomy import (
+    CONTRASTS,
     EXTRACRANIAL,
     TISSUE_INDEX,
     TISSUES,
     Head,
-    T1Priors,
+    MriPriors,
     Tissue,
-    draw_t1,
+    draw_mri,
     read_head,
     smooth_field,
     tissues_named,
 )
-from training.simulation.adult_lesions import LESION_PROBABILITY, draw_lesion, draw_site
-from training.simulation.ultrasound import ScanRanges, TissueMaps, simulate_bmode
+from training.simulation.adult_domain import WIDE, Domain
+from training.simulation.adult_lesions import (
+    KINDS,
+    LESION_PROBABILITY,
+    Lesion,
+    draw_lesion,
+    draw_site,
+)
+from training.simulation.ultrasound import TissueMaps, simulate_bmode
 
 Shape = tuple[int, int, int]
 
@@ -36,51 +44,77 @@ FACE_J = 4.0  # the centre of the probe's face lies this many voxels below the v
 _CRANIOTOMY_DEPTH = 30  # down to here bone and scalp are opened and replaced by saline
 
 
+@dataclass(frozen=True)
+class Case:
+    """A simulated pair, and the lesion in it, if there is one."""
+
+    pair: Pair
+    lesion: Lesion | None
+
+
 def make_pair(
     head: Head,
-    priors: T1Priors,
+    priors: MriPriors,
     seed: int,
     shape: Shape = PAIR_SHAPE,
-    ranges: ScanRanges | None = None,
+    domain: Domain = WIDE,
     lesion_probability: float = 0.0,
 ) -> Pair:
+    """Simulate one pair; the arguments are those of :func:`make_case`."""
+    return make_case(head, priors, seed, shape, domain, lesion_probability).pair
+
+
+def make_case(
+    head: Head,
+    priors: MriPriors,
+    seed: int,
+    shape: Shape = PAIR_SHAPE,
+    domain: Domain = WIDE,
+    lesion_probability: float = 0.0,
+    kinds: Sequence[str] = tuple(KINDS),
+) -> Case:
     """Simulate one pair: a random craniotomy, deformation, contrast and scan of one head.
 
-    A lesion has random numbers of its own: without one the same seed gives the same healthy head.
+    Lesion and sweep have random numbers of their own: without a lesion the same seed gives the same
+    healthy head, and in another contrast the same ultrasound.
 
     Args:
         head: the anatomy.
-        priors: T1 intensities of its labels.
+        priors: intensities of its labels in MRI of a contrast.
         seed: the same seed gives the same voxels.
         shape: voxels (k, j, i) of the pair, 1 mm each.
-        ranges: of the scan's parameters; the default ones where None.
+        domain: how widely scans vary.
         lesion_probability: that the head has a lesion (:mod:`training.simulation.adult_lesions`).
+        kinds: of lesions, of which one is drawn.
     """
     rng = np.random.default_rng(seed)
+    lesion_rng, domain_rng = (
+        np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key,))) for key in (1, 2)
+    )
     face = ((shape[0] - 1) / 2, FACE_J, (shape[2] - 1) / 2)
     probe = ProbeFrame.draw(head, rng)
     at = _deformed(probe.coordinates(shape, face), rng)
-    t1 = draw_t1(head.labels, priors, rng)
-    scan = (ranges or ScanRanges()).draw(face, rng)
+    full_mri = draw_mri(head.labels, priors, rng)
+    scan, sweep = domain.draw_scan(face, rng, domain_rng)
     tissue = probe.opened(head.tissue)
-    lesion_rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     lesion = None
     if lesion_rng.random() < lesion_probability:
-        site = draw_site(_nearest(tissue, at), scan, lesion_rng)
+        site = draw_site(_nearest(tissue, at), scan, lesion_rng, kinds)
         at = site.pushed(at)
         lesion = draw_lesion(site, _nearest(tissue, at), lesion_rng)
-    mri, maps = _linear(t1, at), tissue_maps(tissue, at, rng)
+    mri = _linear(full_mri, at)
+    maps = tissue_maps(tissue, at, rng, domain.draw_echoes(TISSUES, domain_rng))
     if lesion:
-        fluid, white = (_level(t1, head, name) for name in ("ventricle", "white_matter"))
-        mri = lesion.in_t1(mri, fluid, white, lesion_rng)
+        fluid, white = (_level(full_mri, head, name) for name in ("ventricle", "white_matter"))
         maps = lesion.in_maps(maps, lesion_rng)
-    ultrasound, cone = simulate_bmode(maps, scan, int(rng.integers(2**31)))
-    return Pair(_to_uint8(ultrasound), _to_uint8(mri), cone)
+        mri = lesion.in_mri(mri, fluid, white, lesion_rng, priors.contrast)
+    ultrasound, cone = simulate_bmode(maps, scan, int(rng.integers(2**31)), sweep)
+    return Case(Pair(_to_uint8(ultrasound), _to_uint8(mri), cone), lesion)
 
 
-def _level(t1: np.ndarray, head: Head, tissue: str) -> float:
-    """Return the median T1 intensity of a tissue of the head."""
-    return float(np.median(t1[tissues_named(tissue)[head.tissue]]))
+def _level(mri: np.ndarray, head: Head, tissue: str) -> float:
+    """Return the median intensity of a tissue of the head."""
+    return float(np.median(mri[tissues_named(tissue)[head.tissue]]))
 
 
 @dataclass(frozen=True)
@@ -206,8 +240,9 @@ def cached_pairs(
     seed: int,
     cache: Path,
     lesion_probability: float = LESION_PROBABILITY,
+    contrast: str = "T1",
 ) -> list[Pair]:
-    """Return the pairs of some heads, kept as files in `cache`.
+    """Return the pairs of some heads in the wide domain, kept as files in `cache`.
 
     Args:
         data: folder that holds `adult_labels`.
@@ -216,14 +251,16 @@ def cached_pairs(
         seed: of the whole set; a pair's own seed depends on it, on the head and on its number.
         cache: folder for one file a pair; what lies there is read, the rest is made.
         lesion_probability: of each pair; it stands in the files' names.
+        contrast: of the MRI, "T1" or "T2"; as well.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    priors = T1Priors.read(data / "adult_labels")
+    priors = MriPriors.of(contrast, data)
     pairs = []
     for name in tqdm(heads, desc="pairs", unit="head"):
         head = None
         for number in range(per_head):
-            path = cache / f"{name}_{seed}_{number:03d}_lesions{lesion_probability:g}.npz"
+            drawn = f"{WIDE.name}_lesions{lesion_probability:g}_{contrast}"
+            path = cache / f"{name}_{seed}_{number:03d}_{drawn}.npz"
             if not path.exists():
                 head = head or read_head(data, name)
                 sequence = np.random.SeedSequence([seed, int(name.split("_")[1]), number])
@@ -248,10 +285,16 @@ def main() -> None:
         default=LESION_PROBABILITY,
         help="probability; default: %(default)s",
     )
+    parser.add_argument("--contrast", choices=CONTRASTS, default="T1", help="of the MRI")
     options = parser.parse_args()
-    heads = read_split("adult")[options.part]
     cached_pairs(
-        options.data, heads, options.per_head, options.seed, options.cache, options.lesions
+        options.data,
+        read_split("adult")[options.part],
+        options.per_head,
+        options.seed,
+        options.cache,
+        options.lesions,
+        options.contrast,
     )
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.brain_slices import BrainSlice, atlas_slices
+from training.data.brain_slices import TRANSCEREBELLAR, BrainSlice, atlas_slices
 from training.data.splits import read_split
 from training.simulation.fetal_anatomy import Warp, warped
 from training.simulation.fetal_ultrasound import simulate_brain
 
-# Pairs of a shard, and planes of a volume that they are drawn from.
+# Pairs of a shard, and planes of a volume that they are drawn from: standard and transcerebellar.
 SHARD = 250
-PLANES = 48
+PLANES, CEREBELLA = 48, 14
 
 # A training begins with so many shards and gets one more after so many steps, up to the last.
 FIRST_SHARDS, STEPS_A_SHARD, MOST_SHARDS = 6, 150, 120
@@ -92,17 +92,21 @@ def held_out_pairs(data: Path, count: int) -> dict[str, Pairs]:
 
     Returns:
         Pairs of the atlases' test part by kind: "usual", warped as in training; "widened", their
-        ventricles pushed out to about twice their width; and "spina bifida", of that atlas.
+        ventricles pushed out to about twice their width; "transcerebellar", in that plane; and
+        "spina bifida", of that atlas.
     """
     root, rng = data / "fetal_mri", np.random.default_rng(18)
-    usual = list(atlas_slices(root, read_split("fetal_mri")["test"], PLANES, rng))
+    subjects = read_split("fetal_mri")["test"]
+    usual = list(atlas_slices(root, subjects, PLANES, rng))
     affected = [folder.name for folder in sorted(root.glob("SB_*")) if folder.is_dir()]
     open_spines = list(atlas_slices(root, affected, PLANES // 4, rng))
-    return {
+    kinds = {
         "usual": draw_pairs(usual, count, rng),
         "widened": draw_pairs(usual, count, rng, widened=True),
         "spina bifida": draw_pairs(open_spines, count, rng),
     }
+    cerebella = list(atlas_slices(root, subjects, CEREBELLA, rng, TRANSCEREBELLAR))
+    return kinds | {"transcerebellar": draw_pairs(cerebella, count, rng)}
 
 
 def draw_pairs(
@@ -140,7 +144,9 @@ def read_brains(data: Path, part: str, cache: Path) -> list[BrainSlice]:
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         subjects = read_split("fetal_mri")[part]
-        drawn = list(atlas_slices(data / "fetal_mri", subjects, PLANES, np.random.default_rng(0)))
+        root, rng = data / "fetal_mri", np.random.default_rng(0)
+        drawn = list(atlas_slices(root, subjects, PLANES, rng))
+        drawn += atlas_slices(root, subjects, CEREBELLA, rng, TRANSCEREBELLAR)
         partial = path.with_name(f"brains_{part}.{os.getpid()}.partial.npz")
         np.savez(
             partial,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-from training.data.brain_slices import BrainSlice
+from training.data.brain_slices import BrainSlice, nearest_inside
 from USToMRILib.fetal.frame import BACKGROUND
 from USToMRILib.fetal.tissues import Tissue
 
@@ -73,7 +73,9 @@ def warped(brain: BrainSlice, warp: Warp, rng: np.random.Generator) -> BrainSlic
     beyond = (where < 0) | (where > np.array(shape)[:, None, None] - 1)
     places = np.where(beyond.any(0), -1, _at(moved, where))
     tissues = map_coordinates(brain.tissues, places, order=0, cval=0)
-    mri = map_coordinates(brain.mri, places, order=1, cval=float(BACKGROUND))
+    whole = nearest_inside(brain.mri, brain.tissues > 0)
+    # Splines keep the cortical ribbon, a pixel or two wide, as bright and dark as it was.
+    mri = map_coordinates(whole, places, order=3, mode="nearest").clip(-1, 1)
     mri = np.where(tissues > 0, mri, BACKGROUND).astype(np.float32)
     return dataclasses.replace(brain, mri=mri, tissues=tissues)
 

@@ -6,7 +6,7 @@ tissue, the machine, the way of the sound, covers them (domain randomisation; To
 doi:10.1016/j.media.2023.102789). The terms are those of
 :mod:`training.simulation.ultrasound`: scattering with speckle, specular echoes by the cosine of
 incidence, losses on the way, log compression. In addition it draws what makes a fetal head: skull,
-falx, choroid plexus, haze under the nearer half of the skull and its echoes.
+falx, choroid plexus, cerebellum, haze under the nearer half of the skull and its echoes.
 
 The image is made in the head-scaled frame, with the errors of a head that was found, and
 normalised as a real one is.
@@ -105,6 +105,7 @@ def simulate_brain(brain: BrainSlice, rng: np.random.Generator) -> np.ndarray:
     skull, scalp = _skull(view, rng)
     tissue = _tissue_echo(view, skull, scalp, rng)
     lines = _specular_echo(view, rng) + _falx(view, rng) + _vessels(view, rng)
+    lines += _cerebellum(view, rng)
     lines = _across_the_beam(lines, view, rng.uniform(0.0, 0.35), rng.uniform(0.3, 2.2))
     blobs = _choroid_plexus(view, rng)
     glitter = _uneven(_speckle(view, rng, 0.5, 1.6), rng)
@@ -227,6 +228,25 @@ def _choroid_plexus(view: View, rng: np.random.Generator) -> np.ndarray:
         bright = gaussian_filter(blob.astype(np.float32), 0.8) * rng.uniform(0.5, 2.4)
         plexus = np.maximum(plexus, bright)
     return plexus
+
+
+def _cerebellum(view: View, rng: np.random.Generator) -> np.ndarray:
+    """Bright outline, vermis and folia of the cerebellum, where the plane cuts it.
+
+    Pia and tentorium outline it from all sides, for they are rough; the folia echo within.
+    """
+    cerebellum = view.of(Tissue.CEREBELLUM)
+    if not cerebellum.any():
+        return np.zeros(cerebellum.shape, np.float32)
+    rows, columns = np.indices(cerebellum.shape, np.float32)
+    x, y = view.ellipse.centre
+    aside = (rows - y) * np.cos(view.ellipse.angle) - (columns - x) * np.sin(view.ellipse.angle)
+    deep = distance_transform_edt(cerebellum)
+    outline = np.exp(-(((deep - 1) / rng.uniform(0.6, 1.2)) ** 2)) * rng.uniform(0.1, 1.2)
+    folia = (1 + np.cos(2 * np.pi * deep / rng.uniform(2.5, 5))) / 2 * rng.uniform(0, 0.35)
+    vermis = np.exp(-((aside / rng.uniform(1.5, 4)) ** 2) / 2) * rng.uniform(0, 0.8)
+    breaks = _mottle(cerebellum.shape, rng.uniform(1.5, 5), rng.uniform(0, 6), rng).clip(0.05, 3)
+    return np.where(cerebellum, outline + folia + vermis, 0) * breaks
 
 
 def _skull(view: View, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from training.data.location import add_data_option
 from training.data.pairs import Pair
 from training.data.splits import read_split
-from training.simulation.adult_anatomy import T1Priors, read_head
+from training.simulation.adult_anatomy import MriPriors, read_head
 from training.simulation.adult_pairs import make_pair
 
 _PAIRS_A_ROW = 2
@@ -30,7 +30,7 @@ def pairs_with_and_without(data: Path, seeds: Sequence[int]) -> list[tuple[Pair,
         data: folder that holds `adult_labels`.
         seeds: of the pairs; each is of the next head of the training part.
     """
-    priors = T1Priors.read(data / "adult_labels")
+    priors = MriPriors.of("T1", data)
     names = read_split("adult")["train"]
     heads = (read_head(data, names[n % len(names)]) for n in range(len(seeds)))
     return [

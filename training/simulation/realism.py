@@ -38,7 +38,17 @@ _FOLDS = 5
 
 
 def texture(image: np.ndarray) -> dict[str, float]:
-    """Texture of a prepared slice, float32 [128, 128] in [-1, 1], inside the skull.
+    """Texture of a prepared slice, float32 [128, 128] in [-1, 1], inside the skull."""
+    head = ndimage.binary_fill_holes(image > BACKGROUND)
+    return texture_inside((image + 1) / 2, ndimage.binary_erosion(head, iterations=_EDGE))
+
+
+def texture_inside(image: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    """Texture of an ultrasound slice where it counts.
+
+    Args:
+        image: [j, i] in 0..1, the probe at the top.
+        inside: bool [j, i].
 
     Returns:
         ``tone_*``: percentiles, 0 .. 1. ``speckle_snr``: mean over standard deviation in boxes of
@@ -48,9 +58,7 @@ def texture(image: np.ndarray) -> dict[str, float]:
         ``lacunarity_*``: E[m^2] / E[m]^2 of the mass in boxes of 3, 7 and 13 pixels (Plotnick et
         al. 1996).
     """
-    head = ndimage.binary_fill_holes(image > BACKGROUND)
-    inside = ndimage.binary_erosion(head, iterations=_EDGE)
-    grey = ((image + 1) / 2).astype(np.float64)
+    grey = image.astype(np.float64)
     tones = dict(
         zip(("05", "25", "50", "75", "95"), np.percentile(grey[inside], (5, 25, 50, 75, 95)))
     )

@@ -13,13 +13,15 @@ free-hand or motorised 3D imaging. Along every beam the simulation has
   over time that assumes an average tissue; and electronic noise, which that gain lifts with depth;
 * envelope, log compression and scan conversion. Outside the cone the image is 0.
 
-Not simulated: refraction, multiple echoes, side lobes, phase aberration, motion during the sweep.
+:mod:`training.simulation.freehand` sweeps by hand, with holes and lost contact. Not simulated:
+refraction, multiple echoes, side lobes, phase aberration.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 from scipy import fft, ndimage
@@ -192,33 +194,68 @@ class Beams:
         return np.stack([lateral * np.sin(phi), lateral * np.cos(phi), np.sin(theta)])
 
 
-def simulate_bmode(maps: TissueMaps, scan: Scan, seed: int) -> tuple[np.ndarray, np.ndarray]:
+class Sweep(Protocol):
+    """How the frames of a sweep differ from those of a motor's."""
+
+    @property
+    def contact_db(self) -> np.ndarray:
+        """Echo that is lost for want of contact, float32 [phi, theta] of the beams."""
+
+    def seen_from(
+        self, r: np.ndarray, phi: np.ndarray, theta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return where the echo of a voxel comes from, and whether there is a frame near it.
+
+        Args:
+            r: distances from the apex in mm, [n].
+            phi, theta: tilts in rad, [n].
+
+        Returns:
+            The same three of the nearest frame, displaced as that is, and bool [n].
+        """
+
+
+def simulate_bmode(
+    maps: TissueMaps, scan: Scan, seed: int, sweep: Sweep | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Simulate the B-mode volume that a scan makes of tissue.
 
     Args:
         maps: the tissue on a grid [k, j, i].
         scan: the acquisition.
         seed: of scatterers and noise; the same seed gives the same voxels.
+        sweep: how it was swept by hand; by a motor where None.
 
     Returns:
-        image: float32 [k, j, i] in 0..255 on the tissue's grid, 0 outside the cone.
-        cone: bool [k, j, i], the voxels that the sweep reaches.
+        image: float32 [k, j, i] in 0..255 on the tissue's grid, 0 outside the cone and in holes.
+        cone: bool [k, j, i], the voxels that the sweep reaches, holes among them.
     """
     rng = np.random.default_rng(seed)
     beams = Beams.of(scan)
-    decibels = 20 * np.log10(_envelope(maps, scan, beams, rng) + 1e-6)
+    lost_db = 0.0 if sweep is None else sweep.contact_db
+    decibels = 20 * np.log10(envelope(maps, scan, beams, rng, lost_db) + 1e-6)
     grey = np.clip((decibels - scan.white_db) / scan.dynamic_range_db + 1, 0, 1) * 255
-    return _scan_convert(grey.astype(np.float32), maps, scan, beams)
+    return _scan_convert(grey.astype(np.float32), maps, scan, beams, sweep)
 
 
-def envelope_of_speckle(scan: Scan, beams: Beams, rng: np.random.Generator) -> np.ndarray:
-    """Return the envelope of homogeneous tissue of unit backscatter, [r, phi, theta], no losses."""
-    shape = (len(beams.r), len(beams.phi), len(beams.theta))
-    return np.abs(_blur(_scatterers(np.ones(shape, np.float32), scan, beams, rng), scan, beams))
+def envelope(
+    maps: TissueMaps,
+    scan: Scan,
+    beams: Beams,
+    rng: np.random.Generator,
+    lost_db: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    """Return the echo's envelope along the beams, before it is turned into grey values.
 
+    Args:
+        maps, scan: as of :func:`simulate_bmode`.
+        beams: of the scan.
+        rng: of scatterers and noise.
+        lost_db: for want of contact, [phi, theta]: echoes are weaker by it, and the noise is not.
 
-def _envelope(maps: TissueMaps, scan: Scan, beams: Beams, rng: np.random.Generator) -> np.ndarray:
-    """Return the envelope along the beams [r, phi, theta], white matter at the face being 1."""
+    Returns:
+        Float32 [r, phi, theta]; the mean power of white matter at the face is 1.
+    """
     positions = _positions(maps, scan, beams)
     backscatter = _sample(maps.backscatter, positions)
     attenuation = _sample(maps.attenuation, positions)
@@ -227,13 +264,13 @@ def _envelope(maps: TissueMaps, scan: Scan, beams: Beams, rng: np.random.Generat
     sigma = scan.axial_fwhm_mm / FWHM_PER_SIGMA / _AXIAL_STEP_MM
     specular *= math.sqrt(2 * math.pi) * sigma  # to the height, not the sum, of the pulse
     gain_db = _gain_db(attenuation, scan, beams)
-    received = 10 ** ((gain_db - _loss_db(attenuation, reflectance, scan)) / 20)
+    received = 10 ** ((gain_db - _loss_db(attenuation, reflectance, scan) - lost_db) / 20)
     noise = 10 ** ((scan.noise_db + gain_db) / 20)
-    envelope = np.zeros(backscatter.shape, np.float32)
+    summed = np.zeros(backscatter.shape, np.float32)
     for _ in range(scan.looks):
         echo = _blur(specular + _scatterers(backscatter, scan, beams, rng), scan, beams)
-        envelope += np.abs(echo * received + _noise(echo.shape, rng) * noise)
-    return envelope / scan.looks
+        summed += np.abs(echo * received + _noise(echo.shape, rng) * noise)
+    return summed / scan.looks
 
 
 def _gain_db(attenuation: np.ndarray, scan: Scan, beams: Beams) -> np.ndarray:
@@ -321,7 +358,7 @@ def _sample(array: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _scan_convert(
-    grey: np.ndarray, maps: TissueMaps, scan: Scan, beams: Beams
+    grey: np.ndarray, maps: TissueMaps, scan: Scan, beams: Beams, sweep: Sweep | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring the samples [r, phi, theta] onto the tissue's grid; return image and cone [k, j, i]."""
     shape = maps.backscatter.shape
@@ -337,12 +374,14 @@ def _scan_convert(
     cone = (r >= scan.radius_mm) & (r <= scan.radius_mm + scan.depth_mm)
     cone &= np.abs(theta) <= math.radians(scan.half_angle_deg)
     cone &= np.abs(phi) <= math.radians(scan.half_sweep_deg)
-    inside = np.stack(
+    seen = r[cone], phi[cone], theta[cone], np.ones(np.count_nonzero(cone), bool)
+    *places, near = sweep.seen_from(*seen[:3]) if sweep else seen
+    samples = np.stack(
         [
-            (values[cone] - axis[0]) / (axis[1] - axis[0])
-            for values, axis in ((r, beams.r), (phi, beams.phi), (theta, beams.theta))
+            (values - axis[0]) / (axis[1] - axis[0])
+            for values, axis in zip(places, (beams.r, beams.phi, beams.theta))
         ]
     )
     image = np.zeros(shape, np.float32)
-    image[cone] = ndimage.map_coordinates(grey, inside, order=1, mode="nearest")
+    image[cone] = ndimage.map_coordinates(grey, samples, order=1, mode="nearest") * near
     return image, cone

@@ -1,4 +1,4 @@
-"""Train the 3D pix2pix on simulated pairs of intra-operative ultrasound and T1 MRI.
+"""Train the 3D pix2pix on simulated pairs of intra-operative ultrasound and T1 or T2 MRI.
 
 ``python -m training.train.pix2pix3d --work runs/pix2pix3d --steps 2000``; the same command with
 ``--resume`` goes on from the last checkpoint. The recipe is BrainVoxGen's (3D U-Net, 3D PatchGAN,
@@ -21,16 +21,19 @@ from torch.nn.functional import l1_loss
 
 from training.data.location import VARIABLE
 from training.data.pairs import Pair
-from training.data.prepare_pairs import prepared_pairs
+from training.data.prepare_pairs import prepared_contrast, prepared_pairs
 from training.data.splits import read_split
-from training.networks.pix2pix3d import Generator, make_discriminator
+from training.networks.pix2pix3d import ENDS, Generator, make_discriminator
 from training.networks.structural_loss import structural_loss
+from training.simulation.adult_anatomy import CONTRASTS
+from training.simulation.adult_lesions import LESION_PROBABILITY
 from training.simulation.adult_pairs import cached_pairs
 from training.train.checkpoint import step_generator
 from training.train.command import go_on, prepare, training_parser
 from training.train.image_metrics import similarity
 from training.train.loop import CHECKPOINT, run
 from training.train.moving_average import move_average
+from training.train.muon import muon_and_adamw
 from training.train.pair_patches import Batch, PatchSampler
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import mixed_precision
@@ -38,6 +41,7 @@ from training.train.trainer import Trainer
 
 # BrainVoxGen's, D, H, W; validation has it throughout, so that its figures can be compared.
 PATCH = (8, 128, 128)
+OPTIMISERS = ("adam", "muon")
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Pix2PixConfig:
     ema: float = 0.995
     pairs_per_head: int = 10
     seed: int = 0
+    optimiser: str = "adam"
+    contrast: str = "T1"
 
 
 class Pix2PixTrainer(Trainer):
@@ -89,8 +95,10 @@ class Pix2PixTrainer(Trainer):
         # channels-last: a fifth faster on CPUs with AVX-512, with AMX too.
         self.generator.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         betas = (0.5, 0.999)
-        self.optimiser = torch.optim.Adam(
-            self.generator.parameters(), config.learning_rate, betas=betas
+        self.optimisers: list[torch.optim.Optimizer] = (
+            muon_and_adamw(self.generator, config.learning_rate, 0.0, ENDS)
+            if config.optimiser == "muon"
+            else [torch.optim.Adam(self.generator.parameters(), config.learning_rate, betas=betas)]
         )
         self.discriminator_optimiser = torch.optim.Adam(
             self.discriminator.parameters(), config.discriminator_rate, betas=betas
@@ -150,11 +158,12 @@ class Pix2PixTrainer(Trainer):
         self.discriminator.requires_grad_(False)
         losses = self.generator_losses(ultrasound, mri, fake, cone)
         total = torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.generator.zero_grad(set_to_none=True)
         total.backward()
         self.ranks.average_gradients(self.generator)
         self.ranks.average_buffers(self.generator)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         return {name: float(loss.detach()) for name, loss in {**losses, "total": total}.items()}
 
     def generator_losses(
@@ -175,7 +184,8 @@ class Pix2PixTrainer(Trainer):
         done = max(0, self.step - config.warmup) / max(1, config.steps - config.warmup)
         rate = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
         rate *= min(1.0, (self.step + 1) / config.warmup)
-        self.optimiser.param_groups[0]["lr"] = config.learning_rate * rate
+        for optimiser in self.optimisers:
+            optimiser.param_groups[0]["lr"] = config.learning_rate * rate
         self.discriminator_optimiser.param_groups[0]["lr"] = config.discriminator_rate * rate
 
     @torch.no_grad()
@@ -194,7 +204,7 @@ class Pix2PixTrainer(Trainer):
             "generator": self.generator,
             "discriminator": self.discriminator,
             "ema": self.ema,
-            "optimiser": self.optimiser,
+            "optimisers": self.optimisers,
             "discriminator_optimiser": self.discriminator_optimiser,
         }
 
@@ -225,7 +235,10 @@ def _pairs_of(part: str, options: argparse.Namespace, config: Pix2PixConfig) -> 
         number = min(number, 4)
     if options.smoke:
         heads = heads[:1]
-    return cached_pairs(options.data, heads, number, options.seed, options.work / "pairs")
+    cache = options.work / "pairs"
+    return cached_pairs(
+        options.data, heads, number, options.seed, cache, LESION_PROBABILITY, config.contrast
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -237,6 +250,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pairs-per-head", type=int, default=10)
     parser.add_argument(
         "--pairs", type=Path, metavar="FOLDER", help="train on pairs of training.data.prepare_pairs"
+    )
+    parser.add_argument("--optimiser", choices=OPTIMISERS, default=Pix2PixConfig.optimiser)
+    parser.add_argument(
+        "--contrast", choices=CONTRASTS, default=Pix2PixConfig.contrast, help="of simulated MRI"
     )
     parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -263,6 +280,8 @@ def main() -> None:
         structure_weight=options.structure_weight,
         pairs_per_head=options.pairs_per_head,
         seed=options.seed,
+        optimiser=options.optimiser,
+        contrast=prepared_contrast(options.pairs) if options.pairs else options.contrast,
     )
     if options.smoke:
         config = replace(config, batch=1, width=4, discriminator_width=4, pairs_per_head=1)

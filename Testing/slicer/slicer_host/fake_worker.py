@@ -45,7 +45,7 @@ BIOMETRY = {
         }
     ],
 }
-ELLIPSE = {"centre": [1.0, 1.2], "semi_axes": [0.9, 0.6], "angle": 0.3}
+ELLIPSE = {"centre": [1.0, 1.2], "semi_axes": [0.9, 0.6], "angle": 0.3, "midline": 0.0}
 
 
 def main() -> None:
