@@ -104,6 +104,7 @@ def test_volumes_that_cannot_be_translated_are_told_before_the_press(section: An
     sheared = add_ultrasound(slices=8)
     sheared.SetIJKToRASDirections(1, 0.2, 0, 0, 1, 0, 0, 0, 1)
     section.ui.inputSelector.setCurrentNode(sheared)
+    section.ui.subjectSelector.currentIndex = 1
     assert "sheared" in section.ui.statusLabel.text
     assert not section.ui.translateButton.enabled
     sheared.SetIJKToRASDirections(1, 0, 0, 0, 1, 0, 0, 0, 1)
@@ -119,6 +120,7 @@ def test_region_must_be_usable(section: Any) -> None:
     """A region that is not placed yet is said at once; the button follows what becomes of it."""
     node = add_ultrasound(slices=8)
     section.ui.inputSelector.setCurrentNode(node)
+    section.ui.subjectSelector.currentIndex = 1
     roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Box")
     section.ui.regionSelector.setCurrentNode(roi)
     assert section.ui.statusLabel.text == "Box has not been placed yet."

@@ -37,6 +37,22 @@ class Quality(enum.Enum):
         }[self]
 
 
+class Subject(enum.Enum):
+    """Whose brain an image shows; the methods of volumes differ."""
+
+    UNKNOWN = "unknown"
+    FETAL = "fetal head"
+    ADULT = "adult brain"
+
+    def label(self) -> str:
+        """Return the text in the panel."""
+        return {
+            Subject.UNKNOWN: _("Choose"),
+            Subject.FETAL: _("A fetal head"),
+            Subject.ADULT: _("An adult brain"),
+        }[self]
+
+
 class PixelSizeWay(enum.Enum):
     """What the size of a picture's pixels is given by."""
 
@@ -212,6 +228,7 @@ class USToMRIParameterNode:
     outputVolume - the volume to overwrite; None makes a new one
     keepOutput - a pseudo-MRI that was made is the volume to overwrite from then on
     quality - fast or best, which chooses the method, or as the method is chosen
+    subject - whose brain a volume shows; a quality chooses the method by it
     method - the name of a method of the library
     options - JSON: by the name of a method, its options that are not the default
     device - where the networks run
@@ -238,6 +255,7 @@ class USToMRIParameterNode:
     outputVolume: vtkMRMLScalarVolumeNode
     keepOutput: bool = False
     quality: Quality = Quality.BEST
+    subject: Subject = Subject.UNKNOWN
     method: str = ""
     options: str = "{}"
     device: Device = Device.AUTO

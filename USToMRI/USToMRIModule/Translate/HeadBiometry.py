@@ -12,7 +12,7 @@ from slicer.util import VTKObservationMixin
 from ..Scene.VolumeNodes import spacingOf
 from ..Scene.WorldSpace import worldSpacing
 from ..Synthetic.OutputNodes import PROVENANCE_ROLE, recordOf
-from ..Synthetic.TissueNodes import ventriclesOf
+from ..Synthetic.TissueNodes import cerebellumOf, ventriclesOf
 from .HeadCurve import FoundHead, drawnOn, isOf, worldPoints
 
 _COLOUR = (0.0, 0.62, 0.45)
@@ -27,7 +27,7 @@ class HeadBiometry(VTKObservationMixin):
         self._label = label
         self._parameterNode: Any = None
         self._shown: Any = None
-        self._ventricles = ""
+        self._inside: list[str] = []
         self._pixelSize = 0.0
         label.visible = False
 
@@ -43,7 +43,7 @@ class HeadBiometry(VTKObservationMixin):
         """Forget the head of another image; called when a parameter changed."""
         chosen = self._parameterNode
         if chosen.inputVolume is not self._shown:
-            self._ventricles = ""
+            self._inside = []
             self._say(None)
         elif chosen.pixelSize != self._pixelSize and self._label.visible:
             self._onDragged(None, "")
@@ -78,8 +78,8 @@ class HeadBiometry(VTKObservationMixin):
         record = recordOf(textNode) if textNode else {}
         biometry = Biometry.of_record(record)
         measured = record.get("parameters", {}).get("tissues_measured", {})
-        self._ventricles = ventriclesOf(measured)
-        if biometry and (self._ventricles or not self._lines()):
+        self._inside = _insideOf(measured)
+        if biometry and (self._inside or not self._lines()):
             self._say(biometry.as_dict())
 
     def _lines(self) -> list[Any]:
@@ -110,7 +110,9 @@ class HeadBiometry(VTKObservationMixin):
         scale = size / worldSpacing(chosen.inputVolume)[0]
         lengths = [_length(line) * scale / 2 for line in lines]
         try:
-            outline = Ellipse((0.0, 0.0), (max(lengths), min(lengths)), 0.0)
+            acrossIsLonger = lengths[0] > lengths[1]
+            midline = np.pi / 2 if acrossIsLonger else 0.0
+            outline = Ellipse((0.0, 0.0), (max(lengths), min(lengths)), 0.0, midline)
         except InputError:
             return  # one end on the other
         self._say(Biometry.of(outline).as_dict())
@@ -125,13 +127,20 @@ class HeadBiometry(VTKObservationMixin):
         ).format(**biometry)
         age = _("{weeks:.1f} weeks ({low_weeks:.1f} to {high_weeks:.1f}), {chart}")
         ages = [age.format(**each) for each in biometry["gestational_age"]]
-        if self._ventricles:
-            ages.append(_("Atrium, SYNTHETIC: {widths}").format(widths=self._ventricles))
-        self._label.text = "<br>".join([text, *ages])
+        self._label.text = "<br>".join([text, *ages, *self._inside])
         source = _("{chart}: {interval}; {source}")
         sources = [source.format(**each) for each in biometry["gestational_age"]]
         measured = _("Diameters from {edges}.").format(edges=biometry["diameters"])
         self._label.toolTip = "\n".join([measured, *sources])
+
+
+def _insideOf(measured: dict[str, Any]) -> list[str]:
+    """Return lines about what was measured inside the brain."""
+    texts = {
+        _("Atrium, SYNTHETIC: {widths}"): ventriclesOf(measured),
+        _("Cerebellum across, SYNTHETIC: {widths}"): cerebellumOf(measured),
+    }
+    return [text.format(widths=widths) for text, widths in texts.items() if widths]
 
 
 def _addLine(inputNode: Any) -> Any:

@@ -62,9 +62,7 @@ class TranslateSection(VTKObservationMixin):
         self._newest = NewestUltrasound()
         # Of the library, which knows the methods: when the panel is open, and piece by piece.
         self._loading = CoroutineRunner(loadLibrary(), lambda _done, error: None)
-        self._methods = MethodChoice(
-            self.ui.qualitySelector, self.ui.methodSelector, self.ui.qualityNoteLabel
-        )
+        self._methods = MethodChoice(self.ui)
         self._options = OptionFields(self.ui.optionsWidget)
         self._pixelSize = PixelSizeChoice(self.ui, self._onFindPixelSize)
         self._biometry = HeadBiometry(self.ui.biometryLabel)
@@ -142,7 +140,12 @@ class TranslateSection(VTKObservationMixin):
         self.run.start(begin, lambda: self._parameterNode is not None)
 
     def _startTranslation(self) -> Any:
+        from USToMRILib import InputError
+
         self._methods.update()  # only now the library may have been loaded
+        reason = self._methods.reasonNotReady()
+        if reason:
+            raise InputError(reason)
         chosen = self._parameterNode
         remember(chosen.parameterNode)
         inputNode, curve = chosen.inputVolume, chosen.headCurve
@@ -301,4 +304,4 @@ class TranslateSection(VTKObservationMixin):
         if isHint and not reason and not isOf(curve, chosen.inputVolume):
             text = _("{name} is of another image; choose another head under Advanced, or none.")
             reason = text.format(name=curve.GetName())
-        return reason
+        return reason or self._methods.reasonNotReady()
