@@ -49,6 +49,7 @@ class batch(ScriptedLoadableModule):  # noqa: N801 - Slicer wants the file's nam
         parent.helpText = __doc__
         parent.acknowledgementText = ""
         parent.hidden = True
+        getattr(slicer, "selfTests", {}).pop(self.moduleName, None)  # it has none
 
 
 def main(arguments: Sequence[str]) -> int:

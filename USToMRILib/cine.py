@@ -20,13 +20,13 @@ from .errors import InputError
 from .fetal.head import BUNDLE as HEAD_BUNDLE
 from .fetal.heads import FollowedHead, HeadHint
 from .fetal.tracking import HeadTracker
-from .files import atomic, expanded
+from .files import atomic, expanded, sample_path, sidecar_path
 from .image.grid import Grid
 from .image.sequence import ImageSequence
 from .image.volume import PathLike, Volume
 from .methods import DEFAULT, method_named
 from .progress import CancelToken, Progress, ProgressCallback
-from .provenance import describe_input, sidecar_path
+from .provenance import describe_input
 from .result import Result
 from .translate import translate
 
@@ -46,6 +46,7 @@ class CineResult:
         warnings: sentences that the user should read.
         maps: what else was asked for, by key of :data:`.result.MAPS`.
         timings: seconds of each phase.
+        samples: several answers of a method that draws.
     """
 
     sequence: ImageSequence
@@ -53,6 +54,7 @@ class CineResult:
     warnings: list[str]
     maps: dict[str, ImageSequence] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+    samples: tuple[ImageSequence, ...] = ()
 
     @property
     def image(self) -> ImageSequence:
@@ -68,6 +70,8 @@ class CineResult:
     ) -> None:
         """Write the sequence, and its record beside it as ``OUTPUT.json``; all or nothing.
 
+        Samples go beside it as those of a :class:`.result.Result`.
+
         Raises:
             InputError: as :meth:`.image.sequence.ImageSequence.write`.
         """
@@ -76,10 +80,11 @@ class CineResult:
         with ExitStack() as files:
             text = json.dumps(self.provenance, indent=2) + "\n"
             files.enter_context(atomic(record)).write_text(text, encoding="utf-8")
-            for name, path in (map_paths or {}).items():
-                temporary = files.enter_context(atomic(expanded(path)))
-                self.maps[name].write(temporary, compress=compress)
-            self.sequence.write(target, compress=compress)
+            written = {target: self.sequence}
+            written |= {expanded(path): self.maps[name] for name, path in (map_paths or {}).items()}
+            written |= {sample_path(target, n): s for n, s in enumerate(self.samples, start=1)}
+            for path, images in written.items():
+                images.write(files.enter_context(atomic(path)), compress=compress)
 
 
 def translate_cine(
@@ -134,8 +139,7 @@ def translate_cine(
         **how,
     )
     result.provenance["bundles"].update(followed)
-    made = [volume.array[:, None] for volume in (result.volume, *result.maps.values())]
-    return _result(sequence, [result], made[0], dict(zip(result.maps, made[1:])))
+    return _result(sequence, [result])
 
 
 def _follow(
@@ -192,22 +196,30 @@ def _volumes(
         translate(volume, method, options=options, head=head, cancel=progress.cancel, **how)
         for volume in progress.track("volumes", list(sequence))
     ]
-    maps = {
-        name: np.stack([result.maps[name].array for result in results]) for name in results[0].maps
-    }
-    return _result(sequence, results, np.stack([each.volume.array for each in results]), maps)
+    return _result(sequence, results)
 
 
-def _result(
-    sequence: ImageSequence,
-    results: list[Result],
-    array: np.ndarray,
-    maps: dict[str, np.ndarray],
-) -> CineResult:
-    """Return sequences with the record of the first image, and what is true of all."""
-    first, array = results[0], np.rint(array).astype(np.uint8)
+def _result(sequence: ImageSequence, results: list[Result]) -> CineResult:
+    """Return sequences with the record of the first image, and what is true of all.
+
+    Args:
+        sequence: the ultrasound.
+        results: of the stack of its flat frames, or of each of its volumes.
+    """
+    is_flat = sequence.grid.size[2] == 1
+
+    def following(parts: list[Volume], is_grey: bool = True) -> ImageSequence:
+        arrays = [part.array for part in parts]
+        values = arrays[0][:, None] if is_flat else np.stack(arrays)
+        values = np.rint(values).astype(np.uint8) if is_grey else values
+        metadata = dict(parts[0].metadata)
+        return ImageSequence(values, sequence.grid, sequence.seconds, metadata, sequence.source)
+
+    first, made = results[0], following([each.volume for each in results])
+    maps = {name: following([each.maps[name] for each in results], False) for name in first.maps}
+    drawn = zip(*(each.samples for each in results))
     warnings = list(dict.fromkeys(text for result in results for text in result.warnings))
-    if sequence.grid.size[2] == 1:  # the slices of the stack are frames
+    if is_flat:  # the slices of the stack are frames
         warnings = [text.replace(" along k", "").replace("slices", "frames") for text in warnings]
     provenance = {
         **first.provenance,
@@ -215,26 +227,16 @@ def _result(
         "warnings": warnings,
         "frames": len(sequence),
         "flicker": {
-            "pseudo_mri": _flicker(array, array),
-            "ultrasound": _flicker(sequence.array, array),
+            "pseudo_mri": _flicker(made.array, made.array),
+            "ultrasound": _flicker(sequence.array, made.array),
         },
-    }
-    fields = {**first.volume.metadata}
-
-    def following(values: np.ndarray, about: str) -> ImageSequence:
-        named = {**fields, "description": about}
-        return ImageSequence(values, sequence.grid, sequence.seconds, named, sequence.source)
-
-    made = following(array, fields["description"])
-    others = {
-        name: following(values, first.maps[name].metadata["description"])
-        for name, values in maps.items()
     }
     timings: dict[str, float] = {}
     for result in results:
         for phase, seconds in result.timings.items():
             timings[phase] = timings.get(phase, 0.0) + seconds
-    return CineResult(made, provenance, warnings, others, timings)
+    samples = tuple(following(list(parts)) for parts in drawn)
+    return CineResult(made, provenance, warnings, maps, timings, samples)
 
 
 def _flicker(array: np.ndarray, shown: np.ndarray) -> float | None:

@@ -20,7 +20,9 @@ _TAIL_BYTES = 200
 # What a full disk, a used-up quota or a file beyond the disk's limit are called.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-
+# Endings of image files, those of two parts too.
+_SUFFIX = re.compile(r"(\.seq)?\.[A-Za-z0-9]+(\.gz)?$")
+_SAMPLE = re.compile(r"_SAMPLE_\d+$")
 _TEMPORARY = re.compile(r"^\.[0-9a-f]{32}\.")
 
 
@@ -54,8 +56,18 @@ def sidecar_path(output: Path) -> Path:
 
 def sample_path(output: Path, number: int) -> Path:
     """Where one of several samples goes beside the pseudo-MRI: ``a.nrrd``, ``a_SAMPLE_1.nrrd``."""
-    stem, dot, suffix = output.name.partition(".")
-    return output.with_name(f"{stem}_SAMPLE_{number}{dot}{suffix}")
+    stem = image_stem(output.name)
+    return output.with_name(f"{stem}_SAMPLE_{number}{output.name[len(stem) :]}")
+
+
+def is_sample(stem: str) -> bool:
+    """Whether a name without its suffix is that of a :func:`sample_path`."""
+    return _SAMPLE.search(stem) is not None
+
+
+def image_stem(name: str) -> str:
+    """Return the name of an image file without its suffix, which may be one of two: ``.nii.gz``."""
+    return _SUFFIX.sub("", name)
 
 
 def printable(text: str) -> str:
@@ -126,6 +138,8 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except FullDiskError:  # of another file, written within the block
+        raise
     except OSError as error:
         if error.errno not in _FULL:
             raise

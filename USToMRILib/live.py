@@ -16,13 +16,13 @@ from .fetal.heads import FollowedHead
 from .fetal.tracking import HeadTracker
 from .image.grid import Grid
 from .image.volume import Volume
-from .methods import SLICE, method_named
+from .methods import FAST, SLICE, by_quality, method_named
 from .progress import Progress
 from .provenance import header_fields, make_provenance
 from .result import Request
 
-# The method where the user does not say: one pass is fast enough to follow a probe.
-LIVE_METHOD = "pix2pix2d"
+# The method where the user does not say: it must be fast enough to follow a probe.
+LIVE_METHOD = by_quality(FAST, SLICE)[0].name
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,9 @@ class LiveTranslation:
         made = self._loaded.translate(frame, request)
         record = make_provenance(frame, self._method, made.parameters, made.bundles, self._device)
         record["warnings"] = list(made.warnings)
-        fields = header_fields(record)
-        mri = Volume(np.rint(made.array).astype(np.uint8), frame.grid, fields)
+        mri = Volume(np.rint(made.array).astype(np.uint8), frame.grid, header_fields(record))
         labels = made.maps.get("tissues")
         if labels is None:
             return LiveFrame(mri, head, record)
-        about = {**fields, "description": f"TISSUES of a {fields['description']}"}
-        return LiveFrame(mri, head, record, Volume(labels, frame.grid, about))
+        tissues = Volume(labels, frame.grid, header_fields(record, "TISSUES"))
+        return LiveFrame(mri, head, record, tissues)

@@ -21,6 +21,12 @@ from .result import MAPS, Made, Request
 
 SLICE, VOLUME = "slice", "volume"
 
+# Whose brain a method knows. An image does not say which it shows.
+FETAL, ADULT = "fetal head", "adult brain"
+
+# What a user may ask for in the place of a method.
+FAST, BEST = QUALITIES = "fast", "best"
+
 
 class Loaded(Protocol):
     """A method with its networks, ready to translate."""
@@ -44,6 +50,9 @@ class Method:
         load: called with the options and the device; returns it :class:`Loaded`.
         offers: what else it can make, a key of :data:`.result.MAPS` each, with the sentence that
             says in the record what it shows.
+        subject: whose brain it knows, :data:`FETAL` or :data:`ADULT`.
+        qualities: for which kinds of image, of those that it takes, it is the method that
+            :data:`FAST` or :data:`BEST` stands for.
     """
 
     name: str
@@ -55,6 +64,8 @@ class Method:
     bundles: tuple[str, ...]
     load: Callable[[Any, str], Loaded]
     offers: Mapping[str, str] = field(default_factory=dict)
+    subject: str = FETAL
+    qualities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def option_list(self) -> list[Option]:
@@ -114,7 +125,9 @@ class Method:
             "title": self.title,
             "summary": self.summary,
             "paper": self.paper,
+            "subject": self.subject,
             "takes": list(self.takes),
+            "qualities": {name: list(kinds) for name, kinds in self.qualities.items()},
             "frame": frame.metadata if frame else None,
             "options": [each.describe() for each in self.option_list],
             "offers": dict(self.offers),
@@ -133,13 +146,27 @@ def register(method: Method) -> None:
     """Add a method.
 
     Raises:
-        ValueError: one of this name is there, or it offers something unknown.
+        ValueError: one of this name is there, it offers something unknown, or another one is what
+            a quality stands for already.
     """
     if method.name in METHODS:
         raise ValueError(f"There is a method {method.name!r} already.")
     if not set(method.offers) <= set(MAPS):
         raise ValueError(f"{method.name!r} offers {set(method.offers) - set(MAPS)}; see MAPS.")
+    for quality, kinds in method.qualities.items():
+        for kind in kinds:
+            _check_quality(method, quality, kind)
     METHODS[method.name] = method
+
+
+def _check_quality(method: Method, quality: str, kind: str) -> None:
+    if quality not in QUALITIES or kind not in method.takes:
+        raise ValueError(f"{method.name!r} cannot be {quality} for a {kind}.")
+    for other in by_quality(quality, kind):
+        if other.subject == method.subject:
+            raise ValueError(
+                f"{other.name!r} is {quality} for a {kind} of a {method.subject} already."
+            )
 
 
 def method_named(name: str) -> Method:
@@ -151,6 +178,19 @@ def method_named(name: str) -> Method:
     if name not in METHODS:
         raise InputError(f"The method {name!r} is unknown; choose from {', '.join(METHODS)}.")
     return METHODS[name]
+
+
+def by_quality(quality: str, kind: str) -> list[Method]:
+    """The methods that a quality stands for.
+
+    Args:
+        quality: :data:`FAST` or :data:`BEST`.
+        kind: of image, :data:`SLICE` or :data:`VOLUME`.
+
+    Returns:
+        One for each subject that there is a method for.
+    """
+    return [method for method in METHODS.values() if kind in method.qualities.get(quality, ())]
 
 
 DDIC_PAPER = (
@@ -171,6 +211,8 @@ register(
         (pix2pix2d.BUNDLE,),
         pix2pix2d.load,
         {"uncertainty": pix2pix2d.UNCERTAINTY, "tissues": pix2pix2d.TISSUES},
+        # It alone takes a volume in the head's own planes.
+        qualities={FAST: (SLICE, VOLUME), BEST: (VOLUME,)},
     )
 )
 register(
@@ -185,6 +227,7 @@ register(
         (pix2pix2d.BUNDLE, guided.MRI_BUNDLE),
         guided.load,
         {"uncertainty": guided.UNCERTAINTY, "tissues": pix2pix2d.TISSUES},
+        qualities={BEST: (SLICE,)},
     )
 )
 register(
@@ -239,5 +282,7 @@ register(
         (pix2pix3d.BUNDLE,),
         pix2pix3d.load,
         {"uncertainty": pix2pix3d.UNCERTAINTY},
+        subject=ADULT,
+        qualities={FAST: (VOLUME,), BEST: (VOLUME,)},
     )
 )

@@ -49,7 +49,7 @@ class Option:
             return
         wanted = _NUMBERS if self.type is float else (self.type,)
         if not isinstance(value, wanted) or (isinstance(value, bool) and self.type is not bool):
-            raise InputError(f"{value!r} is no {self._words}; give {_article(self.type)}.")
+            raise InputError(f"{value!r} is no {self._words}; give {_in_words(self.type)}.")
         if self.choices and value not in self.choices:
             known = ", ".join(self.choices)
             raise InputError(f"The {self._words} {value!r} is unknown; choose from {known}.")
@@ -128,6 +128,6 @@ def deciding(options: Any) -> dict[str, Any]:
     return {name: getattr(options, name) for name in kept}
 
 
-def _article(kind: type) -> str:
+def _in_words(kind: type) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false"}
     return words.get(kind, "a word")

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from .files import sidecar_path as sidecar_path
 from .image.sequence import ImageSequence
 from .image.volume import Volume
 
@@ -71,15 +70,20 @@ def voxels_sha256(array: np.ndarray) -> str:
     return hashlib.sha256(ordered.tobytes()).hexdigest()
 
 
-def header_fields(provenance: dict[str, Any]) -> dict[str, str]:
+def header_fields(provenance: dict[str, Any], part: str = "") -> dict[str, str]:
     """The record as image header fields.
 
     The first is short, for formats that have room for one line only.
+
+    Args:
+        provenance: the record of a pseudo-MRI.
+        part: what of it the image is, such as "UNCERTAINTY", where it is not the pseudo-MRI.
     """
+    of = f"{part} of a " if part else ""
     contrast = provenance["parameters"].get("contrast")
     made_by = " ".join(filter(None, (provenance["version"], provenance["method"], contrast)))
     return {
-        "description": f"SYNTHETIC pseudo-MRI, USToMRI {made_by}, not for diagnosis",
+        "description": f"{of}SYNTHETIC pseudo-MRI, USToMRI {made_by}, not for diagnosis",
         HEADER_KEY: json.dumps(provenance),
     }
 

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .files import atomic, expanded, sample_path
+from .files import atomic, expanded, sample_path, sidecar_path
 from .image.dicom_segmentation import Label, write_segmentation
 from .image.dicom_writing import is_dicom_name
 from .image.volume import PathLike, Volume
 from .progress import Progress
-from .provenance import sidecar_path
 
 # What a method may make besides the pseudo-MRI, on the same grid, with one line for users.
 MAPS = {

@@ -100,16 +100,13 @@ def _result(
     provenance["timings_s"] = {name: round(s, 3) for name, s in timings.items()}
     peak = peak_memory_mib(device)
     provenance["peak_memory_mib"] = None if peak is None else round(peak)
-    fields = header_fields(provenance)
 
-    def beside(name: str, array: np.ndarray) -> Volume:
-        described = {**fields, "description": f"{name} of a {about}"}
-        return Volume(array, volume.grid, described, volume.source)
+    def described(array: np.ndarray, part: str = "") -> Volume:
+        return Volume(array, volume.grid, header_fields(provenance, part), volume.source)
 
-    about = fields["description"]
-    maps = {name: beside(name.upper(), array) for name, array in made.maps.items()}
-    samples = tuple(beside(f"SAMPLE {n}", s) for n, s in enumerate(made.samples, start=1))
-    output = Volume(made.array, volume.grid, fields, volume.source)
+    output = described(made.array)
+    maps = {name: described(array, name.upper()) for name, array in made.maps.items()}
+    samples = tuple(described(s, f"SAMPLE {n}") for n, s in enumerate(made.samples, start=1))
     return Result(output, provenance, list(made.warnings), timings, maps, samples, made.labels)
 
 

@@ -24,7 +24,7 @@ from Testing.batch_images import DAMAGES, FAST, add_damaged, add_image
 from Testing.conftest import export_tiny_models
 from training.runinfo import run_record
 from USToMRILib import Volume
-from USToMRILib.provenance import sidecar_path
+from USToMRILib.files import sidecar_path
 
 ROOT = Path(__file__).resolve().parents[1]
 

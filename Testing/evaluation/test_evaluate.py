@@ -116,6 +116,7 @@ def test_folders_without_a_pair_or_missing_are_refused(folders, tmp_path):
 def test_what_batch_wrote_is_paired_with_its_ultrasound(tmp_path):
     write(tmp_path / "us", "scan.nrrd", np.arange(480) / 2)
     write(tmp_path / "mri", "scan_SYNTHETIC_MRI_ddic.nrrd", np.arange(480) / 2)
+    write(tmp_path / "mri", "scan_SYNTHETIC_MRI_ddic_SAMPLE_1.nrrd", np.arange(480) / 4)
     (case,), problems = match_files(Folders(tmp_path / "us", {"ddic": tmp_path / "mri"}))
     assert (case.name, problems) == ("scan", [])
 

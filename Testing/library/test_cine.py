@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from scipy.ndimage import shift
 
 from USToMRILib import Grid, ImageSequence, InputError, Volume, translate_cine
 from USToMRILib.cli.command import main
+from USToMRILib.fetal.stack import axis_option
 from USToMRILib.files import sidecar_path
+from USToMRILib.methods import METHODS, SLICE, VOLUME, Method
+from USToMRILib.result import Made, Request
 
 DATA = os.environ.get("USTOMRI_DATA")
 SIZE, COUNT = 96, 6
@@ -126,6 +130,47 @@ def test_a_batch_translates_cines(tmp_path: Path, cine: ImageSequence) -> None:
     written = first.stat().st_mtime_ns
     assert main(["batch", *how, "--frame", "all", "--resume"]) == 0
     assert first.stat().st_mtime_ns == written
+
+
+@dataclass(frozen=True)
+class DrawOptions:
+    axis: str = axis_option()
+
+
+class Drawing:
+    """Draws two samples, of a half and a quarter of the ultrasound."""
+
+    def translate(self, volume: Volume, request: Request) -> Made:
+        samples = tuple(volume.array * np.float32(part) for part in (0.5, 0.25))
+        return Made(np.mean(samples, axis=0), {}, samples=samples)
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_samples_are_written_as_sequences_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slices: int
+) -> None:
+    """By the command and by a batch; of flat frames and of volumes."""
+    entry = Method(
+        *("draws", "Draws", "Draws two.", "None", (SLICE, VOLUME), DrawOptions, ()),
+        load=lambda options, device: Drawing(),
+    )
+    monkeypatch.setitem(METHODS, "draws", entry)
+    grid = Grid((8, 8, slices), (1.2, 1.2, 1.0))
+    values = np.random.default_rng(0).integers(0, 63, (4, *grid.shape)) * 4
+    (tmp_path / "in").mkdir()
+    source = tmp_path / "in" / "us.seq.nrrd"
+    ImageSequence(values.astype(np.uint8), grid, TIMES[:4]).write(source)
+    how = ["--method", "draws", "--frame", "all", "--head-mask", "none"]
+    assert main(["translate", str(source), str(tmp_path / "mri.seq.nrrd"), *how]) == 0
+    assert main(["batch", str(tmp_path / "in"), str(tmp_path / "out"), *how]) == 0
+    (made,) = (tmp_path / "out").glob("*draws.seq.nrrd")
+    for target in (tmp_path / "mri.seq.nrrd", made):
+        stem = target.name[: -len(".seq.nrrd")]
+        for number, part in ((1, 2), (2, 4)):
+            sample = ImageSequence.read(target.with_name(f"{stem}_SAMPLE_{number}.seq.nrrd"))
+            np.testing.assert_array_equal(sample.array, values // part)
+            assert sample.seconds == pytest.approx(TIMES[:4])
+            assert f"SAMPLE {number} of a SYNTHETIC" in sample.metadata["description"]
 
 
 @pytest.mark.skipif(not DATA, reason="USTOMRI_DATA names no folder with hc18")

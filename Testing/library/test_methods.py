@@ -21,7 +21,19 @@ from USToMRILib.compute.bundle import list_bundles
 from USToMRILib.fetal.diffusion import DdibOptions, DdicOptions
 from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.pipeline import Answer, FrameMethod, Frames
-from USToMRILib.methods import METHODS, SLICE, VOLUME, Method, register
+from USToMRILib.methods import (
+    ADULT,
+    BEST,
+    FAST,
+    FETAL,
+    METHODS,
+    QUALITIES,
+    SLICE,
+    VOLUME,
+    Method,
+    by_quality,
+    register,
+)
 from USToMRILib.options import option
 from USToMRILib.result import MAPS, Made, Request
 
@@ -150,6 +162,8 @@ def test_the_list_of_methods_shows_it(tiny_models: Path, capsys) -> None:
     shown = capsys.readouterr().out
     assert "toy: Toy: one grey\n  Makes everything one grey.\n" in shown
     assert "options: --strength, --mode, --bright" in shown
+    assert "for the adult brain; takes volume; options: --memory" in shown
+    assert "what is called best for a slice\n" in shown
     assert main(["methods", "--json"]) == 0
     methods = {each["name"]: each for each in json.loads(capsys.readouterr().out)["methods"]}
     assert list(methods) == list(METHODS)
@@ -159,6 +173,8 @@ def test_the_list_of_methods_shows_it(tiny_models: Path, capsys) -> None:
     assert methods["toy"]["frame"] is None
     assert methods["ddic"]["installed"]
     assert methods["pix2pix2d"]["default"]
+    assert methods["pix2pix2d"]["subject"] == "fetal head"
+    assert methods["pix2pix2d"]["qualities"] == {"fast": ["slice", "volume"], "best": ["volume"]}
     assert methods["ddic"]["frame"] == FrameSpec.paper().metadata
     assert methods["pix2pix3d"]["frame"] is None
     assert TASKS["methods"]() == {"methods": list(methods.values())}
@@ -199,7 +215,25 @@ def test_the_names_and_maps_of_methods_are_checked() -> None:
         register(TOY)
     with pytest.raises(ValueError, match="MAPS"):
         register(replace(TOY, name="other", offers={"colours": ""}))
+    with pytest.raises(ValueError, match="'pix2pix2d' is fast for a slice of a fetal head already"):
+        register(replace(TOY, name="other", qualities={FAST: (SLICE,)}))
+    with pytest.raises(ValueError, match="cannot be best for a cine"):
+        register(replace(TOY, name="other", qualities={BEST: ("cine",)}))
     assert "toy" in METHODS
+    assert "other" not in METHODS
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_there_is_a_method_of_every_quality(quality: str) -> None:
+    """One for each head that there are networks for; a method of a test is found there too."""
+    assert [method.subject for method in by_quality(quality, SLICE)] == [FETAL]
+    assert {method.subject for method in by_quality(quality, VOLUME)} == {FETAL, ADULT}
+    adult = replace(TOY, name="adult", subject=ADULT, qualities={quality: (SLICE,)})
+    register(adult)
+    try:
+        assert by_quality(quality, SLICE)[-1] is adult
+    finally:
+        del METHODS["adult"]
 
 
 @pytest.mark.parametrize("method", list(METHODS))

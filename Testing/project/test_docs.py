@@ -19,7 +19,7 @@ from Testing.conftest import HEAD, brain_metadata
 from training.export.bundle import export_bundle
 from USToMRILib import InputError, Volume, translate
 from USToMRILib.cli.command import parser
-from USToMRILib.methods import METHODS, VOLUME
+from USToMRILib.methods import METHODS, QUALITIES, SLICE, VOLUME, by_quality
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -43,6 +43,15 @@ def test_what_a_page_points_to_is_there(page: Path) -> None:
             assert (ROOT / target[len(HERE) :]).is_file(), target
         elif not target.startswith(("http", "#")):
             assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_methods_of_a_quality_are_those_of_the_registry() -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    for kind in (SLICE, VOLUME):
+        fast, best = (by_quality(quality, kind) for quality in QUALITIES)
+        for one, other in zip(fast, best):
+            assert one.subject == other.subject
+            assert f"| {one.subject}, {kind} | `{one.name}` | `{other.name}` |" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -203,6 +203,17 @@ def test_a_frame_of_a_sequence(run, tmp_path):
     assert "no frame 7" in rows["in/cine.seq.nrrd_frame7"]["reason"]
 
 
+def test_samples_are_written_beside_their_mean(run, tmp_path):
+    add_image(tmp_path / "in.nrrd", 0)
+    how = ["--method", "ddic-guided", "--samples", "2", "--start", "20", "--head-mask", "none"]
+    assert run(tmp_path / "in.nrrd", tmp_path / "out", *how) == 0
+    (path,) = (tmp_path / "out").glob("*guided.nrrd")
+    mean = Volume.read(path).array
+    samples = [Volume.read(path.with_name(f"{path.stem}_SAMPLE_{n}.nrrd")) for n in (1, 2)]
+    assert "SAMPLE 2 of a SYNTHETIC" in samples[1].metadata["description"]
+    np.testing.assert_allclose(np.mean([s.array for s in samples], axis=0), mean, atol=1)
+
+
 @pytest.fixture
 def database(monkeypatch, tmp_path) -> Any:
     """A DICOM database with one study of two series."""

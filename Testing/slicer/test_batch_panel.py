@@ -64,6 +64,22 @@ def test_an_empty_folder_is_a_sentence(batch: Any, tmp_path: Path) -> None:
     assert str(tmp_path / "empty") in batch.ui.batchStatusLabel.text
 
 
+def test_the_pixel_size_of_pictures_is_asked_for(batch: Any) -> None:
+    """In the section itself: no image need be open that lacks it."""
+    assert "--pixel-size" not in batch._options()
+    batch.ui.batchPixelSizeSpinBox.value = 0.2
+    words = batch._options()
+    assert words[words.index("--pixel-size") + 1] == "0.2"
+
+
+def test_a_program_that_is_missing_is_a_sentence(batch: Any, module: Any, tmp_path: Path) -> None:
+    """And the button is ready again."""
+    batch.logic = module.USToMRILogic(command=["no-such-program"])
+    batch.start(tmp_path / "in", tmp_path / "out")
+    wait_until(lambda: batch.ui.batchButton.enabled)
+    assert "could not be started" in batch.ui.batchStatusLabel.text
+
+
 def test_the_dicom_database_is_translated(
     batch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -215,6 +215,15 @@ def test_a_users_own_region_is_never_removed(section: Any) -> None:
     assert slicer.mrmlScene.IsNodePresent(placed)
 
 
+def test_no_other_region_takes_the_place_of_a_deleted_one(section: Any) -> None:
+    """Slicer's selectors would choose their next region."""
+    region, _background = place_both(section)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Another")
+    slicer.mrmlScene.RemoveNode(region)
+    assert section.ui.regionSelector.currentNode() is None
+    assert section._currentPair().region(REGION) is None
+
+
 def test_segments_are_chosen_by_name(section: Any) -> None:
     """A segmentation shows its segments; each of the two may be region or background."""
     ultrasound = images()[0]

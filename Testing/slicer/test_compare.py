@@ -24,7 +24,7 @@ from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Compare.CompareSection import CompareSection  # noqa: E402
 from USToMRIModule.Compare.HeadPoints import headPoints  # noqa: E402
 from USToMRIModule.Scene.VolumeNodes import Result  # noqa: E402
-from USToMRIModule.Synthetic import OutputNodes  # noqa: E402
+from USToMRIModule.Synthetic import OutputNodes, TissueNodes  # noqa: E402
 from USToMRIModule.Synthetic.SyntheticMark import markOf  # noqa: E402
 
 FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
@@ -160,6 +160,62 @@ def test_uncertainty_lies_over_the_pseudo_mri(section: Any) -> None:
     section._update()
     assert names_in(OVERLAY) == ("US SYNTHETIC MRI (DDIC)", "spread", 0.6)
     assert section.ui.compareStatusLabel.text == ""
+
+
+def test_another_overlay_begins_where_both_are_seen(section: Any) -> None:
+    """Chosen by hand, a swipe begins in the middle: at 100 % it would show the ultrasound alone."""
+    section.ui.compareButton.click()
+    for index, amount in ((2, 50), (0, 100)):
+        section.ui.overlaySelector.currentIndex = index
+        section.ui.overlaySelector.activated.emit(index)
+        assert section.ui.overlaySlider.value == amount
+
+
+def test_tissues_are_shown_on_request(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over both images; without any, there is nothing to press. The table opens in its module."""
+    ui = section.ui
+    assert not ui.tissuesCheckBox.enabled
+    assert not ui.sizesButton.enabled
+    nodes = {
+        role: slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{kind}Node")
+        for role, kind in (
+            (TissueNodes.TISSUES_ROLE, "Segmentation"),
+            (TissueNodes.TABLE_ROLE, "Table"),
+        )
+    }
+    segmentation, table = nodes.values()
+    segmentation.CreateDefaultDisplayNodes()
+    for role, node in nodes.items():
+        slicer.util.getNode("*(DDIC)").SetNodeReferenceID(role, node.GetID())
+    section._update()
+    display = segmentation.GetDisplayNode()
+    assert not display.GetVisibility()
+    ui.tissuesCheckBox.checked = True
+    wait_until(display.GetVisibility)
+    opened: list[Any] = []
+    monkeypatch.setattr(slicer.app, "openNodeModule", opened.append, raising=False)
+    ui.sizesButton.click()
+    assert opened == [table]
+
+
+def test_another_image_is_seen(section: Any) -> None:
+    """When it is chosen to be translated, the views no longer show the pair of the last one."""
+    section.ui.compareButton.click()
+    section.onInputChosen(slicer.util.getNode("US"))
+    assert CompareLayout.isShown()
+    other = volumes.add_volume("US 2", np.ones(SHAPE, np.float32), "aligned")
+    section.onInputChosen(other)
+    assert CompareLayout.currentArrangement() == FOUR_UP
+    red = slicer.util.getNode("vtkMRMLSliceCompositeNodeRed")
+    assert red.GetBackgroundVolumeID() == other.GetID()
+
+
+def test_there_is_always_a_way_back(section: Any) -> None:
+    """To Slicer's usual views where it is not known which were before."""
+    section.ui.compareButton.click()
+    section._chosen.layoutBefore = -1
+    section.ui.compareButton.click()
+    assert CompareLayout.currentArrangement() == FOUR_UP
 
 
 def test_other_grids_are_blended_and_said(section: Any) -> None:

@@ -23,7 +23,16 @@ from slicer_host.panel import (  # noqa: E402
 )
 from slicer_host.waiting import wait_until  # noqa: E402
 
-from USToMRILib.methods import METHODS, Method, register  # noqa: E402
+from USToMRILib.methods import (  # noqa: E402
+    ADULT,
+    FETAL,
+    METHODS,
+    QUALITIES,
+    SLICE,
+    Method,
+    by_quality,
+    register,
+)
 from USToMRILib.options import option  # noqa: E402
 
 slicer_host.start(panel=True)
@@ -126,38 +135,66 @@ def test_stand_in_is_strict() -> None:
 
 
 def test_a_quality_chooses_the_method(section: Any) -> None:
-    """Fast and best, by the kind of image; a method chosen by hand is no quality."""
+    """As the registry says; a method chosen by hand is no quality."""
     ui = section.ui
     ui.inputSelector.setCurrentNode(add_ultrasound())
     chosen = section.logic.getParameterNode()
     assert ui.qualitySelector.currentIndex == 1
-    best = chosen.method
-    assert best in ("ddic-guided", "ddic")
+    assert chosen.method == by_quality("best", SLICE)[0].name == "ddic-guided"
     ui.qualitySelector.currentIndex = 0
-    assert chosen.method in ("pix2pix2d", "cyclegan")
-    assert ui.qualitySelector.itemText(0).startswith("Fast: ")
+    assert chosen.method == by_quality("fast", SLICE)[0].name == "pix2pix2d"
+    assert ui.qualitySelector.itemText(0) == "Fast: Pix2Pix"
     choose_method(section, "ddib")
     assert chosen.method == "ddib"
     assert ui.qualitySelector.currentIndex == 2
     ui.qualitySelector.currentIndex = 1
-    assert chosen.method == best
+    assert chosen.method == "ddic-guided"
 
 
-def test_no_quality_makes_a_fetal_head_of_an_adult_brain(section: Any) -> None:
-    """A volume gets the method of volumes; the others are chosen by hand, and that is said."""
+def test_a_volume_is_not_translated_before_it_is_said_whose_head_it_shows(section: Any) -> None:
+    """Neither an adult brain as a fetal head nor the other way round."""
     ui = section.ui
     ui.inputSelector.setCurrentNode(add_ultrasound())
-    assert ui.qualityNoteLabel.isHidden()
+    assert ui.subjectSelector.isHidden()
+    assert ui.translateButton.enabled
     ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
     chosen = section.logic.getParameterNode()
-    for index in (0, 1):
-        ui.qualitySelector.currentIndex = index
-        assert chosen.method == "pix2pix3d"
-        assert "taken for an adult brain" in ui.qualityNoteLabel.text
-        assert not ui.qualityNoteLabel.isHidden()
+    assert not ui.subjectSelector.isHidden()
+    assert not ui.translateButton.enabled
+    assert "what the volume shows" in ui.statusLabel.text
+    assert ui.qualitySelector.itemText(1) == "Best"
+    for index, method in ((1, "pix2pix2d"), (2, "pix2pix3d")):
+        ui.subjectSelector.currentIndex = index
+        for quality in (0, 1):
+            ui.qualitySelector.currentIndex = quality
+            assert chosen.method == method
+            assert ui.translateButton.enabled
+    press_translate(section)
+    assert outputs()[-1].GetAttribute("USToMRI.method") == "pix2pix3d"
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert chosen.method == "ddic-guided"
+    assert ui.subjectSelector.isHidden()
+
+
+def test_a_method_chosen_by_hand_takes_any_volume(section: Any) -> None:
+    """Then nothing is asked, and what was chosen stays with another image."""
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
     choose_method(section, "ddic")
     assert ui.qualitySelector.currentIndex == 2
-    assert ui.qualityNoteLabel.isHidden()
+    assert ui.subjectSelector.isHidden()
+    assert ui.translateButton.enabled
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert section.logic.getParameterNode().method == "ddic"
+
+
+def test_qualities_and_subjects_are_the_librarys() -> None:
+    """No others can be chosen, but for what says that none was."""
+    from USToMRIModule.ParameterNode import Quality, Subject
+
+    assert {member.value for member in Quality} == {*QUALITIES, "chosen"}
+    assert {member.value for member in Subject} == {FETAL, ADULT, "unknown"}
+    assert all(member.label() for member in (*Quality, *Subject))
 
 
 def test_cautions_are_said_once(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,10 +227,27 @@ def test_the_output_is_kept_on_request(section: Any) -> None:
     assert len(outputs()) == 2
 
 
-def test_a_long_message_does_not_widen_the_panel(panel: Any, section: Any) -> None:
-    """Its size hint is that of a short one."""
+@pytest.mark.parametrize(
+    ("number", "label"),
+    [
+        (0, "statusLabel"),
+        (0, "biometryLabel"),
+        (1, "compareStatusLabel"),
+        (2, "cnrStatusLabel"),
+        (3, "studyStatusLabel"),
+        (4, "batchStatusLabel"),
+    ],
+)
+def test_a_long_message_does_not_widen_the_panel(panel: Any, number: int, label: str) -> None:
+    """Its size hint is that of a short one, even of a path, which has no place to break."""
+    for name, widget in vars(panel.sections[number].ui).items():
+        if name.endswith("CollapsibleButton"):
+            widget.collapsed = False
+    slicer.app.processEvents()
     before = panel.parent.sizeHint().width()
-    section.run.showMessage("A long warning about what networks do. " * 12)
+    shown = getattr(panel.sections[number].ui, label)
+    shown.visible = True
+    shown.text = "/folder" * 60 + " and a long warning about what networks do." * 12
     slicer.app.processEvents()
     assert panel.parent.sizeHint().width() == before
 

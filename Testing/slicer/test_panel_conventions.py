@@ -13,6 +13,9 @@ import pytest
 import slicer_host
 
 slicer_host.require_panel()
+
+from slicer_host import api  # noqa: E402
+
 slicer_host.start(panel=True)
 
 MODULE = Path(__file__).parents[2] / "USToMRI"
@@ -67,6 +70,44 @@ def test_tab_key_goes_from_top_to_bottom(path: Path) -> None:
     root = ElementTree.parse(path).getroot()
     widgets = [each for each in root.iter("widget") if each.get("class") not in PASSIVE]
     assert [each.text for each in root.iter("tabstop")] == [each.get("name") for each in widgets]
+
+
+def widgets_of_forms() -> dict[str, set[str]]:
+    """Return the classes of the widgets in the forms, by the widgets' names."""
+    rooms = {"Q": "qt", "c": "ctk", "q": "slicer"}
+    classes: dict[str, set[str]] = {}
+    for path in FORMS:
+        for widget in ElementTree.parse(path).getroot().iter("widget"):
+            kind = widget.get("class", "")
+            classes.setdefault(widget.get("name", ""), set()).add(f"{rooms[kind[0]]}.{kind}")
+    return classes
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_every_name_exists_in_slicer(path: Path) -> None:
+    """What widgets, ``qt`` and ``slicer.app`` are asked for, in lines that no test reaches too."""
+    widgets = widgets_of_forms()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Attribute):
+            continue
+        owner = ast.unparse(node.value)
+        for kind in widgets.get(owner.rpartition("ui.")[2], ()):
+            assert node.attr in api.of_class(kind).names, f"line {node.lineno}: {kind}.{node.attr}"
+        if owner in ("qt", "slicer.app"):
+            known = api.names_of(owner.rpartition(".")[2])
+            assert node.attr in known, f"line {node.lineno}: {owner}.{node.attr}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_every_signal_exists_in_slicer(path: Path) -> None:
+    """PythonQt says nothing to the user about a wrong one."""
+    widgets = widgets_of_forms()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and called(node) == "connect" and node.args:
+            owner = ast.unparse(node.func).removesuffix(".connect").rpartition("ui.")[2]
+            for kind in widgets.get(owner, ()):
+                signal = ast.literal_eval(node.args[0])
+                assert signal in api.of_class(kind).signals, f"line {node.lineno}: {signal}"
 
 
 @pytest.fixture(name="panel")

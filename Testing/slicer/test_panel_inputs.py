@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import Any
 
@@ -51,6 +52,39 @@ def test_the_newest_ultrasound_is_taken(section: Any) -> None:
     assert section.ui.inputSelector.currentNode() is first
 
 
+def test_a_real_mri_is_not_taken_for_the_ultrasound(section: Any) -> None:
+    """One that was loaded from DICOM to compare with."""
+    ultrasound, mri = add_ultrasound(), add_ultrasound(slices=8)
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), mri)
+    hierarchy.SetItemAttribute(item, "DICOM.Modality", "MR")
+    wait_until(section.ui.inputSelector.currentNode)
+    assert section.ui.inputSelector.currentNode() is ultrasound
+
+
+def test_nothing_is_chosen_in_the_place_of_what_is_deleted(section: Any) -> None:
+    """Slicer's selectors would choose their next node: a scan as the output, to be overwritten."""
+    ui, nodes = section.ui, [add_ultrasound() for _ in range(4)]
+    ui.inputSelector.setCurrentNode(nodes[0])
+    ui.outputSelector.setCurrentNode(nodes[2])
+    slicer.mrmlScene.RemoveNode(nodes[2])
+    assert ui.outputSelector.currentNode() is None
+    assert section.logic.getParameterNode().outputVolume is None
+    slicer.mrmlScene.RemoveNode(nodes[0])
+    assert ui.inputSelector.currentNode() is None
+
+
+def test_a_deleted_volume_leaves_the_memory(section: Any) -> None:
+    """No observer of the panel keeps it."""
+    node = add_ultrasound()
+    section.ui.inputSelector.setCurrentNode(node)
+    gone: list[str] = []
+    node.GetImageData().AddObserver("DeleteEvent", lambda caller, event: gone.append(event))
+    slicer.mrmlScene.RemoveNode(node)
+    del node
+    wait_until(lambda: (gc.collect(), gone)[1])
+
+
 def test_label_maps_are_no_ultrasound(section: Any) -> None:
     """The selector offers scalar and colour volumes, the output selector scalar ones only."""
     for kind in ("LabelMap", "Vector", "Scalar"):
@@ -70,10 +104,11 @@ def test_volumes_that_cannot_be_translated_are_told_before_the_press(section: An
     sheared = add_ultrasound(slices=8)
     sheared.SetIJKToRASDirections(1, 0.2, 0, 0, 1, 0, 0, 0, 1)
     section.ui.inputSelector.setCurrentNode(sheared)
+    section.ui.subjectSelector.currentIndex = 1
     assert "sheared" in section.ui.statusLabel.text
     assert not section.ui.translateButton.enabled
     sheared.SetIJKToRASDirections(1, 0, 0, 0, 1, 0, 0, 0, 1)
-    assert section.ui.translateButton.enabled
+    wait_until(lambda: section.ui.translateButton.enabled)
     vectors = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Flow")
     slicer.util.updateVolumeFromArray(vectors, np.ones((2, 4, 5, 2), np.uint8))
     section.ui.inputSelector.setCurrentNode(vectors)
@@ -85,16 +120,17 @@ def test_region_must_be_usable(section: Any) -> None:
     """A region that is not placed yet is said at once; the button follows what becomes of it."""
     node = add_ultrasound(slices=8)
     section.ui.inputSelector.setCurrentNode(node)
+    section.ui.subjectSelector.currentIndex = 1
     roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Box")
     section.ui.regionSelector.setCurrentNode(roi)
     assert section.ui.statusLabel.text == "Box has not been placed yet."
     assert not section.ui.translateButton.enabled
     roi.SetSize(2, 2, 3)
     roi.SetCenterWorld(300, 0, 0)
-    assert "Box holds no voxel of the ultrasound" in section.ui.statusLabel.text
+    wait_until(lambda: "Box holds no voxel of the ultrasound" in section.ui.statusLabel.text)
     assert not section.ui.translateButton.enabled
     roi.SetCenterWorld(volumes.world_position(node, (3, 2, 4)))
-    assert section.ui.translateButton.enabled
+    wait_until(lambda: section.ui.translateButton.enabled)
     assert section.ui.statusLabel.text == ""
     choose_method(section, "ddic")  # one that looks for a head
     curve = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", "Outline")
@@ -172,6 +208,8 @@ def test_the_head_is_measured(section: Any) -> None:
         line.SetNthControlPointPositionWorld(1, end)
     assert "BPD 48 mm, OFD 60 mm, cephalic index 80 %" in ui.biometryLabel.text
     ui.inputSelector.setCurrentNode(add_ultrasound())
+    assert ui.biometryLabel.isHidden()
+    line.SetNthControlPointPositionWorld(1, end + axis)  # of the other image
     assert ui.biometryLabel.isHidden()
 
 

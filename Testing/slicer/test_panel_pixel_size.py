@@ -12,15 +12,21 @@ slicer_host.require_panel()
 
 import slicer  # noqa: E402
 from slicer_host.panel import (  # noqa: E402
+    MODULE,
     add_ultrasound,
     fixture_module,  # noqa: F401
     fixture_panel,  # noqa: F401
     fixture_section,  # noqa: F401
+    outputs,
+    press_translate,
 )
 from slicer_host.waiting import wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 slicer_host.start(panel=True)
+slicer_host.add_module_folder(MODULE.parent)
+
+from USToMRIModule.Synthetic import TissueNodes  # noqa: E402
 
 
 def add_picture() -> Any:
@@ -71,6 +77,25 @@ def test_two_marks_of_the_scale_give_the_pixel_size(section: Any) -> None:
     assert not ui.translateButton.enabled
 
 
+def test_giving_up_the_two_marks(section: Any) -> None:
+    """Esc, another press or another image: no line stays, and no click makes one."""
+    ui, scene = section.ui, slicer.mrmlScene
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    giving_up = (
+        interaction.SwitchToViewTransformMode,  # what Esc does
+        ui.rulerButton.click,
+        lambda: ui.inputSelector.setCurrentNode(add_picture()),
+    )
+    for give_up in giving_up:
+        ui.inputSelector.setCurrentNode(add_picture())
+        ui.pixelSizeWaySelector.currentIndex = 1
+        ui.rulerButton.click()
+        give_up()
+        wait_until(lambda: not ui.rulerButton.checked)
+        assert interaction.GetCurrentInteractionMode() != interaction.Place
+        wait_until(lambda: scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 0)
+
+
 def test_a_known_circumference_gives_the_pixel_size(section: Any) -> None:
     """The head is found in the picture, whatever its scale."""
     ui, node = section.ui, add_picture()
@@ -93,6 +118,35 @@ def test_the_pixel_size_can_be_written_into_the_volume(section: Any) -> None:
     assert node.GetSpacing()[:2] == (0.14, 0.14)
     assert ui.pixelSizeWaySelector.isHidden()
     assert ui.translateButton.enabled
+
+
+def test_what_was_made_of_a_picture_gets_its_pixel_size_too(section: Any) -> None:
+    """A pseudo-MRI goes on lying on its ultrasound when that is given its size."""
+    ui, node = section.ui, add_picture()
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeSpinBox.value = 0.14
+    ui.qualitySelector.currentIndex = 0
+    press_translate(section)
+    (output,) = outputs()
+    segmentation = output.GetNodeReference(TissueNodes.TISSUES_ROLE)
+    before, after = np.zeros(6), np.zeros(6)
+    segmentation.GetRASBounds(before)
+    ui.writePixelSizeButton.click()
+    np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
+    segmentation.GetRASBounds(after)
+    np.testing.assert_allclose(np.diff(after)[:3:2], 0.14 * np.diff(before)[:3:2], rtol=1e-3)
+
+
+def test_a_size_is_not_taken_for_another_image(section: Any) -> None:
+    """One that was chosen while the head was looked for in the first."""
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(add_picture())
+    ui.pixelSizeWaySelector.currentIndex = 2
+    ui.knownCircumferenceSpinBox.value = 10
+    ui.circumferenceButton.click()
+    ui.inputSelector.setCurrentNode(add_picture())
+    wait_until(lambda: "no longer the chosen one" in ui.statusLabel.text)
+    assert section.logic.getParameterNode().pixelSize == 0
 
 
 def test_a_pixel_size_is_not_kept_for_the_next_image(section: Any) -> None:

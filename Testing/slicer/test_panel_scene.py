@@ -18,6 +18,7 @@ from slicer_host.panel import (  # noqa: E402
     fixture_module,  # noqa: F401
     fixture_panel,  # noqa: F401
     fixture_section,  # noqa: F401
+    press_translate,
 )
 
 slicer_host.start(panel=True)
@@ -33,6 +34,22 @@ def test_choices_are_saved_with_the_scene(section: Any) -> None:
     assert node.GetParameter("device") == "CPU"
     node.SetParameter("method", "pix2pix3d")
     assert section.ui.methodSelector.currentData == "pix2pix3d"
+
+
+def test_another_scene_begins_with_the_last_choices(section: Any) -> None:
+    """Quality and device of the last translation; a method that was chosen by hand is not kept."""
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    ui.qualitySelector.currentIndex = 0
+    ui.deviceSelector.currentIndex = 1
+    press_translate(section)
+    slicer.mrmlScene.Clear(0)
+    assert (ui.qualitySelector.currentIndex, ui.deviceSelector.currentIndex) == (0, 1)
+    ui.inputSelector.setCurrentNode(add_ultrasound())
+    choose_method(section, "ddib")
+    press_translate(section)
+    slicer.mrmlScene.Clear(0)
+    assert ui.qualitySelector.currentIndex == 0
 
 
 def test_leaving_and_entering(panel: Any, section: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,29 @@ def test_command_writes_report_and_data(tmp_path: Path) -> None:
     page = report.read_text(encoding="utf-8")
     assert "<svg" in page
     assert page.count("%</td>") == 10
+
+
+# Room for the numbers and not for the page.
+FULL_DISK = """
+import resource, signal, sys
+from training.export.training_log import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.jsonl", 200, 20, 20)
+    out, report = tmp_path / "out.json", tmp_path / "report.html"
+    report.write_text("an earlier one")
+    arguments = [str(log), "--json", str(out), "--report", str(report)]
+    command = [sys.executable, "-c", FULL_DISK, *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2, run.stderr
+    assert run.stderr.count("\n") == 1
+    assert f"{report} could not be written" in run.stderr
+    assert "free some space" in run.stderr
+    assert report.read_text() == "an earlier one"
+    assert sorted(tmp_path.iterdir()) == [log, report]

@@ -35,7 +35,10 @@ def ensureDependencies(requirementsPath: str = str(_REQUIREMENTS), withTorch: bo
         if missing:
             _install(missing)
     except subprocess.CalledProcessError as error:
-        text = _("The Python packages could not be installed; Slicer's log says why.")
+        text = _(
+            "The Python packages could not be installed. Check the connection to the internet;"
+            " Slicer's log has pip's words."
+        )
         raise RuntimeError(text) from error
 
 

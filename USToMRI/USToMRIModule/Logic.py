@@ -55,10 +55,16 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> USToMRIParameterNode:
         """Return the user's choices, as they are saved with the scene."""
-        from .ParameterNode import USToMRIParameterNode, keepOldChoices, readable
+        from .ParameterNode import (
+            USToMRIParameterNode,
+            beginAsLast,
+            keepOldChoices,
+            readable,
+        )
 
         stored = super().getParameterNode()
         keepOldChoices(stored)
+        beginAsLast(stored)
         node: USToMRIParameterNode = readable(USToMRIParameterNode, stored)
         return node
 
@@ -146,6 +152,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         request = TranslationRequest.read(
             inputNode, outputNode, method or DEFAULT, region, head, pixelSize, allFrames
         )
+        if request.sequence:
+            _checkOneSample(options)
 
         def finished(results: Any, error: Optional[Exception]) -> None:
             node = None
@@ -305,6 +313,19 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         if self._command is None:
             ensureDependencies()
         return self._command or defaultCommand()
+
+
+def _checkOneSample(options: dict[str, Any]) -> None:
+    """Raise InputError where each time point would have several pictures."""
+    from USToMRILib import InputError
+
+    if (options.get("samples") or 1) > 1:
+        raise InputError(
+            _(
+                "All time points have one picture each: ask for one sample, or translate one time "
+                "point; ustomri translate --frame all writes several samples."
+            )
+        )
 
 
 def _checkMeasured(inputNode: Any) -> None:

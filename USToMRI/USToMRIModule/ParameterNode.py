@@ -37,6 +37,22 @@ class Quality(enum.Enum):
         }[self]
 
 
+class Subject(enum.Enum):
+    """Whose brain an image shows; the methods of volumes differ."""
+
+    UNKNOWN = "unknown"
+    FETAL = "fetal head"
+    ADULT = "adult brain"
+
+    def label(self) -> str:
+        """Return the text in the panel."""
+        return {
+            Subject.UNKNOWN: _("Choose"),
+            Subject.FETAL: _("A fetal head"),
+            Subject.ADULT: _("An adult brain"),
+        }[self]
+
+
 class PixelSizeWay(enum.Enum):
     """What the size of a picture's pixels is given by."""
 
@@ -92,6 +108,50 @@ def readable(wrapper: Any, node: Any) -> Any:
     return chosen
 
 
+# In Slicer's settings. A method that was chosen by hand for one image is none for the next.
+_REMEMBERED = {"device": tuple(each.name for each in Device), "quality": ("FAST", "BEST")}
+_SETTINGS_GROUP = "USToMRI"
+_BEGUN_ATTRIBUTE = "USToMRI.begun"
+
+
+def remember(node: Any) -> None:
+    """Keep quality and device of a parameter node, as the scene holds it, for other scenes."""
+    settings = slicer.app.userSettings()
+    for name, known in _REMEMBERED.items():
+        if node.GetParameter(name) in known:
+            settings.setValue(f"{_SETTINGS_GROUP}/{name}", node.GetParameter(name))
+
+
+def beginAsLast(node: Any) -> None:
+    """Give a parameter node that is new in the scene, or empty since one was closed, the last ones.
+
+    By an attribute: who still follows the node may have written the defaults into it again.
+    """
+    if node.GetAttribute(_BEGUN_ATTRIBUTE):
+        return
+    node.SetAttribute(_BEGUN_ATTRIBUTE, "true")
+    settings = slicer.app.userSettings()
+    for name, known in _REMEMBERED.items():
+        value = settings.value(f"{_SETTINGS_GROUP}/{name}")
+        if value in known and node.GetParameter("quality") in ("", Quality.BEST.name):
+            node.SetParameter(name, value)
+
+
+def letGo(node: Any, leaving: Any) -> None:
+    """Choose nothing in the place of a node that is about to leave the scene.
+
+    Slicer's node selectors would choose the next one of their list: a scan as the output that is
+    overwritten, another head's outline.
+
+    :param node: the parameter node as the scene holds it.
+    """
+    roles = [node.GetNthNodeReferenceRole(n) for n in range(node.GetNumberOfNodeReferenceRoles())]
+    with slicer.util.NodeModify(node):
+        for role in roles:
+            if node.GetNodeReferenceID(role) == leaving.GetID():
+                node.SetNodeReferenceID(role, None)
+
+
 # What version 0.1 called the methods and solvers in scenes.
 _OLD_METHODS = {
     "DDIC": "ddic",
@@ -115,6 +175,7 @@ def keepOldChoices(node: Any) -> None:
     """
     if not node.HasParameter("method") or node.HasParameter("quality"):
         return
+    node.SetAttribute(_BEGUN_ATTRIBUTE, "true")
     method = _OLD_METHODS.get(node.GetParameter("method"), "")
     with slicer.util.NodeModify(node):
         node.SetParameter("quality", (Quality.CHOSEN if method else Quality.BEST).name)
@@ -155,6 +216,7 @@ class USToMRIParameterNode:
     outputVolume - the volume to overwrite; None makes a new one
     keepOutput - a pseudo-MRI that was made is the volume to overwrite from then on
     quality - fast or best, which chooses the method, or as the method is chosen
+    subject - whose brain a volume shows; a quality chooses the method by it
     method - the name of a method of the library
     options - JSON: by the name of a method, its options that are not the default
     device - where the networks run
@@ -164,6 +226,7 @@ class USToMRIParameterNode:
     rulerLine - between two marks of the scale on the image
     rulerLength - of that line, in mm
     knownCircumference - of the head, in mm, which gives the size of the pixels
+    batchPixelSize - in mm, of the images of a batch that do not know their own; 0: not given
     biparietalLine, occipitofrontalLine - diameters of the head
     liveTissues - live mode lays the tissues over the ultrasound
     studyBlinded - a reader study without labels, the pseudo-MRI on either side
@@ -180,6 +243,7 @@ class USToMRIParameterNode:
     outputVolume: vtkMRMLScalarVolumeNode
     keepOutput: bool = False
     quality: Quality = Quality.BEST
+    subject: Subject = Subject.UNKNOWN
     method: str = ""
     options: str = "{}"
     device: Device = Device.AUTO
@@ -189,6 +253,7 @@ class USToMRIParameterNode:
     rulerLine: vtkMRMLMarkupsLineNode
     rulerLength: Annotated[float, WithinRange(0, 500)] = 50.0
     knownCircumference: Annotated[float, WithinRange(0, 500)] = 0.0
+    batchPixelSize: Annotated[float, WithinRange(0, 10)] = 0.0
     biparietalLine: vtkMRMLMarkupsLineNode
     occipitofrontalLine: vtkMRMLMarkupsLineNode
     liveTissues: bool = False

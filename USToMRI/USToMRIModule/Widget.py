@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import slicer
+import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
@@ -13,6 +14,7 @@ from .CNR.CNRSection import CNRSection
 from .Compare.CompareSection import CompareSection
 from .Live.LiveSection import LiveSection
 from .Logic import USToMRILogic
+from .ParameterNode import letGo
 from .ReaderStudy.ReaderStudySection import ReaderStudySection
 from .Reload import forgetModules
 from .Synthetic.SyntheticMarkObserver import startMarking, stopMarking
@@ -49,6 +51,7 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.sections = [make(self.layout, self.logic, self.resourcePath) for make in SECTIONS]
         translateSection, compareSection = self.sections[:2]
         translateSection.onTranslated = compareSection.onTranslated
+        translateSection.onInputChosen = compareSection.onInputChosen
         self.layout.addStretch(1)
         startMarking()
         scene = slicer.mrmlScene
@@ -56,6 +59,7 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndCloseEvent, self._onSceneChanged)
         # The choices of an opened scene are read before the nodes that they name.
         self.addObserver(scene, scene.EndImportEvent, self._onSceneChanged)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeLeaving)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -87,7 +91,8 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setParameterNode(self, parameterNode: Optional[Any]) -> None:
         """Let every section follow a parameter node from now on; none where it is None."""
         self._parameterNode = parameterNode
-        for section in self.sections:
+        # From below: the first section may take a new image at once, and tells the others.
+        for section in reversed(self.sections):
             section.setParameterNode(parameterNode)
 
     def _onSceneStartClose(self, caller: Any, event: str) -> None:
@@ -97,3 +102,8 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onSceneChanged(self, caller: Any, event: str) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeLeaving(self, caller: Any, event: str, node: Any) -> None:
+        if self._parameterNode is not None and not slicer.mrmlScene.IsClosing():
+            letGo(self._parameterNode.parameterNode, node)

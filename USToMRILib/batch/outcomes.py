@@ -10,8 +10,7 @@ from typing import Any
 
 from ..compute.bundle import verify_bundle
 from ..errors import InputError
-from ..files import atomic, printable
-from ..provenance import sidecar_path
+from ..files import atomic, printable, sidecar_path
 from .cases import Case
 from .job import Job
 

@@ -17,13 +17,13 @@ import numpy as np
 from ..errors import Cancelled, InputError
 from ..fetal.biometry import Biometry
 from ..fetal.heads import read_head_hint
-from ..files import check_creatable, printable
+from ..files import check_creatable, image_stem, printable, sidecar_path
 from ..image.cnr import contrast_to_noise
 from ..image.regions import read_region
 from ..image.sequence import ImageSequence, check_sequence_writable
 from ..image.volume import Volume, check_writable
 from ..progress import CancelToken
-from ..provenance import describe_input, sidecar_path
+from ..provenance import describe_input
 from .cases import Case
 from .claims import Claim, Claims, state_error
 from .job import Job
@@ -193,7 +193,8 @@ def _cnr(ultrasound: Volume, mri: Volume, regions: tuple[np.ndarray, np.ndarray]
 
 def _remove_leftovers(output: Path) -> None:
     """Remove what a process that was killed while it wrote left beside the output."""
-    begun = re.compile(rf"\.[0-9a-f]{{32}}\.{re.escape(output.stem)}\.")
+    stem = re.escape(image_stem(output.name))
+    begun = re.compile(rf"\.[0-9a-f]{{32}}\.{stem}(_SAMPLE_\d+)?\.")
     for path in output.parent.glob(".*") if output.parent.is_dir() else ():
         if not begun.match(path.name):
             continue

@@ -1,4 +1,4 @@
-"""The command ``ustomri``: one file a command, and the worker that obeys Slicer."""
+"""The command ``ustomri``: one file a command, and the worker that Slicer talks to."""
 
 from .command import main, parser
 

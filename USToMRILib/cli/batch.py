@@ -94,7 +94,7 @@ def run_options(options: argparse.Namespace, source: Source, runner: Runner) -> 
     source.check(job)
     cases = source.find(options.input, output)
     print(f"{len(cases)} cases in {options.input}", flush=True)
-    return _told(run_batch(cases, job, runner, cancel, _Log(options.progress)), output)
+    return _summed_up(run_batch(cases, job, runner, cancel, _Log(options.progress)), output)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -157,7 +157,7 @@ class _Log:
             self._report(ProgressEvent("cases", ended, of, left))
 
 
-def _told(report: Report, output: Path) -> int:
+def _summed_up(report: Report, output: Path) -> int:
     """Say how the run ended and return its exit status."""
     print(f"Summary: {output / 'summary.html'}", flush=True)
     if report.cancelled:

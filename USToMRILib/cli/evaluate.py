@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..files import check_creatable
-from .options import DONE, add_progress, cancel_on_signals, reporter
+from .options import DONE, add_progress, cancel_on_signals, reporter, warn
 
 if TYPE_CHECKING:
     from ..evaluation.results import Evaluation
@@ -80,7 +80,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         write_report(options.report, "Evaluation", summary(evaluation), sections)
     for problem in evaluation.problems:
         where = ", ".join(part for part in (problem.case, problem.method, problem.metric) if part)
-        print(f"ustomri: warning: {where}: {problem.text}", file=sys.stderr)
+        warn([f"{where}: {problem.text}"])
     return DONE
 
 

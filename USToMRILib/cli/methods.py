@@ -35,7 +35,10 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{method.name}{default}: {method.title}")
         print(f"  {method.summary}")
         print(f"  {method.paper}")
-        print(f"  takes {' and '.join(method.takes)}; options: {flags or 'none'}")
+        takes = " and ".join(method.takes)
+        print(f"  for the {method.subject}; takes {takes}; options: {flags or 'none'}")
+        for quality, kinds in method.qualities.items():
+            print(f"  what is called {quality} for a {' or '.join(kinds)}")
         if method.offers:
             print(f"  also makes: {', '.join(method.offers)}")
     return DONE

@@ -6,12 +6,13 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable
 
 from ..compute.device import DEVICES
+from ..files import atomic
 from ..methods import DEFAULT, METHODS
 from ..options import Option
 from ..progress import CancelToken, ProgressEvent
@@ -152,6 +153,22 @@ def reporter(kind: str) -> Callable[[ProgressEvent], None] | None:
         print(line, end=end, file=sys.stderr, flush=True)
 
     return {"json": as_json, "text": as_text, "none": None}[kind]
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Say on stderr what to know about a result, a line each."""
+    for sentence in sentences:
+        print(f"ustomri: warning: {sentence}", file=sys.stderr)
+
+
+def write_json(data: Any, path: Path | None) -> None:
+    """Write data to a file, complete or not at all; to stdout where there is none."""
+    text = json.dumps(data, indent=2) + "\n"
+    if path is None:
+        print(text, end="")
+        return
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def cancel_on_signals() -> CancelToken:

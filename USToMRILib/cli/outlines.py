@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from ..compute.device import choose_device
 from ..errors import InputError
-from ..files import atomic, check_creatable
-from .options import DONE, add_device
+from ..files import check_creatable
+from .options import DONE, add_device, warn, write_json
 
 
 def add_outlines(commands: Any) -> None:
@@ -64,16 +62,10 @@ def _outlines(options: argparse.Namespace) -> int:
     problems += unpaired + failed
     if not outlined:
         raise InputError(f"Nothing could be outlined. {' '.join(problems)}")
-    text = json.dumps({**as_json(outlined, segmenter), "problems": problems}, indent=2) + "\n"
-    if options.json:
-        with atomic(options.json) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    else:
-        print(text, end="")
+    write_json({**as_json(outlined, segmenter), "problems": problems}, options.json)
     if options.report:
         lead = f"{len(outlined)} prompts, outlined by: {segmenter.name}."
         parts = [section(outlined, segmenter, problems)]
         write_report(options.report, "Outlines in ultrasound and pseudo-MRI", lead, parts)
-    for problem in problems:
-        print(f"ustomri: warning: {problem}", file=sys.stderr)
+    warn(problems)
     return DONE

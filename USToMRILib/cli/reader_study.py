@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from ..files import atomic, check_creatable
-from .options import DONE
+from ..files import check_creatable
+from .options import DONE, warn, write_json
 
 
 def add_reader_study(commands: Any) -> None:
@@ -52,7 +50,7 @@ def _make(options: argparse.Namespace) -> int:
     write_study(
         options.output, pairs, blinded=options.blinded, seed=options.seed, title=options.title
     )
-    _warn(problems)
+    warn(problems)
     return DONE
 
 
@@ -66,20 +64,10 @@ def _summary(options: argparse.Namespace) -> int:
     answers, problems = read_answers(options.answers)
     summary = summarise(answers, seed=options.seed)
     summary["problems"] = problems
-    text = json.dumps(summary, indent=2) + "\n"
-    if options.json:
-        with atomic(options.json) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    else:
-        print(text, end="")
+    write_json(summary, options.json)
     if options.report:
         readers = ", ".join(summary["readers"])
         lead = f"{summary['cases']} pairs of ultrasound and pseudo-MRI, judged by {readers}."
         write_report(options.report, "Medical opinion test", lead, [section(summary)])
-    _warn(problems)
+    warn(problems)
     return DONE
-
-
-def _warn(problems: list[str]) -> None:
-    for problem in problems:
-        print(f"ustomri: warning: {problem}", file=sys.stderr)

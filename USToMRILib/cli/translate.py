@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,14 +12,13 @@ from ..cine import translate_cine
 from ..errors import InputError
 from ..fetal.heads import read_head_hint
 from ..fetal.tissues import describe_sizes
-from ..files import atomic, check_creatable, expanded
+from ..files import atomic, check_creatable, expanded, sidecar_path
 from ..image.grid import Grid
 from ..image.sequence import ImageSequence, check_sequence_writable
 from ..image.volume import PathLike, Volume, check_writable
 from ..methods import DEFAULT
 from ..picture import check_picture, write_comparison
 from ..progress import CancelToken, ProgressCallback
-from ..provenance import sidecar_path
 from ..result import MAPS
 from ..translate import translate
 from .options import (
@@ -35,6 +33,7 @@ from .options import (
     cancel_on_signals,
     method_options,
     reporter,
+    warn,
 )
 
 
@@ -102,15 +101,7 @@ def translate_file(
         InputError: for a file or an option that cannot be used; nothing is written then.
         Cancelled: when the token was set; nothing is written.
     """
-    target = expanded(output)
-    files = _Files(
-        expanded(input),
-        target,
-        expanded(provenance) if provenance else sidecar_path(target),
-        expanded(picture) if picture else None,
-        {name: expanded(path) for name, path in (maps or {}).items()},
-        compress,
-    )
+    files = _Files.named(input, output, provenance, picture, maps or {}, compress)
     how: dict[str, Any] = {
         "method": method,
         "options": options,
@@ -121,8 +112,7 @@ def translate_file(
     }
     if frame == ALL:
         return _translate_cine(files, pixel_size, region, head, how)
-    number = None if frame is None else int(frame)
-    volume = Volume.read(files.source, pixel_size, number, region)
+    volume = Volume.read(files.source, pixel_size, None if frame is None else int(frame), region)
     return _translate_image(files, volume, head, how)
 
 
@@ -135,6 +125,27 @@ class _Files(NamedTuple):
     picture: Path | None
     maps: dict[str, Path]
     compress: bool
+
+    @classmethod
+    def named(
+        cls,
+        source: PathLike,
+        target: PathLike,
+        record: PathLike | None,
+        picture: PathLike | None,
+        maps: Mapping[str, PathLike],
+        compress: bool,
+    ) -> _Files:
+        """Return the files by the names that the user gave; the record lies beside the target."""
+        beside = sidecar_path(expanded(target))
+        return cls(
+            expanded(source),
+            expanded(target),
+            expanded(record) if record else beside,
+            expanded(picture) if picture else None,
+            {name: expanded(path) for name, path in maps.items()},
+            compress,
+        )
 
     def check(self, check_image: Callable[[Path, Grid], None], grid: Grid) -> None:
         """Raise InputError unless all can be written and none is another, or the input."""
@@ -208,8 +219,7 @@ def _run(options: argparse.Namespace) -> int:
         progress=reporter(options.progress),
         cancel=cancel_on_signals(),
     )
-    for warning in answer["provenance"]["warnings"]:
-        print(f"ustomri: warning: {warning}", file=sys.stderr)
+    warn(answer["provenance"]["warnings"])
     measured = answer["provenance"]["parameters"].get("tissues_measured", {})
     for line in describe_sizes(measured):
         print(line)

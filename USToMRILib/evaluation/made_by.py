@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..provenance import sidecar_path
+from ..files import sidecar_path
 
 _KEPT = ("tool", "version", "method", "bundles", "device")
 # Differs from case to case by nature.

@@ -32,7 +32,7 @@ _FRAME_TIME, _FRAME_TIMES = 0x00181063, 0x00181065
 # What is the patient's and the study's, not the image's.
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _STUDY = ("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID")
-_KEPT = (*_PATIENT, *_STUDY, "StudyInstanceUID", "StudyDescription", "SpecificCharacterSet")
+_KEPT = (*_PATIENT, *_STUDY, "StudyInstanceUID", "StudyDescription")
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 # Lengths of the value representations LO, ST and LT.
@@ -167,7 +167,7 @@ def _dataset(description: str, sources: Sequence[Dataset], several: bool) -> SOP
     )
     for keyword in _KEPT:
         for source in sources[:1]:
-            if keyword in source and keyword != "SpecificCharacterSet":
+            if keyword in source:
                 setattr(dataset, keyword, source.get(keyword))
     now = datetime.datetime.now()
     for date, time in (

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import is_sample
 from .formats import SUFFIXES, is_picture
 from .reading import NeedlessPixelSizeError
 from .volume import Volume
@@ -146,7 +147,9 @@ def images_by_name(folder: Path, what: str, problems: list[Problem]) -> dict[str
     """
     found: dict[str, list[Path]] = {}
     for name, paths in files_by_name(folder, IMAGE_SUFFIXES).items():
-        source, ending, _ = name.partition(_SYNTHETIC_ENDING)
+        source, ending, rest = name.partition(_SYNTHETIC_ENDING)
+        if ending and is_sample(rest):
+            continue  # the image is the mean of the samples
         # `ustomri batch` keeps the suffix of what it translated: b.png_SYNTHETIC_MRI_ddic.nrrd.
         case = _without_suffix(source, IMAGE_SUFFIXES) if ending else source
         found.setdefault(case, []).extend(paths)

@@ -120,6 +120,19 @@ class Grid:
         offsets = np.asarray(points, dtype=float) - matrix[:3, 3]
         return offsets @ np.linalg.inv(matrix[:3, :3]).T
 
+    def resample(self, image: sitk.Image) -> np.ndarray:
+        """Return an image's values at the voxels of this grid, [k, j, i], interpolated linearly.
+
+        Beyond the outermost voxel centres of the image, its outermost values go on.
+        """
+        resampler = sitk.ResampleImageFilter()
+        resampler.SetSize(self.size)
+        resampler.SetOutputSpacing(self.spacing)
+        resampler.SetOutputOrigin(self.origin)
+        resampler.SetOutputDirection(self.direction)
+        resampler.SetUseNearestNeighborExtrapolator(True)
+        return sitk.GetArrayFromImage(resampler.Execute(image))
+
     def is_close(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Return whether both have the same size and their corner voxels lie within mm of it."""
         if self.size != other.size:

@@ -41,13 +41,7 @@ def echo_weight(volume: Volume, limits: tuple[float, float], grid: Grid) -> np.n
         return np.zeros(grid.shape, np.float32)
     away = sitk.SignedMaurerDistanceMap(echo, squaredDistance=False, useImageSpacing=True)
     shown = sitk.Clamp((_NONE_MM - away) / (_NONE_MM - _FULL_MM), sitk.sitkFloat32, 0, 1)
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetSize(grid.size)
-    resampler.SetOutputSpacing(grid.spacing)
-    resampler.SetOutputOrigin(grid.origin)
-    resampler.SetOutputDirection(grid.direction)
-    resampler.SetUseNearestNeighborExtrapolator(True)
-    return sitk.GetArrayFromImage(resampler.Execute(shown * shown * (3 - 2 * shown)))
+    return grid.resample(shown * shown * (3 - 2 * shown))
 
 
 def _coarse(volume: Volume) -> sitk.Image:

@@ -373,11 +373,4 @@ def _resampled(volume: Volume, grid: Grid, smooth: bool) -> Volume:
         pairs = zip(volume.grid.spacing, grid.spacing)
         variances = [max((new / 2) ** 2 - (old / 2) ** 2, 0.0) for old, new in pairs]
         image = sitk.DiscreteGaussian(image, variances)
-    # Beyond the outermost voxel centres, still in the volume, the outermost values go on.
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetSize(grid.size)
-    resampler.SetOutputSpacing(grid.spacing)
-    resampler.SetOutputOrigin(grid.origin)
-    resampler.SetOutputDirection(grid.direction)
-    resampler.SetUseNearestNeighborExtrapolator(True)
-    return Volume(sitk.GetArrayFromImage(resampler.Execute(image)), grid)
+    return Volume(grid.resample(image), grid)

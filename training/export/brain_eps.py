@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,13 @@ import torch
 from training.data import fetal_mri, hc18
 from training.data.brain_slices import FRAME, atlas_slices, hc18_brains
 from training.data.fetal_slices import contact_sheet
-from training.data.location import add_data_option
 from training.data.splits import read_split
 from training.export.bundle import data_format, export_bundle, in_half_precision, trace
 from training.export.cards import bundle_metadata, model_card
+from training.export.command import begin, export_parser, show
 from training.export.eps import CAUTIONS, LICENCES, LIMITS, WHAT
 from training.networks.inference_form import inference_form
 from training.train.brain_eps import DOMAINS, BrainEpsConfig, BrainEpsTrainer, us_batches
-from training.train.checkpoint import load_checkpoint
 from USToMRILib.evaluation.distribution import kernel_from, offline_extractor
 
 NAMES = {"us": "fetal_brain_us_eps", "mri": "fetal_brain_mri_eps"}
@@ -33,18 +30,10 @@ PLANES = 24
 
 def main() -> None:
     """Make the bundle of an eps-network in the head-scaled frame."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    add_data_option(parser)
+    parser = export_parser(main.__doc__, "runs/brain_{domain}")
     parser.add_argument("--domain", choices=DOMAINS, required=True)
-    parser.add_argument("--work", type=Path, help="default: runs/brain_DOMAIN")
-    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
-    parser.add_argument("--note", default="", help="what the card should add about this training")
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    domain, work = options.domain, options.work or Path("runs") / f"brain_{options.domain}"
-    state = load_checkpoint(work / "checkpoint.pt")
+    options, state = begin(parser)
+    domain = options.domain
     config = BrainEpsConfig(**state["config"])
     held = {part: held_out(options.data, domain, part) for part in PARTS}
     draw = us_batches(*held["validation"])  # nothing is trained here
@@ -56,7 +45,7 @@ def main() -> None:
         "command": f"python -m training.export.brain_eps --domain {domain}",
         **measure(trainer, held, samples),
     }
-    metadata = make_metadata(domain, trainer.step, work / "run.json", metrics)
+    metadata = make_metadata(domain, trainer.step, options.work / "run.json", metrics)
     folder = export_bundle(
         NAMES[domain],
         traced_net(trainer, held["test"]),
@@ -66,7 +55,7 @@ def main() -> None:
         options.models,
     )
     contact_sheet(samples, folder / "docs" / "samples.png")
-    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
+    show(folder, metrics)
 
 
 def held_out(data: Path, domain: str, part: str) -> tuple[np.ndarray, np.ndarray]:

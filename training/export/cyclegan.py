@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,10 @@ from scipy.stats import wasserstein_distance
 
 from training.data import fetal_mri, hc18
 from training.data.fetal_slices import DOMAINS, PAPER, contact_sheet
-from training.data.location import add_data_option
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card
+from training.export.command import begin, export_parser, show
 from training.export.eps import LICENCES
-from training.train.checkpoint import load_checkpoint
 from training.train.cyclegan import SHOWN, CycleGanConfig, CycleGanTrainer, sheet, spread
 from training.train.eps import prepared_slices
 from USToMRILib.fetal.cyclegan import BUNDLE
@@ -163,16 +160,7 @@ def make_card(metadata: dict[str, Any], note: str) -> str:
 
 def main() -> None:
     """Make the bundle cyclegan_fetal of a training run."""
-    parser = argparse.ArgumentParser(description=main.__doc__, fromfile_prefix_chars="@")
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/cyclegan"), help="run's folder")
-    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
-    parser.add_argument("--note", default="", help="what the card should add about this training")
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    state = load_checkpoint(options.work / "checkpoint.pt")
+    options, state = begin(export_parser(main.__doc__, "runs/cyclegan"))
     config = CycleGanConfig(**state["config"])
     test, validation = (
         {domain: prepared_slices(options.data, domain, part, options.work) for domain in DOMAINS}
@@ -190,7 +178,7 @@ def main() -> None:
     sheet(trainer, spread(test), folder / "docs" / "samples.png")
     drawn = trainer.translate(test["us"], "mri")
     picture_of_the_worst(drawn, test["us"], folder / "docs" / "failures.png")
-    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
+    show(folder, metrics)
 
 
 if __name__ == "__main__":

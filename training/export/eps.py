@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,13 @@ import torch
 
 from training.data import fetal_mri, hc18
 from training.data.fetal_slices import DOMAINS, PAPER
-from training.data.location import add_data_option
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card, with_earlier
+from training.export.command import begin, export_parser, show
 from training.export.eps_samples import NAMES, PARTS, describe_samples
 from training.export.eps_samples import sections as sample_sections
 from training.networks.eps import EpsNet
 from training.networks.inference_form import inference_form
-from training.train.checkpoint import load_checkpoint
 from training.train.eps import EpsConfig, EpsTrainer, prepared_slices
 
 WHAT = {"us": "fetal head ultrasound", "mri": "fetal brain T2 MRI"}
@@ -71,15 +69,10 @@ LIMITS = {
 
 def main() -> None:
     """Make a fetal eps-network's bundle of a training run."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    add_data_option(parser)
+    parser = export_parser(main.__doc__, "runs/eps_{domain}")
     parser.add_argument("--domain", choices=DOMAINS, required=True)
-    parser.add_argument("--work", type=Path, help="default: runs/eps_DOMAIN")
-    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
-    parser.add_argument("--note", default="", help="what the card should add about this training")
-    options = parser.parse_args()
-    work = options.work or Path("runs") / f"eps_{options.domain}"
-    state = load_checkpoint(work / "checkpoint.pt")
+    options, state = begin(parser)
+    work = options.work
     config = EpsConfig(**state["config"])
     feta = feta_of(work)
     slices = {p: prepared_slices(options.data, options.domain, p, work, feta) for p in PARTS}
@@ -101,7 +94,7 @@ def main() -> None:
         options.models,
     )
     metrics = describe_samples(folder, options.domain, traced, slices)
-    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
+    show(folder, metrics)
 
 
 def feta_of(work: Path) -> Path | None:

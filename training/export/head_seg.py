@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,10 @@ import torch
 
 from training.data import fetal_planes, hc18
 from training.data.hc18 import read_hc18
-from training.data.location import add_data_option
 from training.export.bundle import data_format, export_bundle, in_half_precision, trace
 from training.export.cards import bundle_metadata, model_card
+from training.export.command import begin, export_parser, show
 from training.export.head_measures import measure_all, picture_of_the_worst
-from training.train.checkpoint import load_checkpoint
 from training.train.head_seg import HeadProbability, head_net
 from USToMRILib.fetal.head import BUNDLE, NET_SIZE, net_grid, to_net
 
@@ -70,12 +67,7 @@ others the annotated ellipse lies off the skull that one sees.
 
 def main() -> None:
     """Make the bundle fetal_head_seg of a training run."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/head_seg"))
-    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
-    options = parser.parse_args()
-    state = load_checkpoint(options.work / "checkpoint.pt")
+    options, state = begin(export_parser(main.__doc__, "runs/head_seg", note=False))
     net = head_net()
     net.load_state_dict(state["ema"])
     probability = HeadProbability(net).eval().requires_grad_(False)
@@ -91,7 +83,7 @@ def main() -> None:
         options.models,
     )
     picture_of_the_worst(measured.cases, folder / "docs" / FAILURES_FILE)
-    print(f"{folder}\n{json.dumps(measured.metrics, indent=2)}")
+    show(folder, measured.metrics)
 
 
 def first_looks(data: Path, count: int = 8) -> torch.Tensor:

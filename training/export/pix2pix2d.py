@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,14 @@ import torch
 from training.data import fetal_mri
 from training.data.brain_slices import FRAME, hc18_brains
 from training.data.fetal_slices import contact_sheet
-from training.data.location import add_data_option
 from training.export.brain_measures import image_measures, tissue_measures
 from training.export.bundle import data_format, export_bundle, in_half_precision, trace
 from training.export.cards import bundle_metadata, model_card
+from training.export.command import begin, export_parser, show
 from training.export.eps import LICENCES
 from training.networks.inference_form import inference_form
 from training.networks.slice_translator import CLASSES, SliceTranslator
 from training.simulation.brain_pairs import Pairs, held_out_pairs
-from training.train.checkpoint import load_checkpoint
 from training.train.pix2pix2d import SliceConfig
 from USToMRILib.fetal.pix2pix2d import all_views
 from USToMRILib.fetal.tissues import Tissue
@@ -64,16 +61,7 @@ mirrored views. The ultrasound itself is measured for comparison.
 
 def main() -> None:
     """Make the bundle pix2pix2d of a training run."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/pix2pix2d"), help="run's folder")
-    parser.add_argument("--models", type=Path, help="default: the library's folder of bundles")
-    parser.add_argument("--note", default="", help="what the card should add about this training")
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    state = load_checkpoint(options.work / "checkpoint.pt")
+    options, state = begin(export_parser(main.__doc__, "runs/pix2pix2d"))
     config = SliceConfig(**state["config"])
     net = SliceTranslator(config.width).eval().requires_grad_(False)
     net.load_state_dict(state["ema"])
@@ -86,7 +74,7 @@ def main() -> None:
         BUNDLE, traced, metadata, make_card(metadata, options.note), LICENCES["mri"], options.models
     )
     sheets(net, kinds, options.data, folder / "docs")
-    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
+    show(folder, metrics)
 
 
 def measure(net: SliceTranslator, pairs: Pairs) -> dict[str, Any]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Sequence
@@ -16,18 +15,17 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from training.data.location import add_data_option
 from training.data.pairs import Pair
 from training.data.splits import PARTS, read_split
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card
+from training.export.command import begin, export_parser, show
 from training.export.pix2pix3d_metrics import held_out_metrics, translate_pairs, window_seams, worst
 from training.export.training_log import figure, read_training_log, tenths, tenths_table
 from training.networks.pix2pix3d import DIVISORS, Generator, folded
 from training.runinfo import run_record
 from training.simulation.adult_lesions import LESION_PROBABILITY
 from training.simulation.adult_pairs import cached_pairs
-from training.train.checkpoint import load_checkpoint
 from training.train.runlog import LOG_FILE
 from USToMRILib.compute.bundle import METADATA_FILE, models_dir
 from USToMRILib.pix2pix.memory import WINDOW_BYTES, WINDOW_BYTES_WIDTH
@@ -263,20 +261,9 @@ def load_generator(state: dict[str, Any]) -> Generator:
 
 def main() -> None:
     """Make the bundle pix2pix3d of a training run."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    add_data_option(parser)
-    parser.add_argument("--work", type=Path, default=Path("runs/pix2pix3d"), help="run's folder")
-    parser.add_argument(
-        "--models",
-        type=Path,
-        help="default: the library's folder of bundles, whose bundle it takes the place of",
-    )
+    parser = export_parser(main.__doc__, "runs/pix2pix3d", note=False)
     parser.add_argument("--per-head", type=int, default=4, help="test volumes of each head")
-    parser.add_argument("--threads", type=int, help="CPU threads; all where not given")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    state = load_checkpoint(options.work / "checkpoint.pt")
+    options, state = begin(parser)
     config, seed = state["config"], state["config"]["seed"]
     replaced = (options.models or models_dir()) / BUNDLE / METADATA_FILE
     if replaced.exists():
@@ -313,7 +300,7 @@ def main() -> None:
     picture(*worst(translated, pairs, 2), folder / "docs/failures.png")
     figure(entries).savefig(folder / "docs" / CURVES_FILE, dpi=70)
     shutil.copyfile(options.work / LOG_FILE, folder / "docs/training_log.jsonl")
-    print(f"{folder}\n{json.dumps(metrics, indent=2)}")
+    show(folder, metrics)
 
 
 if __name__ == "__main__":

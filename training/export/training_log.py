@@ -14,6 +14,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from USToMRILib.evaluation.report import (
     write_report,
     write_results,
 )
-from USToMRILib.files import check_creatable, check_readable
+from USToMRILib.files import atomic, check_creatable, check_readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -174,12 +175,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if path:
                 check_creatable(path)
         part = section(read_training_log(options.log))
+        with ExitStack() as files:
+            if options.json:
+                write_results(files.enter_context(atomic(options.json)), [part])
+            report = files.enter_context(atomic(options.report))
+            write_report(report, part.title, f"From {options.log.name}.", [part])
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    if options.json:
-        write_results(options.json, [part])
-    write_report(options.report, part.title, f"From {options.log.name}.", [part])
     return 0
 
 

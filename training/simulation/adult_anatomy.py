@@ -165,11 +165,6 @@ class Head:
     tissue: np.ndarray
 
 
-def list_heads(data: Path) -> list[str]:
-    """Return the names of the heads under the data folder, e.g. 'seg_01', sorted."""
-    return sorted(p.name[: -len(".nii.gz")] for p in (data / "adult_labels").glob("seg_*.nii.gz"))
-
-
 def read_head(data: Path, name: str, margin: int = 24) -> Head:
     """Read a head, crop it to the brain and a margin in voxels, and find its sulci and falx."""
     image = sitk.ReadImage(str(data / "adult_labels" / f"{name}.nii.gz"))

@@ -233,27 +233,28 @@ def simulate_bmode(
     rng = np.random.default_rng(seed)
     beams = Beams.of(scan)
     lost_db = 0.0 if sweep is None else sweep.contact_db
-    decibels = 20 * np.log10(_envelope(maps, scan, beams, rng, lost_db) + 1e-6)
+    decibels = 20 * np.log10(envelope(maps, scan, beams, rng, lost_db) + 1e-6)
     grey = np.clip((decibels - scan.white_db) / scan.dynamic_range_db + 1, 0, 1) * 255
     return _scan_convert(grey.astype(np.float32), maps, scan, beams, sweep)
 
 
-def envelope_of_speckle(scan: Scan, beams: Beams, rng: np.random.Generator) -> np.ndarray:
-    """Return the envelope of homogeneous tissue of unit backscatter, [r, phi, theta], no losses."""
-    shape = (len(beams.r), len(beams.phi), len(beams.theta))
-    return np.abs(_blur(_scatterers(np.ones(shape, np.float32), scan, beams, rng), scan, beams))
-
-
-def _envelope(
+def envelope(
     maps: TissueMaps,
     scan: Scan,
     beams: Beams,
     rng: np.random.Generator,
-    lost_db: np.ndarray | float,
+    lost_db: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """Return the envelope along the beams [r, phi, theta], white matter at the face being 1.
+    """Return the echo's envelope along the beams, before it is turned into grey values.
 
-    Without contact, `lost_db` [phi, theta], echoes are weaker, and the noise is not.
+    Args:
+        maps, scan: as of :func:`simulate_bmode`.
+        beams: of the scan.
+        rng: of scatterers and noise.
+        lost_db: for want of contact, [phi, theta]: echoes are weaker by it, and the noise is not.
+
+    Returns:
+        Float32 [r, phi, theta]; the mean power of white matter at the face is 1.
     """
     positions = _positions(maps, scan, beams)
     backscatter = _sample(maps.backscatter, positions)
@@ -265,11 +266,11 @@ def _envelope(
     gain_db = _gain_db(attenuation, scan, beams)
     received = 10 ** ((gain_db - _loss_db(attenuation, reflectance, scan) - lost_db) / 20)
     noise = 10 ** ((scan.noise_db + gain_db) / 20)
-    envelope = np.zeros(backscatter.shape, np.float32)
+    summed = np.zeros(backscatter.shape, np.float32)
     for _ in range(scan.looks):
         echo = _blur(specular + _scatterers(backscatter, scan, beams, rng), scan, beams)
-        envelope += np.abs(echo * received + _noise(echo.shape, rng) * noise)
-    return envelope / scan.looks
+        summed += np.abs(echo * received + _noise(echo.shape, rng) * noise)
+    return summed / scan.looks
 
 
 def _gain_db(attenuation: np.ndarray, scan: Scan, beams: Beams) -> np.ndarray:

@@ -301,6 +301,21 @@ class SequenceTest(SceneCase):
             with self.assertRaisesRegex(InputError, "a time point"):
                 logic.translate(given, output, allFrames=all_frames)
 
+    def test_several_samples_of_all_time_points_are_refused(self) -> None:
+        """Before the work: a sequence shows one picture of each."""
+        started: list[str] = []
+
+        def count(volume: Volume, method: str, **options: Any) -> Result:
+            started.append(method)
+            return halved(volume, method)
+
+        _, node = add_sequence()
+        with self.assertRaisesRegex(InputError, "one sample"):
+            logic_with(count).translate(node, allFrames=True, samples=2)
+        self.assertEqual(started, [])
+        logic_with(count).translate(node, allFrames=True, samples=1)
+        self.assertGreater(len(started), 1)
+
 
 class HeadTest(SceneCase):
     """The head's outline as a curve."""
@@ -346,7 +361,7 @@ class TissueTest(SceneCase):
         output = logic.translate(node, tissues=True)
         segmentation = output.GetNodeReference(TissueNodes.TISSUES_ROLE)
         segments = segmentation.GetSegmentation()
-        self.assertEqual(segments.GetNumberOfSegments(), 2)
+        self.assertEqual(segments.GetNumberOfSegments(), 3)
         ventricles = segments.GetSegment("VENTRICLES")
         np.testing.assert_allclose(ventricles.GetColor(), np.array([88, 106, 215]) / 255)
         entry = vtk.mutable("")
@@ -358,9 +373,10 @@ class TissueTest(SceneCase):
         pixel = float(np.prod(node.GetSpacing()[:2]))
         self.assertEqual(table.GetValue(1, 0).ToString(), "ventricles and cavum")
         self.assertAlmostEqual(table.GetValue(1, 1).ToDouble(), 24 * pixel)
-        self.assertEqual(table.GetColumnName(2), "Atrium, SYNTHETIC")
+        self.assertEqual(table.GetColumnName(2), "Width, SYNTHETIC")
         self.assertEqual(table.GetValue(0, 2).ToString(), "")
         self.assertIn("7.3, 6.1 \u00b1 0.6 mm", table.GetValue(1, 2).ToString())
+        self.assertIn("24.0 mm (error not measured)", table.GetValue(2, 2).ToString())
         before = slicer.mrmlScene.GetNumberOfNodes()
         logic.translate(node, output, tissues=True)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
@@ -420,22 +436,36 @@ class TissueTest(SceneCase):
         self.assertEqual(background.segmentId, TissuePair.BESIDE)
         inside = RegionVoxels.voxelsOf(background, output)
         j, i = np.indices((20, 24))
-        white = (i >= 12) & ~((i >= 12) & (i < 16) & (j >= 6) & (j < 12))
+        ventricles = (i >= 12) & (i < 16) & (j >= 6) & (j < 12)
+        cerebellum = (i >= 18) & (i < 22) & (j >= 14) & (j < 18)
+        white = (i >= 12) & ~ventricles & ~cerebellum
         spacing = output.GetSpacing()
         gap = np.maximum(0, np.maximum(6 - j, j - 11)) * spacing[1]
         across = np.maximum(0, i - 15) * spacing[0]
         expected = white & (np.hypot(gap, across) <= 5)
         self.assertEqual(int(inside.inside.sum()), int(expected.sum()))
+        self.assertEqual(TissuePair.addTissuePair(output), pair)
+
+    def test_areas_are_of_the_pixel_size_that_was_given(self) -> None:
+        """The node of a picture goes on saying 1 mm; areas and distances are measured as made."""
+        node = add_ultrasound(1, 20, 24)
+        output = logic_with(with_tissues).translate(node, pixelSize=0.3, tissues=True)
+        table = output.GetNodeReference(TissueNodes.TABLE_ROLE).GetTable()
+        self.assertAlmostEqual(table.GetValue(1, 1).ToDouble(), 24 * 0.3**2)
+        background = TissuePair.addTissuePair(output).region("background")
+        beside = int(RegionVoxels.voxelsOf(background, output).inside.sum())
+        self.assertEqual(beside, 20 * 12 - 24 - 16)
 
 
 def with_tissues(
     volume: Volume, method: str, tissues: bool = False, uncertainty: bool = False
 ) -> Result:
-    """Stand in for networks that see white matter on the right, and ventricles in it."""
+    """Stand in for networks that see white matter on the right, ventricles and cerebellum in it."""
     made = halved(volume, method)
     labels = np.zeros(volume.array.shape, np.uint8)
     labels[:, :, 12:] = 1
     labels[:, 6:12, 12:16] = 2
+    labels[:, 14:18, 18:22] = 3
     spread = np.zeros(volume.array.shape, np.float32)
     spread[:, 3, 4] = 40
     maps = {}
@@ -443,8 +473,10 @@ def with_tissues(
     measured = {
         "lateral_ventricle_widths_mm": [7.3, 6.1],
         "lateral_ventricle_width_error_mm": error,
+        "transcerebellar_diameter_mm": 24.0,
     }
     made.provenance["parameters"] = {"tissues_measured": measured}
+    made.provenance["input"] = {"grid": {"spacing": list(volume.grid.spacing)}}
     if tissues:
         maps["tissues"] = volume.with_array(labels)
     if uncertainty:

@@ -37,12 +37,21 @@ class Application:
         self._cache = tempfile.TemporaryDirectory()
         self._slice_logics: Any = None
         self._module_logics: list[Any] = []  # the application logic does not keep them alive
+        self._settings = Settings()
 
     def __getattr__(self, name: str) -> Any:
         """Say whether Slicer has the name."""
         known = name in api.names_of("app")
         reason = "not carried by the stand-in" if known else "not a name in Slicer"
         raise AttributeError(f"slicer.app.{name}: {reason}")
+
+    def userSettings(self) -> Settings:
+        """Return what Slicer keeps of a user; with every new scene there is another one."""
+        return self._settings
+
+    def layoutManager(self) -> LayoutManager:
+        """Return what holds the views."""
+        return LayoutManager()
 
     def applicationLogic(self) -> Any:
         """Return the application logic of the current scene."""
@@ -86,6 +95,33 @@ class Application:
     def translate(self, context: str, text: str) -> str:
         """Return the text as it is."""
         return text
+
+
+class Settings:
+    """``QSettings``, in memory."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def value(self, key: str) -> Any:
+        """Return what is kept, None where nothing is."""
+        return self._values.get(key)
+
+    def setValue(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self._values[key] = value
+
+
+class LayoutManager:
+    """``qSlicerLayoutManager``, as far as the wheel can carry it: the logics of the slice views."""
+
+    def mrmlSliceLogics(self) -> Any:
+        """Return the logics of all slice views."""
+        return slicer.app._slice_logics
+
+    def __getattr__(self, name: str) -> Any:
+        """Say that the name is not carried."""
+        raise AttributeError(f"slicer.app.layoutManager().{name} is not carried by the stand-in")
 
 
 def start(panel: bool = False) -> None:
@@ -132,6 +168,7 @@ def new_scene() -> Any:
     slicer.mrmlScene = scene
     slicer.app._logic = logic
     slicer.app._module_logics = []
+    slicer.app._settings = Settings()
     colors = logic.GetColorLogic()
     logic.SetModuleLogic("Colors", colors)
     logic.SetMRMLScene(scene)

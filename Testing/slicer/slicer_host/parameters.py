@@ -64,6 +64,8 @@ class Parameter:
         """Read the value."""
         if self.is_node:
             return owner.parameterNode.GetNodeReference(self.name)
+        if not owner.parameterNode.HasParameter(self.name):  # of a scene that was closed
+            self.__set__(owner, self.default)
         text = owner.parameterNode.GetParameter(self.name)
         if issubclass(self.kind, enum.Enum):
             return self.kind[text]

@@ -91,7 +91,7 @@ class _Read:
 
     def __init__(self, path: Path) -> None:
         from USToMRILib import Volume
-        from USToMRILib.provenance import sidecar_path
+        from USToMRILib.files import sidecar_path
 
         self.volume = Volume.read(path)
         self.provenance = json.loads(sidecar_path(path).read_text(encoding="utf-8"))

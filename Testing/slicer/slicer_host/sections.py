@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+import vtk
 
 _RESOURCES = Path(__file__).parents[3] / "USToMRI" / "Resources"
 
@@ -32,6 +33,8 @@ class Sections:
         node = slicer.mrmlScene.AddNode(node)
         wrapper: Any = USToMRIParameterNode  # the decorator gave it another constructor
         self.parameter_node = wrapper(node)
+        event = slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent
+        self._tag = slicer.mrmlScene.AddObserver(event, _as_in_panel(node))
         self.enter()
 
     def enter(self) -> None:
@@ -41,6 +44,19 @@ class Sections:
 
     def close(self) -> None:
         """End the sections, as when the module is reloaded."""
+        slicer.mrmlScene.RemoveObserver(self._tag)
         for section in self.all:
             section.cleanup()
         self.widget.deleteLater()
+
+
+def _as_in_panel(parameter_node: Any) -> Any:
+    """Return an observer that lets go of nodes before they leave the scene."""
+    from USToMRIModule.ParameterNode import letGo
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def leave(caller: Any, event: str, node: Any) -> None:
+        if not slicer.mrmlScene.IsClosing():
+            letGo(parameter_node, node)
+
+    return leave

@@ -7,9 +7,13 @@ from typing import Any, Callable
 
 import shiboken6
 import slicer
+import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
 _HEADER_HEIGHT = 24
+
+# The priority at which Slicer's selectors hear of a node that is about to leave the scene.
+_LATE = -10.0
 
 
 class CollapsibleButton(QtWidgets.QAbstractButton):
@@ -186,8 +190,10 @@ class MRMLNodeComboBox(QtWidgets.QWidget):
         self._host_scene = scene
         self._host_tags = []
         if scene is not None:
-            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
+            for event in (scene.NodeAddedEvent, scene.EndCloseEvent):
                 self._host_tags.append(scene.AddObserver(event, _filler(self)))
+            leaving = scene.NodeAboutToBeRemovedEvent
+            self._host_tags.append(scene.AddObserver(leaving, _remover(self), _LATE))
         self._host_fill()
 
     def currentNode(self) -> Any:
@@ -217,6 +223,12 @@ class MRMLNodeComboBox(QtWidgets.QWidget):
         if (box.currentData() or "") != (before or ""):
             self._host_chosen()
 
+    def _host_remove(self, node: Any) -> None:
+        """Forget a node; in the place of the chosen one Qt chooses the next, as in Slicer."""
+        index = self._host_box.findData(node.GetID())
+        if index >= 0 and not self._host_scene.IsClosing():
+            self._host_box.removeItem(index)
+
     def _host_nodes(self) -> list[Any]:
         if self._host_scene is None:
             return []
@@ -245,6 +257,19 @@ def _filler(widget: MRMLNodeComboBox) -> Callable[..., None]:
             alive._host_fill()
 
     return fill
+
+
+def _remover(widget: MRMLNodeComboBox) -> Callable[..., None]:
+    """Return an observer likewise, of nodes that are about to leave the scene."""
+    reference = weakref.ref(widget)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def remove(caller: Any, event: str, node: Any) -> None:
+        alive = reference()
+        if alive is not None and shiboken6.isValid(alive):
+            alive._host_remove(node)
+
+    return remove
 
 
 def _setting(name: str, kind: Any, default: Any) -> Any:

@@ -33,9 +33,11 @@ class BatchSection:
         """
         self.logic = logic
         self._parameterNode: Any = None
+        self._guiTag: Any = None
         self._process: Any = None
         self._output = Path()
         self._said = ""
+        self._unfinishedLine = ""
         uiWidget = slicer.util.loadUI(resourcePath("UI/Batch.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -51,7 +53,11 @@ class BatchSection:
 
     def setParameterNode(self, parameterNode: Optional[Any]) -> None:
         """Follow a parameter node from now on; none where it is None. A run goes on."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._guiTag)
         self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._guiTag = self._parameterNode.connectGui(self.ui)
 
     def onBatch(self) -> None:
         """Ask for two folders and translate the images of the one into the other."""
@@ -97,11 +103,12 @@ class BatchSection:
             logging.exception("USToMRI: the batch could not start")
             self._showIdle(str(error))
             return
-        self._output, self._said = output, ""
+        self._output, self._said, self._unfinishedLine = output, "", ""
         process = self._process = qt.QProcess()
         process.setProcessEnvironment(libraryEnvironment())
         process.connect("readyReadStandardError()", self._readProgress)
         process.connect("finished(int,QProcess::ExitStatus)", self._onFinished)
+        process.connect("errorOccurred(QProcess::ProcessError)", self._onFailed)
         self.ui.batchButton.enabled = self.ui.databaseButton.enabled = False
         self.ui.batchCancelButton.enabled = True
         self.ui.batchProgressBar.visible = True
@@ -116,8 +123,8 @@ class BatchSection:
         if chosen is None:
             return words
         words += ["--device", chosen.device.value]
-        if chosen.pixelSize:
-            words += ["--pixel-size", str(chosen.pixelSize)]
+        if chosen.batchPixelSize:
+            words += ["--pixel-size", str(chosen.batchPixelSize)]
         if chosen.allFrames:
             words += ["--frame", "all"]
         method = knownMethods().get(chosen.method)
@@ -131,12 +138,14 @@ class BatchSection:
         return words
 
     def _readProgress(self) -> None:
-        for line in textOf(self._process.readAllStandardError()).splitlines():
+        text = self._unfinishedLine + textOf(self._process.readAllStandardError())
+        *lines, self._unfinishedLine = text.split("\n")
+        for line in lines:
             try:
                 event = json.loads(line)
                 step, of = event["step"], event["of"]
             except (ValueError, KeyError, TypeError):  # a sentence
-                self._said = line.partition("ustomri: ")[2] or self._said
+                self._said = line.partition("ustomri: ")[2].strip() or self._said
                 logging.info("USToMRI: %s", line)
                 continue
             self.ui.batchProgressBar.setRange(0, of)
@@ -144,12 +153,21 @@ class BatchSection:
             text = _("{step} of {of} images, about {seconds:.0f} s left")
             self.ui.batchStatusLabel.text = text.format(step=step, of=of, seconds=event["eta_s"])
 
+    def _onFailed(self, error: Any) -> None:
+        """Report a process that could not be started; every other error also ends it."""
+        if self._process is not None and error == qt.QProcess.FailedToStart:
+            self._forgetProcess()
+            self._showIdle(_("Slicer's Python could not be started."))
+
+    def _forgetProcess(self) -> None:
+        ended, self._process = self._process, None
+        qt.QTimer.singleShot(0, lambda: ended)  # which is just telling about its end
+
     def _onFinished(self, exitCode: int, exitStatus: Any) -> None:
         if self._process is None:  # cancelled
             return
         self._readProgress()
-        ended, self._process = self._process, None
-        qt.QTimer.singleShot(0, lambda: ended)  # which is just telling about its end
+        self._forgetProcess()
         page = self._output / _PAGE
         if exitCode in _ENDED and page.is_file():
             done = _("Done; {page} has the results.").format(page=page)

@@ -50,6 +50,11 @@ def translateInWorker(
     if error is not None:
         raise error
     (made,) = results
-    output = Volume(made.volume.array, volume.grid, header_fields(made.provenance))
     record = made.provenance
-    return Result(output, record, record["warnings"], record["timings_s"])
+
+    def described(image: Volume, part: str = "") -> Volume:
+        return Volume(image.array, volume.grid, header_fields(record, part))
+
+    output = described(made.volume)
+    samples = tuple(described(s, f"SAMPLE {n}") for n, s in enumerate(made.samples, start=1))
+    return Result(output, record, record["warnings"], record["timings_s"], samples=samples)

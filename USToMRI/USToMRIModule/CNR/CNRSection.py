@@ -99,6 +99,7 @@ class CNRSection(VTKObservationMixin):
 
     def onTissuePair(self) -> None:
         """Measure the ventricles against the white matter beside them."""
+        self._chosen.tissuesShown = True  # to be seen where it is measured
         self._show(addTissuePair(self._chosen.pseudoMri))
 
     def onRemovePair(self) -> None:
@@ -288,6 +289,7 @@ class CNRSection(VTKObservationMixin):
         follow, scene, modified = self._onChange, slicer.mrmlScene, vtk.vtkCommand.ModifiedEvent
         for event in (scene.NodeRemovedEvent, scene.EndImportEvent):
             self.addObserver(scene, event, follow)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeLeaving)
         self.addObserver(self._chosen.parameterNode, modified, follow)
         volumes = {self._chosen.ultrasound, self._chosen.pseudoMri}
         regions = {region for pair in self._pairs for region in map(pair.region, ROLES) if region}
@@ -296,6 +298,16 @@ class CNRSection(VTKObservationMixin):
         for node in {*volumes, *(region.node for region in regions)} - {None}:
             for event in eventsOf(node):
                 self.addObserver(node, event, follow)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeLeaving(self, caller: Any, event: str, node: Any) -> None:
+        """Choose nothing in the place of a region that goes; its selector would choose another."""
+        self._isFilling = True
+        for role in ROLES:
+            selector = self._widgets(role)[1]
+            if selector.currentNode() is node:
+                selector.setCurrentNode(None)
+        self._isFilling = False
 
     def _onChange(self, caller: Any, event: str) -> None:
         self._throttle.request()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
-import numpy as np
 from slicer.i18n import tr as _
 
-from ..Scene.RegionVoxels import Region, voxelsOf
+from ..Scene.RegionVoxels import Region, maskOf
 from ..Scene.Segments import setSegment
-from ..Scene.WorldSpace import worldSpacing
-from ..Synthetic.TissueNodes import TISSUES_ROLE
-from .CNRPairs import BACKGROUND, REGION, Pair, addPair
+from ..Synthetic.OutputNodes import PROVENANCE_ROLE, recordOf
+from ..Synthetic.TissueNodes import TISSUES_ROLE, recordedSpacing
+from .CNRPairs import BACKGROUND, REGION, Pair, addPair, allPairs
 
 VENTRICLES, WHITE_MATTER = "VENTRICLES", "WHITE_MATTER"
 BESIDE = "WHITE_MATTER_BESIDE_VENTRICLES"
@@ -30,26 +29,31 @@ def hasTissues(pseudoMri: Any) -> bool:
 
 
 def addTissuePair(pseudoMri: Any) -> Pair:
-    """Add the pair of ventricles and the white matter beside them; the regions are segments."""
+    """Return the pair of ventricles and the white matter beside them; the regions are segments.
+
+    It is made where the pseudo-MRI has none.
+    """
     from scipy.ndimage import distance_transform_edt
 
     node = pseudoMri.GetNodeReference(TISSUES_ROLE)
-    ventricles, white = (_mask(node, each, pseudoMri) for each in (VENTRICLES, WHITE_MATTER))
-    distance = distance_transform_edt(~ventricles, sampling=worldSpacing(pseudoMri)[::-1])
+    ventricles, white = (
+        maskOf(Region(node, each), pseudoMri) for each in (VENTRICLES, WHITE_MATTER)
+    )
+    textNode = pseudoMri.GetNodeReference(PROVENANCE_ROLE)
+    spacing = recordedSpacing(recordOf(textNode) if textNode else {}, pseudoMri)
+    distance = distance_transform_edt(~ventricles, sampling=spacing[::-1])
     beside = white & (distance <= _REACH)
     segments = node.GetSegmentation()
     if segments.GetSegment(BESIDE) is None:
         segments.AddEmptySegment(BESIDE, _("white matter beside the ventricles"))
     setSegment(node, BESIDE, beside, pseudoMri)
-    pair = addPair(_("Ventricles and white matter"))
+    pair = _pairOf(node) or addPair(_("Ventricles and white matter"))
     pair.setRegion(REGION, node, VENTRICLES)
     pair.setRegion(BACKGROUND, node, BESIDE)
     return pair
 
 
-def _mask(node: Any, segmentId: str, volumeNode: Any) -> np.ndarray:
-    i, j, k = volumeNode.GetImageData().GetDimensions()
-    mask = np.zeros((k, j, i), bool)
-    voxels = voxelsOf(Region(node, segmentId), volumeNode)
-    mask[voxels.block] = voxels.inside
-    return mask
+def _pairOf(segmentationNode: Any) -> Optional[Pair]:
+    """Return the pair that an earlier press made of a segmentation."""
+    background = Region(segmentationNode, BESIDE)
+    return next((each for each in allPairs() if each.region(BACKGROUND) == background), None)

@@ -93,8 +93,13 @@ def isFor(volumeNode: Any) -> bool:
 
 
 def restore(arrangement: int) -> None:
-    """Arrange the views as they were before."""
-    layoutNode().SetViewArrangement(arrangement)
+    """Arrange the views as they were before, or in Slicer's usual way where that is not known.
+
+    :param arrangement: the number of a layout; -1: not known.
+    """
+    node = layoutNode()
+    usual = node.SlicerLayoutFourUpView
+    node.SetViewArrangement(arrangement if arrangement >= 0 else usual)
 
 
 def currentArrangement() -> int:

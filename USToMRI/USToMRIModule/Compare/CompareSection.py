@@ -11,9 +11,11 @@ from slicer.util import VTKObservationMixin
 
 from ..Scene.Throttle import Throttle
 from ..Scene.VolumeNodes import holdsImage
+from ..Scene.WorldSpace import onSameGrid
 from ..Synthetic.OutputNodes import UNCERTAINTY_ROLE
+from ..Synthetic.TissueNodes import TABLE_ROLE, TISSUES_ROLE
 from . import CompareLayout
-from .ComparisonImage import ComparisonImage, onSameGrid
+from .ComparisonImage import ComparisonImage
 from .ComparisonParameterNode import Overlay, comparisonOf
 from .HeadPoints import headPoints
 
@@ -39,6 +41,7 @@ class CompareSection(VTKObservationMixin):
         self._image = ComparisonImage()
         self._alignedTo = ""
         self._isWanted = True
+        self._tissues: tuple[str, bool] = ("", False)
         uiWidget = slicer.util.loadUI(resourcePath("UI/Compare.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -48,6 +51,8 @@ class CompareSection(VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
         self.ui.compareButton.connect("clicked(bool)", self.onCompare)
+        self.ui.overlaySelector.connect("activated(int)", self.onOverlayChosen)
+        self.ui.sizesButton.connect("clicked(bool)", self.onSizes)
 
     def cleanup(self) -> None:
         """Let go of everything; called when the application closes or the module is reloaded."""
@@ -79,6 +84,24 @@ class CompareSection(VTKObservationMixin):
             self._isWanted = False
             self._leave()
 
+    def onOverlayChosen(self, index: int) -> None:
+        """Begin another overlay where it shows something of both images."""
+        if self._chosen:
+            self._chosen.overlayAmount = self._chosen.overlay.firstAmount()
+
+    def onSizes(self) -> None:
+        """Show the table of the tissues' sizes, in the module that shows tables."""
+        slicer.app.openNodeModule(self._ofPseudoMri(TABLE_ROLE))
+
+    def onInputChosen(self, inputNode: Any) -> None:
+        """Go back to the views before, to see another image that is to be translated."""
+        chosen = self._chosen
+        if chosen is None or inputNode is None or not CompareLayout.isShown():
+            return
+        if inputNode not in (chosen.ultrasound, chosen.pseudoMri):
+            self._leave()
+            slicer.util.setSliceViewerLayers(background=inputNode, foreground=None, fit=True)
+
     def onTranslated(self, inputNode: Any, outputNode: Any) -> None:
         """Show a new pseudo-MRI beside what it was made of, unless the user went back before."""
         # The user may be in another module and come back.
@@ -103,8 +126,9 @@ class CompareSection(VTKObservationMixin):
         self._update()
 
     def _leave(self) -> None:
-        if self._chosen and self._chosen.layoutBefore >= 0 and CompareLayout.isShown():
-            CompareLayout.restore(self._chosen.layoutBefore)
+        if CompareLayout.isShown():
+            chosen = self._chosen or comparisonOf(self._logic.getParameterNode())
+            CompareLayout.restore(chosen.layoutBefore)
         self._image.remove()
 
     def _onSceneStartClose(self, caller: Any, event: str) -> None:
@@ -127,8 +151,26 @@ class CompareSection(VTKObservationMixin):
                 self._image.remove()  # of an image that is gone
             else:
                 reason = self._showImages(self._chosen)
+        self._updateTissues()
         self.ui.compareStatusLabel.text = reason
         self.ui.compareStatusLabel.visible = bool(reason)
+
+    def _updateTissues(self) -> None:
+        """Show the tissues or not, where that was not done; who hides them elsewhere is obeyed."""
+        segmentation = self._ofPseudoMri(TISSUES_ROLE)
+        self.ui.tissuesCheckBox.enabled = segmentation is not None
+        self.ui.sizesButton.enabled = self._ofPseudoMri(TABLE_ROLE) is not None
+        if segmentation is None:
+            return
+        wanted = (segmentation.GetID(), self._chosen.tissuesShown)
+        if wanted != self._tissues:
+            self._tissues = wanted
+            segmentation.GetDisplayNode().SetVisibility(self._chosen.tissuesShown)
+
+    def _ofPseudoMri(self, role: str) -> Any:
+        """Return a node that the chosen pseudo-MRI refers to; None where there is none."""
+        pseudoMri = self._chosen.pseudoMri if self._chosen else None
+        return pseudoMri.GetNodeReference(role) if pseudoMri else None
 
     def _reasonNotReady(self) -> str:
         chosen = self._chosen

@@ -11,25 +11,7 @@ from slicer.i18n import tr as _
 
 from ..Scene.DisplayableNodes import removeDisplayable
 from ..Scene.VolumeNodes import IN_PART, SYNTHETIC_ATTRIBUTE, greyOf
-from ..Scene.WorldSpace import worldFromIjk
 from ..Synthetic.SyntheticMark import markAsSynthetic
-
-# mm; what two grids may differ by and still show the same voxels.
-_SAME_PLACE = 1e-3
-
-
-def onSameGrid(first: Any, second: Any) -> bool:
-    """Return whether the voxels of two volumes lie in the same places of the world."""
-    size = first.GetImageData().GetDimensions()
-    if size != second.GetImageData().GetDimensions():
-        return False
-    corners = np.array(np.meshgrid(*[(0.0, n - 1.0) for n in size])).reshape(3, -1).T
-    transforms = [worldFromIjk(node) for node in (first, second)]
-    places = [
-        np.array([transform.TransformPoint(*corner) for corner in corners])
-        for transform in transforms
-    ]
-    return bool(np.abs(places[0] - places[1]).max() <= _SAME_PLACE)
 
 
 class ComparisonImage:

@@ -40,6 +40,10 @@ class Overlay(enum.Enum):
             Overlay.UNCERTAINTY: _("Opacity:"),
         }[self]
 
+    def firstAmount(self) -> float:
+        """Return the percentage at which both images, or what lies over one, are seen at first."""
+        return 100.0 if self is Overlay.OPACITY else 50.0
+
 
 @parameterNodeWrapper
 class ComparisonParameterNode:
@@ -49,6 +53,7 @@ class ComparisonParameterNode:
     pseudoMri - the image that is compared with it
     overlay - how the view of the pseudo-MRI shows both
     overlayAmount - percent: opacity of the pseudo-MRI, size of the squares, or place of the edge
+    tissuesShown - the tissues of the pseudo-MRI lie over both images
     layoutBefore - the view layout to go back to; -1: there is none
     """
 
@@ -56,6 +61,7 @@ class ComparisonParameterNode:
     pseudoMri: vtkMRMLScalarVolumeNode
     overlay: Overlay = Overlay.OPACITY
     overlayAmount: Annotated[float, WithinRange(0, 100)] = 100.0
+    tissuesShown: bool = False
     layoutBefore: int = -1
 
 

@@ -18,9 +18,14 @@ def startPlacing(markupsNode: Any) -> None:
 
 def stopPlacing() -> None:
     """Let clicks be what they are without it."""
+    if isPlacing():
+        modeNodes()[1].SwitchToViewTransformMode()
+
+
+def isPlacing() -> bool:
+    """Return whether the next click in a view is a point of a markup."""
     interaction = modeNodes()[1]
-    if interaction.GetCurrentInteractionMode() == interaction.Place:
-        interaction.SwitchToViewTransformMode()
+    return bool(interaction.GetCurrentInteractionMode() == interaction.Place)
 
 
 def modeNodes() -> tuple[Any, Any]:

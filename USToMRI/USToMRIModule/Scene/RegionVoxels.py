@@ -64,6 +64,14 @@ def voxelsOf(region: Any, volumeNode: Any) -> Voxels:
     return _curveVoxels(region.node, volumeNode)
 
 
+def maskOf(region: Any, volumeNode: Any) -> np.ndarray:
+    """Return the voxels of :func:`voxelsOf` as a mask of the whole volume, boolean [k, j, i]."""
+    mask = np.zeros(_shape(volumeNode), bool)
+    voxels = voxelsOf(region, volumeNode)
+    mask[voxels.block] = voxels.inside
+    return mask
+
+
 def reasonNotUsable(region: Region) -> str:
     """Return why a region cannot hold voxels of any volume, in words; empty where it can."""
     node, text = region.node, ""

@@ -71,12 +71,24 @@ def isPseudoMri(node: Any) -> bool:
 
 
 def newestUltrasound() -> Optional[Any]:
-    """Return the scene's last volume that may be an ultrasound: no label map, not synthetic."""
+    """Return the scene's last volume that may be an ultrasound.
+
+    That is no label map, nothing synthetic, and nothing that DICOM calls MR or CT.
+    """
     for node in reversed(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")):
         isImage = holdsImage(node) and not node.IsA("vtkMRMLLabelMapVolumeNode")
-        if isImage and not isSynthetic(node) and not node.GetHideFromEditors():
+        isOffered = not isSynthetic(node) and not node.GetHideFromEditors()
+        if isImage and isOffered and _modalityOf(node) in ("", "US"):
             return node
     return None
+
+
+def _modalityOf(node: Any) -> str:
+    """Return the modality that Slicer's DICOM module has noted; nothing of other volumes."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(node)
+    name = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
+    return str(hierarchy.GetItemAttribute(item, name)) if item else ""
 
 
 def holdsImage(node: Any) -> bool:

@@ -68,7 +68,7 @@ def _fromHeader(path: Path) -> Optional[dict[str, Any]]:
 
 
 def _fromSidecar(path: Path) -> Optional[dict[str, Any]]:
-    from USToMRILib.provenance import sidecar_path
+    from USToMRILib.files import sidecar_path
 
     try:
         return _parsed(sidecar_path(path).read_text(encoding="utf-8"))

@@ -49,8 +49,7 @@ def publishTissues(
         return
     segmentation = _addSegmentation(np.rint(labels.array).astype(np.uint8), outputNode, created)
     outputNode.SetNodeReferenceID(TISSUES_ROLE, segmentation.GetID())
-    measured = provenance.get("parameters", {}).get("tissues_measured", {})
-    table = _addTable(np.rint(labels.array).astype(int), measured, outputNode, created)
+    table = _addTable(np.rint(labels.array).astype(int), provenance, outputNode, created)
     outputNode.SetNodeReferenceID(TABLE_ROLE, table.GetID())
 
 
@@ -78,6 +77,8 @@ def _addSegmentation(labels: np.ndarray, outputNode: Any, created: list[Any]) ->
         entry = _TERMINOLOGY.format(categories=_CATEGORIES, code=f"SCT^{code}^{meaning}")
         segment.SetTag("TerminologyEntry", entry)
     node.GetDisplayNode().SetOpacity2DFill(_FILL_OPACITY)
+    # The ultrasound would be seen through them, and has no mark that says SYNTHETIC.
+    node.GetDisplayNode().SetVisibility(False)
     return node
 
 
@@ -86,27 +87,54 @@ def ventriclesOf(measured: dict[str, Any]) -> str:
 
     :param measured: "tissues_measured" of a record.
     """
-    widths = measured.get("lateral_ventricle_widths_mm")
+    widths = measured.get("lateral_ventricle_widths_mm", [])
+    return _inWords(widths, measured.get("lateral_ventricle_width_error_mm"))
+
+
+def cerebellumOf(measured: dict[str, Any]) -> str:
+    """Return the transcerebellar diameter with its error, in words; nothing without.
+
+    :param measured: "tissues_measured" of a record.
+    """
+    diameter = measured.get("transcerebellar_diameter_mm")
+    error = measured.get("transcerebellar_diameter_error_mm")
+    return _inWords([diameter] if diameter else [], error)
+
+
+def _inWords(widths: list[float], error: Optional[dict[str, float]]) -> str:
     if not widths:
         return ""
     text = ", ".join(f"{width:.1f}" for width in widths)
-    error = measured.get("lateral_ventricle_width_error_mm")
     if not error:
         return str(_("{widths} mm (error not measured)").format(widths=text))
     told = _("{widths} \u00b1 {median:.1f} mm (on simulated pairs; 9 of 10 within {most:.1f} mm)")
     return str(told.format(widths=text, median=error["median"], most=error["percentile_90"]))
 
 
+def recordedSpacing(provenance: dict[str, Any], outputNode: Any) -> tuple[float, ...]:
+    """Return how large the voxels (i, j, k) of a pseudo-MRI are, in mm.
+
+    It is what they were translated with: the size that a user gave is not that of the node.
+    """
+    spacing = provenance.get("input", {}).get("grid", {}).get("spacing")
+    return tuple(spacing or worldSpacing(outputNode))
+
+
 def _addTable(
-    labels: np.ndarray, measured: dict[str, Any], outputNode: Any, created: list[Any]
+    labels: np.ndarray, provenance: dict[str, Any], outputNode: Any, created: list[Any]
 ) -> Any:
     from USToMRILib.fetal.tissues import Tissue
 
-    spacing = np.array(worldSpacing(outputNode))
+    measured = provenance.get("parameters", {}).get("tissues_measured", {})
+    spacing = np.array(recordedSpacing(provenance, outputNode))
     ofSlice = isSlice(outputNode)
     unit = float(np.prod(spacing[:2])) if ofSlice else float(np.prod(spacing)) / 1000
     names, sizes, widths = vtk.vtkStringArray(), vtk.vtkDoubleArray(), vtk.vtkStringArray()
-    widths.SetName(_("Atrium, SYNTHETIC"))
+    widths.SetName(_("Width, SYNTHETIC"))
+    measuredWidths = {
+        Tissue.VENTRICLES: ventriclesOf(measured),
+        Tissue.CEREBELLUM: cerebellumOf(measured),
+    }
     names.SetName(_("Tissue"))
     sizes.SetName(_("Area (mm2)") if ofSlice else _("Volume (ml)"))
     counts = np.bincount(labels.ravel(), minlength=len(Tissue) + 1)
@@ -114,11 +142,10 @@ def _addTable(
         if counts[tissue]:
             names.InsertNextValue(tissue.title)
             sizes.InsertNextValue(counts[tissue] * unit)
-            isVentricle = tissue is Tissue.VENTRICLES
-            widths.InsertNextValue(ventriclesOf(measured) if isVentricle else "")
+            widths.InsertNextValue(measuredWidths.get(tissue, ""))
     name = _("{name} tissue sizes").format(name=outputNode.GetName())
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
     created.append(node)
-    for column in (names, sizes, *([widths] if ventriclesOf(measured) else [])):
+    for column in (names, sizes, *([widths] if any(measuredWidths.values()) else [])):
         node.AddColumn(column)
     return node

@@ -11,9 +11,9 @@ from slicer.util import VTKObservationMixin
 
 from ..Scene.VolumeNodes import spacingOf
 from ..Scene.WorldSpace import worldSpacing
-from ..Synthetic.OutputNodes import PROVENANCE_ROLE, moveBeside, recordOf
-from ..Synthetic.TissueNodes import ventriclesOf
-from .HeadCurve import FoundHead, worldPoints
+from ..Synthetic.OutputNodes import PROVENANCE_ROLE, recordOf
+from ..Synthetic.TissueNodes import cerebellumOf, ventriclesOf
+from .HeadCurve import FoundHead, drawnOn, isOf, worldPoints
 
 _COLOUR = (0.0, 0.62, 0.45)
 
@@ -27,7 +27,7 @@ class HeadBiometry(VTKObservationMixin):
         self._label = label
         self._parameterNode: Any = None
         self._shown: Any = None
-        self._ventricles = ""
+        self._inside: list[str] = []
         self._pixelSize = 0.0
         label.visible = False
 
@@ -35,15 +35,15 @@ class HeadBiometry(VTKObservationMixin):
         """Follow the diameters of a parameter node from now on; none where it is None."""
         self.removeObservers()
         self._parameterNode = parameterNode
-        self._shown = parameterNode.inputVolume if parameterNode else None
         if parameterNode is not None:
+            self.update()
             self._follow()
 
     def update(self) -> None:
         """Forget the head of another image; called when a parameter changed."""
         chosen = self._parameterNode
         if chosen.inputVolume is not self._shown:
-            self._ventricles = ""
+            self._inside = []
             self._say(None)
         elif chosen.pixelSize != self._pixelSize and self._label.visible:
             self._onDragged(None, "")
@@ -59,7 +59,8 @@ class HeadBiometry(VTKObservationMixin):
         ):
             onAxes = _endsOnAxes(head.ellipse, turn)
             ends = worldPoints(onAxes, head.ellipse, chosen.inputVolume, chosen.pixelSize)
-            line = line or _addLine(chosen.inputVolume)
+            if line is None or not isOf(line, chosen.inputVolume):
+                line = _addLine(chosen.inputVolume)
             slicer.util.updateMarkupsControlPointsFromArray(line, ends, world=True)
             line.SetName(name)
             if turn:
@@ -77,14 +78,20 @@ class HeadBiometry(VTKObservationMixin):
         record = recordOf(textNode) if textNode else {}
         biometry = Biometry.of_record(record)
         measured = record.get("parameters", {}).get("tissues_measured", {})
-        self._ventricles = ventriclesOf(measured)
-        if biometry and (self._ventricles or not self._lines()):
+        self._inside = _insideOf(measured)
+        if biometry and (self._inside or not self._lines()):
             self._say(biometry.as_dict())
 
     def _lines(self) -> list[Any]:
         chosen = self._parameterNode
         lines = (chosen.biparietalLine, chosen.occipitofrontalLine) if chosen else ()
-        return [each for each in lines if each and each.GetNumberOfDefinedControlPoints() == 2]
+        return [
+            each
+            for each in lines
+            if each
+            and each.GetNumberOfDefinedControlPoints() == 2
+            and isOf(each, chosen.inputVolume)
+        ]
 
     def _follow(self) -> None:
         for line in self._lines():
@@ -103,7 +110,9 @@ class HeadBiometry(VTKObservationMixin):
         scale = size / worldSpacing(chosen.inputVolume)[0]
         lengths = [_length(line) * scale / 2 for line in lines]
         try:
-            outline = Ellipse((0.0, 0.0), (max(lengths), min(lengths)), 0.0)
+            acrossIsLonger = lengths[0] > lengths[1]
+            midline = np.pi / 2 if acrossIsLonger else 0.0
+            outline = Ellipse((0.0, 0.0), (max(lengths), min(lengths)), 0.0, midline)
         except InputError:
             return  # one end on the other
         self._say(Biometry.of(outline).as_dict())
@@ -118,13 +127,20 @@ class HeadBiometry(VTKObservationMixin):
         ).format(**biometry)
         age = _("{weeks:.1f} weeks ({low_weeks:.1f} to {high_weeks:.1f}), {chart}")
         ages = [age.format(**each) for each in biometry["gestational_age"]]
-        if self._ventricles:
-            ages.append(_("Atrium, SYNTHETIC: {widths}").format(widths=self._ventricles))
-        self._label.text = "<br>".join([text, *ages])
+        self._label.text = "<br>".join([text, *ages, *self._inside])
         source = _("{chart}: {interval}; {source}")
         sources = [source.format(**each) for each in biometry["gestational_age"]]
         measured = _("Diameters from {edges}.").format(edges=biometry["diameters"])
         self._label.toolTip = "\n".join([measured, *sources])
+
+
+def _insideOf(measured: dict[str, Any]) -> list[str]:
+    """Return lines about what was measured inside the brain."""
+    texts = {
+        _("Atrium, SYNTHETIC: {widths}"): ventriclesOf(measured),
+        _("Cerebellum across, SYNTHETIC: {widths}"): cerebellumOf(measured),
+    }
+    return [text.format(widths=widths) for text, widths in texts.items() if widths]
 
 
 def _addLine(inputNode: Any) -> Any:
@@ -135,7 +151,7 @@ def _addLine(inputNode: Any) -> Any:
     display.SetPointLabelsVisibility(False)
     # Its length would be wrong where the pixel size is not the volume's.
     line.GetMeasurement("length").SetEnabled(False)
-    moveBeside(inputNode, line)
+    drawnOn(line, inputNode)
     return line
 
 

@@ -53,8 +53,7 @@ def showEllipse(
         curveNode.CreateDefaultDisplayNodes()
         curveNode.GetDisplayNode().SetPropertiesLabelVisibility(False)
         curveNode.GetDisplayNode().SetPointLabelsVisibility(False)
-        moveBeside(inputNode, curveNode)
-        curveNode.SetNodeReferenceID(_IMAGE_ROLE, inputNode.GetID())
+        drawnOn(curveNode, inputNode)
     slicer.util.updateMarkupsControlPointsFromArray(
         curveNode, _outline(ellipse, inputNode, pixelSize), world=True
     )
@@ -68,9 +67,15 @@ def isEdited(curveNode: Any) -> bool:
     return found is None or json.loads(found) != _state(curveNode)
 
 
-def isOf(curveNode: Any, inputNode: Any) -> bool:
-    """Return whether a curve is an outline in an image: not found in another one."""
-    image = curveNode.GetNodeReference(_IMAGE_ROLE)
+def drawnOn(markupsNode: Any, inputNode: Any) -> None:
+    """Let a curve or a line be one of an image, in its folder."""
+    moveBeside(inputNode, markupsNode)
+    markupsNode.SetNodeReferenceID(_IMAGE_ROLE, inputNode.GetID())
+
+
+def isOf(markupsNode: Any, inputNode: Any) -> bool:
+    """Return whether a curve or a line lies on an image: was not found in another one."""
+    image = markupsNode.GetNodeReference(_IMAGE_ROLE)
     return image is None or image is inputNode
 
 

@@ -3,96 +3,129 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import qt
 from slicer.i18n import tr as _
 
-from ..ParameterNode import Quality
+from ..ParameterNode import Quality, Subject
 from ..Scene.VolumeNodes import holdsImage, isSlice
-
-# What a quality stands for, for a volume or not: the first method whose networks are here. The
-# methods of fetal heads go through a volume slice by slice, and make a fetal head of any brain:
-# only who chooses one by hand gets it for a volume.
-_METHODS = {
-    (Quality.FAST, False): ("pix2pix2d", "cyclegan"),
-    (Quality.FAST, True): ("pix2pix3d",),
-    (Quality.BEST, False): ("ddic-guided", "ddic"),
-    (Quality.BEST, True): ("pix2pix3d",),
-}
 
 
 class MethodChoice:
-    """Keeps quality and method in step.
+    """Keeps quality, subject and method in step.
 
-    A quality chooses a method; a method that is chosen by hand is no quality. Before the library
-    is loaded there are no methods.
+    A quality chooses a method; where the library has one for each subject, only once the user has
+    said whose brain the image shows. A method that is chosen by hand is no quality. Before the
+    library is loaded there are no methods.
     """
 
-    def __init__(self, qualityBox: Any, methodBox: Any, note: Any) -> None:
-        """Fill a combo box of the qualities and one of the methods.
+    def __init__(self, ui: Any) -> None:
+        """Fill the selectors of the panel.
 
-        :param note: label that says what a volume is taken for.
+        :param ui: the panel's widgets by name.
         """
-        self._qualityBox = qualityBox
-        self._note = note
-        note.visible = False
-        self._methodBox = methodBox
-        self._before: tuple[Quality, bool] = (Quality.CHOSEN, False)
+        self._ui = ui
+        self._before = _Asked(Quality.CHOSEN, "", Subject.UNKNOWN)
+        self._methodBefore = ""
         self._parameterNode: Any = None
         self._isFilling = False
-        methodBox.connect("currentIndexChanged(int)", self._onChosen)
+        self._showSubject(False)
+        ui.methodSelector.connect("currentIndexChanged(int)", self._onChosen)
 
     def setParameterNode(self, parameterNode: Optional[Any]) -> None:
         """Follow a parameter node from now on; none where it is None."""
         self._parameterNode = parameterNode
         if parameterNode:
-            self._before = (parameterNode.quality, isVolume(parameterNode.inputVolume))
+            self._before = _Asked.of(parameterNode)
+            self._methodBefore = parameterNode.method
 
     def update(self) -> None:
-        """Bring both in step; called when a parameter changed or the library was loaded."""
+        """Bring all in step; called when a parameter changed or the library was loaded."""
         methods = knownMethods()
         if not methods:
             return
-        chosen = self._parameterNode
-        now = (chosen.quality, isVolume(chosen.inputVolume))
-        before, self._before = self._before, now
-        if chosen.method not in methods:
-            chosen.method = _methodOf(Quality.BEST if now[0] is Quality.CHOSEN else now[0], now[1])
-        wanted = _methodOf(*now)
-        if wanted and chosen.method != wanted:
-            if before == now:  # the method was changed
-                self._before = (Quality.CHOSEN, now[1])
-                chosen.quality = Quality.CHOSEN
-            else:
-                chosen.method = wanted
-        self._fill(methods, now[1])
+        from USToMRILib.methods import DEFAULT
 
-    def _fill(self, methods: dict[str, Any], ofVolume: bool) -> None:
+        chosen = self._parameterNode
+        asked, before = _Asked.of(chosen), self._before
+        wanted, methodBefore = asked.method, self._methodBefore
+        self._before, self._methodBefore = asked, chosen.method
+        if chosen.method not in methods:
+            self._setMethod(wanted or DEFAULT)
+        elif asked != before:
+            self._setMethod(wanted or chosen.method)
+        elif chosen.method != (wanted or methodBefore):  # it was chosen by hand
+            self._before = asked._replace(quality=Quality.CHOSEN)
+            chosen.quality = Quality.CHOSEN
+        self._fill(methods, _Asked.of(chosen))
+
+    def reasonNotReady(self) -> str:
+        """Return why there is no method yet, in words for the user; empty where there is one."""
+        asked = _Asked.of(self._parameterNode)
+        if not asked.candidates or asked.method:
+            return ""
+        return _("Choose above what the volume shows: each has its own method.")
+
+    def _setMethod(self, name: str) -> None:
+        self._methodBefore = name
+        if self._parameterNode.method != name:
+            self._parameterNode.method = name
+
+    def _fill(self, methods: dict[str, Any], asked: _Asked) -> None:
         self._isFilling = True
-        if self._methodBox.count != len(methods):
-            self._methodBox.clear()
+        box = self._ui.methodSelector
+        if box.count != len(methods):
+            box.clear()
             for index, method in enumerate(methods.values()):
-                self._methodBox.addItem(method.title, method.name)
-                self._methodBox.setItemData(index, method.summary, qt.Qt.ToolTipRole)
-        self._methodBox.currentIndex = self._methodBox.findData(self._parameterNode.method)
+                box.addItem(method.title, method.name)
+                box.setItemData(index, method.summary, qt.Qt.ToolTipRole)
+        box.currentIndex = box.findData(self._parameterNode.method)
         for index, quality in enumerate(Quality):
-            text, method = quality.label(), methods.get(_methodOf(quality, ofVolume))
-            if method:
-                title = method.title.partition(":")[0]
+            text, name = quality.label(), asked._replace(quality=quality).method
+            if name:
+                title = methods[name].title.partition(":")[0]
                 text = _("{quality}: {method}").format(quality=text, method=title)
-            self._qualityBox.setItemText(index, text)
-        isByQuality = ofVolume and self._parameterNode.quality is not Quality.CHOSEN
-        self._note.visible = isByQuality
-        self._note.text = _(
-            "A volume is taken for an adult brain; for a fetal head choose one of the methods for "
-            "slices under Advanced."
-        )
+            self._ui.qualitySelector.setItemText(index, text)
+        self._showSubject(len(asked.candidates) > 1)
         self._isFilling = False
+
+    def _showSubject(self, isAsked: bool) -> None:
+        self._ui.subjectLabel.visible = self._ui.subjectSelector.visible = isAsked
 
     def _onChosen(self, index: int) -> None:
         if not self._isFilling and self._parameterNode and index >= 0:
-            self._parameterNode.method = self._methodBox.itemData(index)
+            self._parameterNode.method = self._ui.methodSelector.itemData(index)
+
+
+class _Asked(NamedTuple):
+    """What decides on the method.
+
+    kind - "slice" or "volume", the library's words
+    """
+
+    quality: Quality
+    kind: str
+    subject: Subject
+
+    @classmethod
+    def of(cls, chosen: Any) -> _Asked:
+        """Return what the parameters ask for."""
+        kind = "volume" if isVolume(chosen.inputVolume) else "slice"
+        return cls(chosen.quality, kind, chosen.subject)
+
+    @property
+    def candidates(self) -> list[Any]:
+        """The methods that the quality stands for, one for each subject; none before loading."""
+        library = sys.modules.get("USToMRILib.methods")
+        return library.by_quality(self.quality.value, self.kind) if library else []
+
+    @property
+    def method(self) -> str:
+        """The name of the one that is asked for; empty while that is open."""
+        names = {method.subject: method.name for method in self.candidates}
+        only = next(iter(names.values())) if len(names) == 1 else ""
+        return names.get(self.subject.value, only)
 
 
 def knownMethods() -> dict[str, Any]:
@@ -110,12 +143,3 @@ def takesSlices(name: str) -> bool:
 def isVolume(node: Any) -> bool:
     """Return whether a node holds an image of several slices."""
     return bool(node and holdsImage(node) and not isSlice(node))
-
-
-def _methodOf(quality: Quality, ofVolume: bool) -> str:
-    from USToMRILib.compute.bundle import list_bundles
-
-    methods, installed = knownMethods(), set(list_bundles())
-    names = [name for name in _METHODS.get((quality, ofVolume), ()) if name in methods]
-    complete = (name for name in names if installed.issuperset(methods[name].bundles))
-    return next(complete, names[-1] if names else "")

@@ -31,6 +31,8 @@ class NewestUltrasound(VTKObservationMixin):
         self.removeObservers()
         self._parameterNode = parameterNode
         if parameterNode:
+            if parameterNode.inputVolume is None:
+                self._taken = ""  # in another scene, a node of this ID may be the user's choice
             scene = slicer.mrmlScene
             self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAdded)
             self._take()

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any, Callable, Optional
 
 import numpy as np
+import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..ParameterNode import PixelSizeWay
 from ..Scene.DisplayableNodes import removeDisplayable
-from ..Scene.PixelSize import lacksPixelSize, writePixelSize
-from ..Scene.Placement import startPlacing, stopPlacing
+from ..Scene.PixelSize import lacksPixelSize
+from ..Scene.Placement import isPlacing, modeNodes, startPlacing, stopPlacing
 from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Scene.WorldSpace import worldFromIjk
+from ..Synthetic.Resizing import resize
 
 # Of a pixel, in mm: the limits of the parameter.
 _LARGEST = 10.0
@@ -43,7 +45,7 @@ class PixelSizeChoice(VTKObservationMixin):
         """Follow a parameter node from now on; none where it is None."""
         self.removeObservers()
         if self._parameterNode is not None and self._ui.rulerButton.checked:
-            stopPlacing()
+            self.forgetRuler()
         self._parameterNode = parameterNode
 
     def update(self, isIdle: bool) -> None:
@@ -75,8 +77,9 @@ class PixelSizeChoice(VTKObservationMixin):
         """Wait for two clicks on the scale of the image, or no longer."""
         if not wanted:
             stopPlacing()
+            self._removeRuler()
             return
-        self.forgetRuler()
+        self._removeRuler()
         ruler = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", _("Depth scale"))
         ruler.CreateDefaultDisplayNodes()
         display = ruler.GetDisplayNode()
@@ -91,15 +94,15 @@ class PixelSizeChoice(VTKObservationMixin):
         self._findHead(self._parameterNode.knownCircumference)
 
     def onWrite(self) -> None:
-        """Write the size into the volume; what was drawn on it lies elsewhere then, and goes."""
+        """Write the size into the volume; what was made of it goes along, what was drawn goes."""
         chosen = self._parameterNode
         node, size = chosen.inputVolume, chosen.pixelSize
         self.forgetRuler()
         for drawn in (chosen.headCurve, chosen.biparietalLine, chosen.occipitofrontalLine):
             if drawn is not None:
                 removeDisplayable(drawn)
+        resize(node, size)
         chosen.pixelSize = 0.0
-        writePixelSize(node, size)
         slicer.util.setSliceViewerLayers(background=node, fit=True)
 
     def setSize(self, size: float) -> str:
@@ -110,7 +113,13 @@ class PixelSizeChoice(VTKObservationMixin):
         return ""
 
     def forgetRuler(self) -> None:
-        """Take the line on the scale away."""
+        """Take the line on the scale away, and wait for no click."""
+        if self._ui.rulerButton.checked:
+            self._ui.rulerButton.checked = False
+            stopPlacing()  # else Slicer would make another line at the next click
+        self._removeRuler()
+
+    def _removeRuler(self) -> None:
         ruler = self._parameterNode.rulerLine
         if ruler is not None:
             removeDisplayable(ruler)
@@ -122,6 +131,17 @@ class PixelSizeChoice(VTKObservationMixin):
             markups = slicer.vtkMRMLMarkupsNode
             for event in (markups.PointModifiedEvent, markups.PointPositionDefinedEvent):
                 self.addObserver(ruler, event, self._onRulerMoved)
+            interaction = modeNodes()[1]
+            self.addObserver(interaction, interaction.InteractionModeChangedEvent, self._onMode)
+
+    def _onMode(self, caller: Any, event: str) -> None:
+        # Looked at later: the line must not vanish while Slicer is at work on its points.
+        qt.QTimer.singleShot(0, self._endPlacing)
+
+    def _endPlacing(self) -> None:
+        """Notice that the user gave up before the second click."""
+        if self._parameterNode is not None and self._ui.rulerButton.checked and not isPlacing():
+            self.forgetRuler()
 
     def _onRulerMoved(self, caller: Any, event: str) -> None:
         self._useRuler()

@@ -9,10 +9,13 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..ParameterNode import remember
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.RegionVoxels import Region
 from ..Scene.Sequences import sequenceOf
+from ..Scene.Throttle import Throttle
 from ..Scene.VolumeNodes import holdsImage, isSlice
+from ..Scene.WorldSpace import isBent
 from ..Synthetic.OutputNodes import warningsOf
 from ..Worker.Coroutine import CoroutineRunner
 from .Cautions import Cautions
@@ -26,6 +29,8 @@ from .OptionFields import OptionFields
 from .PixelSizeChoice import PixelSizeChoice
 from .SegmentChoice import SegmentChoice
 from .WorkerRun import WorkerRun
+
+_UPDATE_INTERVAL = 100  # ms
 
 
 class TranslateSection(VTKObservationMixin):
@@ -45,6 +50,8 @@ class TranslateSection(VTKObservationMixin):
         self._inputBefore: Any = None
         # Called with input and output after each translation; the panel connects its sections.
         self.onTranslated: Callable[[Any, Any], None] = lambda inputNode, outputNode: None
+        # Called with the input when it has become another one.
+        self.onInputChosen: Callable[[Any], None] = lambda inputNode: None
         uiWidget = slicer.util.loadUI(resourcePath("UI/Translate.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -55,15 +62,17 @@ class TranslateSection(VTKObservationMixin):
         self._newest = NewestUltrasound()
         # Of the library, which knows the methods: when the panel is open, and piece by piece.
         self._loading = CoroutineRunner(loadLibrary(), lambda _done, error: None)
-        self._methods = MethodChoice(
-            self.ui.qualitySelector, self.ui.methodSelector, self.ui.qualityNoteLabel
-        )
+        self._methods = MethodChoice(self.ui)
         self._options = OptionFields(self.ui.optionsWidget)
         self._pixelSize = PixelSizeChoice(self.ui, self._onFindPixelSize)
         self._biometry = HeadBiometry(self.ui.biometryLabel)
         self._cautions = Cautions(self.ui.cautionButton, self.run.showMessage)
+        # Of what the nodes show: a live image changes many times a second.
+        self._soon = Throttle(self._update, _UPDATE_INTERVAL)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartClose)
+        # Apart, to be emptied: a node that it once held would stay in memory when it is deleted.
+        self._following = VTKObservationMixin()
         self.ui.translateButton.connect("clicked(bool)", self.onTranslate)
         self.ui.findHeadButton.connect("clicked(bool)", self.onFindHead)
         self.ui.memoryButton.connect("clicked(bool)", self.onMemory)
@@ -83,9 +92,10 @@ class TranslateSection(VTKObservationMixin):
 
     def setParameterNode(self, parameterNode: Optional[Any]) -> None:
         """Follow a parameter node from now on; none where it is None."""
+        self._soon.stop()
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObservers(self._update)
+            self._following.removeObservers()
             self._followed = set()
         self._parameterNode = parameterNode
         self._inputBefore = parameterNode.inputVolume if parameterNode else None
@@ -93,7 +103,7 @@ class TranslateSection(VTKObservationMixin):
             part.setParameterNode(parameterNode)
         if self._parameterNode:
             self._guiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+            self._followParameters()
             self._devices.update()
         self._newest.setParameterNode(parameterNode)
         self._update()
@@ -122,7 +132,7 @@ class TranslateSection(VTKObservationMixin):
                 chosen.inputVolume,
                 circumference,
                 device=chosen.device.value,
-                onFinished=self._onPixelSizeFound,
+                onFinished=self._ofThisImage(self._onPixelSizeFound),
             )
         )
 
@@ -130,8 +140,14 @@ class TranslateSection(VTKObservationMixin):
         self.run.start(begin, lambda: self._parameterNode is not None)
 
     def _startTranslation(self) -> Any:
+        from USToMRILib import InputError
+
         self._methods.update()  # only now the library may have been loaded
+        reason = self._methods.reasonNotReady()
+        if reason:
+            raise InputError(reason)
         chosen = self._parameterNode
+        remember(chosen.parameterNode)
         inputNode, curve = chosen.inputVolume, chosen.headCurve
         return self.logic.startTranslation(
             inputNode,
@@ -154,8 +170,22 @@ class TranslateSection(VTKObservationMixin):
             chosen.headCurve,
             device=chosen.device.value,
             pixelSize=chosen.pixelSize,
-            onFinished=self._onHeadFound,
+            onFinished=self._ofThisImage(self._onHeadFound),
         )
+
+    def _ofThisImage(self, take: Callable[[Any], None]) -> Callable[..., None]:
+        """Return what takes an answer about the input, if that is the input still."""
+        inputNode = self._parameterNode.inputVolume
+
+        def finished(answer: Any, error: Optional[Exception]) -> None:
+            if not self.run.ended(error) or self._parameterNode is None:
+                return
+            if self._parameterNode.inputVolume is inputNode:
+                take(answer)
+            else:
+                self.run.showMessage(_("The image is no longer the chosen one; press again."))
+
+        return finished
 
     def _onTranslated(self, inputNode: Any, outputNode: Any, error: Optional[Exception]) -> None:
         if self.run.ended(error):
@@ -164,23 +194,23 @@ class TranslateSection(VTKObservationMixin):
             )
             self.onTranslated(inputNode, outputNode)
             chosen = self._parameterNode
-            if chosen:
+            if chosen and chosen.inputVolume is inputNode:
                 self._biometry.showTranslated(outputNode)
-                if chosen.keepOutput:
-                    chosen.outputVolume = outputNode
+            if chosen and chosen.keepOutput:
+                chosen.outputVolume = outputNode
             made = _("Made {name}.").format(name=outputNode.GetName())
-            self.run.showMessage(" ".join([made, *self._cautions.take(warningsOf(outputNode))]))
+            cautions = warningsOf(outputNode)
+            if isBent(inputNode):
+                cautions.append(_("Sizes are those without the transform, which is not linear."))
+            self.run.showMessage(" ".join([made, *self._cautions.take(cautions)]))
 
-    def _onHeadFound(self, head: Any, error: Optional[Exception]) -> None:
-        if self.run.ended(error):
-            if self._parameterNode:
-                self._parameterNode.headCurve = head.curve
-                self._biometry.showFound(head)
-            self.run.showMessage(_("Drag the outline or the diameters where they are wrong."))
+    def _onHeadFound(self, head: Any) -> None:
+        self._parameterNode.headCurve = head.curve
+        self._biometry.showFound(head)
+        self.run.showMessage(_("Drag the outline or the diameters where they are wrong."))
 
-    def _onPixelSizeFound(self, size: Any, error: Optional[Exception]) -> None:
-        if self.run.ended(error) and self._parameterNode:
-            self.run.showMessage(self._pixelSize.setSize(size))
+    def _onPixelSizeFound(self, size: float) -> None:
+        self.run.showMessage(self._pixelSize.setSize(size))
 
     def _onDevices(self, devices: Any, error: Optional[Exception]) -> None:
         if self.run.ended(error):
@@ -221,15 +251,24 @@ class TranslateSection(VTKObservationMixin):
         if before and before is not chosen.inputVolume:
             self._pixelSize.forgetRuler()
             chosen.pixelSize = 0.0  # was that of the other image
+        if before is not chosen.inputVolume:
+            self.onInputChosen(chosen.inputVolume)
         nodes = {chosen.inputVolume, chosen.region, chosen.headCurve} - {None}
         if nodes == self._followed:
             return
         self._followed = nodes
-        self.removeObservers(self._update)
-        self.addObserver(chosen, vtk.vtkCommand.ModifiedEvent, self._update)
+        self._followParameters()
         for node in nodes:
             for event in eventsOf(node):
-                self.addObserver(node, event, self._update)
+                self._following.addObserver(node, event, self._onNodeChanged)
+
+    def _followParameters(self) -> None:
+        self._following.removeObservers()
+        modified = vtk.vtkCommand.ModifiedEvent
+        self._following.addObserver(self._parameterNode, modified, self._update)
+
+    def _onNodeChanged(self, caller: Any, event: Any) -> None:
+        self._soon.request()
 
     def _showApplicable(self) -> None:
         """Enable what the chosen method and image make use of."""
@@ -265,4 +304,4 @@ class TranslateSection(VTKObservationMixin):
         if isHint and not reason and not isOf(curve, chosen.inputVolume):
             text = _("{name} is of another image; choose another head under Advanced, or none.")
             reason = text.format(name=curve.GetName())
-        return reason
+        return reason or self._methods.reasonNotReady()

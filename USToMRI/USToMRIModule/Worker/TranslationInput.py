@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
-from ..Scene.RegionVoxels import Region, noVoxelIn, voxelsOf
+from ..Scene.RegionVoxels import Region, maskOf, noVoxelIn, voxelsOf
 from ..Scene.VolumeNodes import HeldImage
 from ..Synthetic.OutputNodes import OutputLocation
 
@@ -70,10 +70,7 @@ def readInputs(
 def _headMask(head: Any, inputNode: Any, image: HeldImage) -> Volume:
     from USToMRILib import Volume
 
-    voxels = voxelsOf(head, inputNode)
-    mask = np.zeros(image.grid.shape, np.uint8)
-    mask[voxels.block] = voxels.inside
-    return Volume(mask, image.grid)
+    return Volume(maskOf(head, inputNode).astype(np.uint8), image.grid)
 
 
 def _tightBox(region: Region, inputNode: Any) -> Box:
