@@ -149,7 +149,9 @@ def _follow(
     on = choose_device(device)
     bundle = load_bundle(HEAD_BUNDLE, on)
     frames = progress.track("head", list(sequence))
-    outlines = HeadTracker(bundle.net, on).outlines(frames, _step(sequence))
+    followed = HeadTracker(bundle.net, on).outlines(frames, _step(sequence))
+    shown = _shown(sequence.array)
+    outlines = {n: outline for n, outline in followed.items() if shown[n]}
     if not outlines:
         raise InputError(
             f"No fetal head was found in any of the {len(sequence)} frames; give the head with "
@@ -183,6 +185,12 @@ def _head_of_all(head: HeadHint, stack: Volume) -> HeadHint:
     return head
 
 
+def _shown(frames: np.ndarray) -> np.ndarray:
+    """Return of which of the frames [n, ...] anything is shown: PLUS leaves lost ones black."""
+    flat = frames.reshape(len(frames), -1)
+    return flat.min(axis=1) < flat.max(axis=1)
+
+
 def _volumes(
     sequence: ImageSequence,
     method: str,
@@ -207,10 +215,11 @@ def _result(sequence: ImageSequence, results: list[Result]) -> CineResult:
         results: of the stack of its flat frames, or of each of its volumes.
     """
     is_flat = sequence.grid.size[2] == 1
+    shown = _shown(sequence.array)[:, np.newaxis, np.newaxis, np.newaxis]
 
     def following(parts: list[Volume], is_grey: bool = True) -> ImageSequence:
         arrays = [part.array for part in parts]
-        values = arrays[0][:, None] if is_flat else np.stack(arrays)
+        values = arrays[0][:, None] * shown if is_flat else np.stack(arrays)
         values = np.rint(values).astype(np.uint8) if is_grey else values
         metadata = dict(parts[0].metadata)
         return ImageSequence(values, sequence.grid, sequence.seconds, metadata, sequence.source)

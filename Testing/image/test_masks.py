@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageFilter
 from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.draw import ellipse as draw_ellipse
@@ -57,6 +58,17 @@ def test_an_open_outline_is_refused(tmp_path: Path) -> None:
     Image.fromarray(line).save(tmp_path / "m.png")
     with pytest.raises(InputError, match="not closed"):
         circumference(tmp_path / "m.png")
+
+
+def test_a_mask_that_is_inverted_or_the_image_itself_is_refused(tmp_path: Path) -> None:
+    screen = np.where(outline(3)[..., None], (255, 0, 0), 90).astype(np.uint8)
+    for picture in (~HEAD * np.uint8(255), screen, np.full(HEAD.shape, 255, np.uint8)):
+        Image.fromarray(picture).save(tmp_path / "m.png")
+        with pytest.raises(InputError, match="up to its corners"):
+            circumference(tmp_path / "m.png")
+    tifffile.imwrite(tmp_path / "m.tif", HEAD)  # as one bit, of which 0 is white
+    with pytest.raises(InputError, match="up to its corners"):
+        circumference(tmp_path / "m.tif")
 
 
 def test_an_outline_is_no_region_to_measure_in(tmp_path: Path) -> None:

@@ -70,6 +70,15 @@ def test_one_mask_is_the_head_of_every_frame(cine: ImageSequence) -> None:
     assert max(columns) - min(columns) < 0.5
 
 
+def test_a_frame_that_shows_nothing_stays_black(cine: ImageSequence) -> None:
+    """PLUS writes such frames where it lost the image."""
+    frames = cine.array.copy()
+    frames[3] = 0
+    mask = Volume(moving_head()[1][0], GRID)
+    made = translate_cine(ImageSequence(frames, GRID, TIMES), "ddib", steps=2, head=mask).sequence
+    assert [n for n in range(COUNT) if not made.array[n].any()] == [3]
+
+
 @pytest.mark.parametrize("name", ["out.seq.nrrd", "out.mha", "out.dcm", "out.mp4"])
 def test_the_command_writes_a_cine_of_the_same_length_and_timing(
     tmp_path: Path, cine: ImageSequence, name: str

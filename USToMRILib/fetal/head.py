@@ -10,8 +10,9 @@ import SimpleITK as sitk
 
 from ..compute.bundle import load_bundle
 from ..errors import InputError
-from ..image.intensity import rescale
-from ..image.masks import head_inside, inside_of
+from ..image.intensity import percentile, rescale
+from ..image.masks import head_in
+from ..image.resampling import on_grid
 from ..image.volume import Volume
 from .ellipse import Ellipse, axis_angle
 from .midline import with_midline
@@ -95,7 +96,7 @@ class Head:
             InputError: if the mask is empty or does not lie on the volume's grid.
         """
         check_mask(mask, volume)
-        inside = head_inside(inside_of(mask.array))[0]
+        inside = head_in(mask.array)[0]
         outline = Ellipse.from_mask(inside, mask.grid.spacing[:2])
         outline = with_midline(outline, volume.array[0], volume.grid.spacing[:2])
         return cls.from_ellipse(outline, volume)
@@ -271,16 +272,12 @@ def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -
 
     -1 is the darkest pixel and what lies beyond the image, 1 the 99.5th percentile.
     """
-    pixels = np.asarray(pixels, np.float32)
-    black, white = float(pixels.min()), float(np.percentile(pixels, 99.5))
-    # From 0, so that what is sampled beyond the image becomes -1 in the end.
-    image = sitk.GetImageFromArray(rescale(pixels, black, white) + 1)
-    image.SetSpacing(spacing)
+    black, white = float(pixels.min()), percentile(pixels, 99.5)
     pixel = grid.GetSpacing()[0]
-    if pixel > min(spacing):
-        # As in the frame: half a pixel of blur keeps speckle from folding.
-        image = sitk.SmoothingRecursiveGaussian(image, 0.5 * pixel)
-    return sitk.GetArrayFromImage(sitk.Resample(image, grid)) - 1
+    # As in the frame: half a pixel of blur keeps speckle from folding.
+    sigma = 0.5 * pixel if pixel > min(spacing) else 0.0
+    # From 0, so that what is sampled beyond the image becomes -1 in the end.
+    return on_grid(rescale(pixels, black, white) + 1, spacing, grid, sigma) - 1
 
 
 def _probability(net: HeadNet, pixels: np.ndarray, device: str, mirrored: bool) -> np.ndarray:

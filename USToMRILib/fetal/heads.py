@@ -9,7 +9,7 @@ import numpy as np
 
 from ..compute.threads import on_threads
 from ..errors import InputError
-from ..image.masks import head_inside, inside_of, read_mask
+from ..image.masks import head_in, head_inside, read_mask
 from ..image.volume import Volume
 from ..progress import Progress
 from .ellipse import Ellipse
@@ -151,7 +151,7 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
 def _mask_stack(volume: Volume, hint: HeadHint, axis: str) -> Stack | None:
     if isinstance(hint, Volume):
         check_mask(hint, volume)
-        inside = head_inside(inside_of(hint.array))
+        inside = head_in(hint.array)
         return Stack(hint.with_array(inside.astype(np.uint8)), axis)
     if hint == "none":
         shown = volume.array > volume.array.min()

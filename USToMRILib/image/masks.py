@@ -123,6 +123,22 @@ def head_inside(mask: np.ndarray) -> np.ndarray:
     return inside
 
 
+def head_in(values: np.ndarray) -> np.ndarray:
+    """Return the head that the values [k, j, i] of a mask mark, boolean of the same shape.
+
+    Raises:
+        InputError: they mark no head.
+    """
+    inside = head_inside(inside_of(values))
+    marked = inside[inside.any(axis=(1, 2))]
+    if len(marked) and marked[:, [0, 0, -1, -1], [0, -1, 0, -1]].all():
+        raise InputError(
+            "The head mask covers the image up to its corners; give one that is black all around "
+            "the head, not an inverted one or the image itself."
+        )
+    return inside
+
+
 def _ends_of_rows(mask: np.ndarray) -> np.ndarray:
     """Return the first and the last pixel (row, column) of every row that a mask has pixels in."""
     rows = np.flatnonzero(mask.any(axis=1))
