@@ -294,8 +294,8 @@ def _summary(kind: str, cases: tuple[Case, ...], measured: dict[Case, Measured])
     error = np.abs(volumes[:, 1] / volumes[:, 0] - 1)
     return [
         kind,
-        len(cases),
-        len(found),
+        str(len(cases)),
+        str(len(found)),
         *(f"{np.median(each):.1f}, {max(each):.1f}" for each in (off, turned)),
         f"{np.median(error):.0%}, {error.max():.0%}",
     ]
