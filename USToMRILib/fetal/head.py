@@ -219,7 +219,7 @@ def look_at(
         InputError: no head is there.
     """
     seen = to_net(pixels, spacing, grid)
-    return _fitted(_probability(net, seen, device, mirrored), grid)
+    return _fitted(probability(net, seen, device, mirrored), grid)
 
 
 def _answers(look: Callable[[sitk.Image], Look], grids: list[sitk.Image]) -> list[Look]:
@@ -280,8 +280,16 @@ def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -
     return on_grid(rescale(pixels, black, white) + 1, spacing, grid, sigma) - 1
 
 
-def _probability(net: HeadNet, pixels: np.ndarray, device: str, mirrored: bool) -> np.ndarray:
-    """The network's answer [192, 192], or the mean over the image and its mirror images."""
+def probability(
+    net: HeadNet, pixels: np.ndarray, device: str = "cpu", mirrored: bool = False
+) -> np.ndarray:
+    """Where the network sees a head in pixels of :func:`to_net`, float32 [192, 192] in 0 .. 1.
+
+    Args:
+        net, device: as of :func:`find_head_with`.
+        pixels: of :func:`to_net`.
+        mirrored: whether it is the mean over mirrored views.
+    """
     import torch
 
     flips: list[list[int]] = [[], [0], [1], [0, 1]] if mirrored else [[]]
