@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.live`` writes ``benchmarks/live.md``: a cine of 800 x 540 pixels is made of
 the sample image, translated by ``ustomri translate --frame all``, and played to ``ustomri live`` by
-an OpenIGTLink server. Linux alone: memory and seconds of processors are read in /proc.
+an OpenIGTLink server; with ``--seconds 600`` for ten minutes, to see whether the memory grows.
+Linux alone: memory and seconds of processors are read in /proc.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ METHOD = ["--method", "pix2pix2d", "--device", "cpu"]
 FRAMES_A_SECOND = 30
 # Until networks are loaded and the first answers have come.
 _WARM_S = 10.0
+# Between looks at the memory.
+_LOOK_S = 60.0
 
 
 def made_cine(count: int) -> ImageSequence:
@@ -79,7 +82,7 @@ class Live:
         seconds: it was played.
         latencies: seconds from a frame's being sent to its answer's being there.
         cpu_s: of the command's processors meanwhile.
-        memory_mib: of the command after the first answers, and in the end.
+        memory_mib: of the command after the first answers, then every minute and in the end.
     """
 
     played: int
@@ -87,7 +90,7 @@ class Live:
     seconds: float
     latencies: list[float]
     cpu_s: float
-    memory_mib: tuple[float, float]
+    memory_mib: list[float]
 
 
 def played_live(cine: ImageSequence, seconds: float) -> Live:
@@ -97,18 +100,15 @@ def played_live(cine: ImageSequence, seconds: float) -> Live:
         process = subprocess.Popen([*command, *METHOD])
         try:
             _play(server, cine, _WARM_S, wait=True)
-            cpu, memory = _cpu_s(process.pid), _memory_mib(process.pid)
-            start = time.perf_counter()
-            played, latencies = _play(server, cine, seconds, wait=False)
+            cpu, memory = _cpu_s(process.pid), [_memory_mib(process.pid)]
+            played, latencies, start = 0, list[float](), time.perf_counter()
+            while (left := seconds - (time.perf_counter() - start)) > 0:
+                more, late = _play(server, cine, min(left, _LOOK_S), wait=False)
+                played, latencies = played + more, latencies + late
+                memory.append(_memory_mib(process.pid))
             passed = time.perf_counter() - start
-            return Live(
-                played,
-                len(latencies),
-                passed,
-                latencies,
-                _cpu_s(process.pid) - cpu,
-                (memory, _memory_mib(process.pid)),
-            )
+            cpu = _cpu_s(process.pid) - cpu
+            return Live(played, len(latencies), passed, latencies, cpu, memory)
         finally:
             process.terminate()
             process.wait(30)
@@ -228,8 +228,9 @@ The sample image, 800 x 540 pixels, as if the probe moved and turned; `pix2pix2d
 - **Latency** from a frame's being sent to its answer's being there: {middle:.2f} s in the median,
   {late:.2f} s in the 95th percentile; the median is {middle / single.wall_s:.3f} of the one-image
   command.
-- **Memory** of `ustomri live`: {live.memory_mib[0]:.0f} MiB after the first {_WARM_S:.0f} s,
-  {live.memory_mib[1]:.0f} MiB in the end.
+- **Memory** of `ustomri live`: {live.memory_mib[0]:.0f} MiB after the first {_WARM_S:.0f} s, at
+  most {max(live.memory_mib):.0f} MiB when looked at every minute, {live.memory_mib[-1]:.0f} MiB in
+  the end.
 
 Live mode inside Slicer was not measured: its views take time of their own.
 """

@@ -100,6 +100,7 @@ def test_tissues_follow_too(section: Any, ultrasound: Any) -> None:
         expected = shown(ultrasound) > shown(ultrasound).mean()
         wait_until(lambda expected=expected: np.array_equal(shown(labels) > 0, expected))
     np.testing.assert_array_equal(volumes.ijk_to_ras(labels), volumes.ijk_to_ras(ultrasound))
+    assert shown(labels).dtype == np.uint8
     assert labels.GetAttribute("USToMRI.synthetic") == "map"
     view = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
     assert view.GetLabelVolumeID() == labels.GetID()

@@ -58,9 +58,12 @@ def test_leaving_and_entering(panel: Any, section: Any) -> None:
     panel.exit()
     before = section.ui.methodSelector.currentData
     node.SetParameter("method", "ddib")
+    node.SetParameter("device", "CPU")
     assert section.ui.methodSelector.currentData == before != "ddib"
+    assert section.ui.deviceSelector.currentIndex == 0
     panel.enter()
     assert section.ui.methodSelector.currentData == "ddib"
+    assert section.ui.deviceSelector.currentIndex == 1
 
 
 def test_a_scene_may_be_opened_while_the_panel_is(section: Any, tmp_path: Path) -> None:

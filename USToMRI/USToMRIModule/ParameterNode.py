@@ -108,6 +108,18 @@ def readable(wrapper: Any, node: Any) -> Any:
     return chosen
 
 
+def bind(parameters: Any, ui: Any) -> Any:
+    """Bind the widgets that name a parameter, both ways, and return the tag of ``disconnectGui``.
+
+    ``connectGui`` does the same, but in Slicer 5.8 it returns no tag: nothing was ever unbound.
+
+    :param parameters: a wrapped parameter node.
+    :param ui: has the widgets as attributes.
+    """
+    named = {each.property("SlicerParameterName"): each for each in vars(ui).values()}
+    return parameters.connectParametersToGui({name: named[name] for name in named if name})
+
+
 # In Slicer's settings. A method that was chosen by hand for one image is none for the next.
 _REMEMBERED = {"device": tuple(each.name for each in Device), "quality": ("FAST", "BEST")}
 _SETTINGS_GROUP = "USToMRI"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
-import numpy as np
-
 from ..image.volume import PathLike, Volume, check_usable
 from ..live import LIVE_METHOD, LiveTranslation
 from ..progress import CancelToken, ProgressCallback
@@ -35,7 +33,7 @@ def translate_live_frame(
 
     Args:
         input: file of the frame, one slice.
-        output: file of the pseudo-MRI, float32, written without compression.
+        output: file of the pseudo-MRI, bytes, written without compression.
         seconds: when the frame was taken, by any clock.
         method, options, device: as of :class:`USToMRILib.live.LiveTranslation`; others than before
             begin afresh.
@@ -56,8 +54,7 @@ def translate_live_frame(
     frame = Volume.read(input)
     check_usable(frame)
     made = _Held.live.translate(frame, seconds)
-    picture = made.mri.with_array(made.mri.array.astype(np.float32))
-    picture.write(output, compress=False)
+    made.mri.write(output, compress=False)
     if tissues is not None and made.tissues is not None:
         made.tissues.write(tissues, compress=False)
     return {"provenance": made.provenance}

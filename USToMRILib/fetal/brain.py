@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..image.smoothing import smoothed
 from .frame import BACKGROUND
 
 # Local gain: the mean over this part of the frame's width is brought to this brightness of 0..1.
@@ -29,13 +30,13 @@ def normalise_brain(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     Returns:
         float32 [rows, columns] in [-1, 1], -1 outside the brain.
     """
-    from scipy.ndimage import binary_erosion, gaussian_filter
+    from scipy.ndimage import binary_erosion
 
     light = np.clip(pixels - np.percentile(pixels[mask], _BLACK_PERCENTILE), 0, None)
     light = np.minimum(light / max(float(np.percentile(light[mask], _WHITE_PERCENTILE)), 1e-3), 1.5)
     sigma = _MEAN_WIDTH * pixels.shape[1]
-    core = binary_erosion(mask, iterations=_RIM_PIXELS).astype(np.float32)
-    mean = gaussian_filter(light * core, sigma) / np.maximum(gaussian_filter(core, sigma), 1e-3)
+    core = binary_erosion(mask, iterations=_RIM_PIXELS).astype(float)
+    mean = smoothed(light * core, sigma) / np.maximum(smoothed(core, sigma), 1e-3)
     even = light * np.clip(_MEAN / np.maximum(mean, 1e-3), *_GAIN_RANGE)
     return np.where(mask, np.clip(even, 0, 1) * 2 - 1, BACKGROUND).astype(np.float32)
 

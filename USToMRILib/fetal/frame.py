@@ -9,12 +9,14 @@ image point returns to the pixel it came from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
 from ..image.intensity import rescale
+from ..image.resampling import Places, on_grid, part_around
 from .ellipse import Ellipse
 from .frame_spec import FrameSpec
 from .skull import cannot_be
@@ -78,12 +80,16 @@ class HeadFrame:
 
     def to_frame(self, pixels: np.ndarray) -> np.ndarray:
         """Resample a slice [rows, columns] to the frame, float32 of its shape, 0 where it ends."""
-        image = self._source_image(pixels)
-        finest = min(self.spacing)
+        finest, sigma = min(self.spacing), 0.0
         if finest < self.pixel_mm:
             fwhm = _ANTIALIAS_FWHM_PIXELS * np.sqrt(self.pixel_mm**2 - finest**2)
-            image = sitk.SmoothingRecursiveGaussian(image, float(fwhm / _FWHM_PER_SIGMA))
-        return _resample(image, self._frame_image(), sitk.sitkLinear)
+            sigma = float(fwhm / _FWHM_PER_SIGMA)
+        grid = sitk.Image(self.spec.shape[::-1], sitk.sitkUInt8)
+        grid.SetSpacing((self.pixel_mm, self.pixel_mm))
+        axes = self.ellipse.head_axes
+        grid.SetDirection(axes.ravel().tolist())
+        grid.SetOrigin((np.array(self.ellipse.centre) - axes @ self._middle).tolist())
+        return on_grid(pixels, self.spacing, grid, sigma)
 
     def to_source(
         self, frame: np.ndarray, background: float = 0.0, shown: np.ndarray | None = None
@@ -102,35 +108,38 @@ class HeadFrame:
         from scipy.ndimage import distance_transform_edt
 
         inside = self.mask if shown is None else shown > 0.5
+        source = np.full(self.shape, background, np.float32)
         if not inside.any():
-            return np.full(self.shape, background, np.float32)
+            return source
         # The edge is cut on the slice's fine pixels: beyond it the frame goes on with the
         # nearest value inside, or the edge would show the frame's coarse steps.
         nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
         filled = frame[tuple(nearest)]
-        pixels = self._on_slice(self._frame_image(filled), sitk.sitkBSpline)
-        clipped = pixels.clip(filled.min(), filled.max())
-        if shown is None:
-            kept = self.source_mask
-        else:
-            kept = self._on_slice(self._frame_image(shown), sitk.sitkLinear) > 0.5
-        return np.where(kept, clipped, background).astype(np.float32)
+        part, places = self._under(inside)
+        kept = self.source_mask[part] if shown is None else places.linear(shown[None])[0] > 0.5
+        kept &= places.inside(self.spec.shape)
+        values = Places(places.x[kept], places.y[kept]).cubic(filled)
+        source[part][kept] = values.clip(filled.min(), filled.max())
+        return source
 
     def labels_to_source(self, probabilities: np.ndarray) -> np.ndarray:
         """Resample the most probable labels to the slice, uint8 [rows, columns].
 
         Args:
-            probabilities: of each label, float [labels, rows, columns] of the frame.
+            probabilities: of each label, float32 [labels, rows, columns] of the frame.
 
         Returns:
             The label that is most probable by linear interpolation; 0 outside of the frame.
         """
-        each = np.ascontiguousarray(np.moveaxis(probabilities, 0, -1), np.float32)
-        image = sitk.GetImageFromArray(each, isVector=True)
-        image.CopyInformation(self._frame_image())
-        return self._on_slice(image, sitk.sitkLinear).argmax(axis=-1).astype(np.uint8)
+        labels = np.zeros(self.shape, np.uint8)
+        somewhere = probabilities.argmax(axis=0) > 0
+        if somewhere.any():
+            part, places = self._under(somewhere)
+            likely = places.linear(probabilities).argmax(axis=0)
+            labels[part] = np.where(places.inside(self.spec.shape), likely, 0)
+        return labels
 
-    @property
+    @cached_property
     def mask(self) -> np.ndarray:
         """Boolean of the frame's shape: inside of what is shown."""
         x, y = self._middle
@@ -148,46 +157,23 @@ class HeadFrame:
         rows, columns = self.spec.shape
         return np.array([columns - 1, rows - 1]) / 2 * self.pixel_mm
 
-    def _on_slice(self, frame: sitk.Image, interpolator: int) -> np.ndarray:
-        """A frame on the slice, [rows, columns] or with components last; 0 beyond the frame.
+    def _under(self, marked: np.ndarray) -> tuple[tuple[slice, slice], Places]:
+        """The part of the slice under marked pixels of the frame, and where on the frame it lies.
 
-        Only the part of the slice on which the frame lies is computed.
+        Interpolation makes nothing of what is more than a pixel beside them.
         """
-        half = self._middle + self.pixel_mm
-        corners = np.array([[x, y] for x in (-1, 1) for y in (-1, 1)]) * half
-        places = (corners @ self.ellipse.head_axes.T + self.ellipse.centre) / self.spacing
-        first = np.floor(places.min(axis=0)).astype(int).clip(0)
-        last = np.minimum(np.ceil(places.max(axis=0)).astype(int), np.array(self.shape[::-1]) - 1)
-        depth = frame.GetNumberOfComponentsPerPixel()
-        pixels = np.zeros((*self.shape, depth) if depth > 1 else self.shape, np.float32)
-        if (last >= first).all():
-            window = sitk.Image([int(n) for n in last - first + 1], sitk.sitkUInt8)
-            window.SetSpacing(self.spacing)
-            window.SetOrigin((first * self.spacing).tolist())
-            part = sitk.Resample(frame, window, sitk.Transform(), interpolator, 0.0)
-            rows, columns = slice(first[1], last[1] + 1), slice(first[0], last[0] + 1)
-            pixels[rows, columns] = sitk.GetArrayFromImage(part)
-        return pixels
-
-    def _source_image(self, pixels: np.ndarray) -> sitk.Image:
-        image = sitk.GetImageFromArray(np.asarray(pixels, np.float32))
-        image.SetSpacing(self.spacing)
-        return image
-
-    def _frame_image(self, frame: np.ndarray | None = None) -> sitk.Image:
-        if frame is None:
-            frame = np.zeros(self.spec.shape)
-        image = sitk.GetImageFromArray(np.asarray(frame, np.float32))
-        image.SetSpacing((self.pixel_mm, self.pixel_mm))
-        rotation = self.ellipse.head_axes
-        image.SetDirection(rotation.ravel().tolist())
-        image.SetOrigin((np.array(self.ellipse.centre) - rotation @ self._middle).tolist())
-        return image
-
-
-def _resample(image: sitk.Image, grid: sitk.Image, interpolator: int) -> np.ndarray:
-    moved = sitk.Resample(image, grid, sitk.Transform(), interpolator, 0.0, sitk.sitkFloat32)
-    return sitk.GetArrayFromImage(moved)
+        rows, columns = np.nonzero(marked)
+        marks = np.stack([columns, rows], axis=-1) * self.pixel_mm - self._middle
+        marks = marks @ self.ellipse.head_axes.T + self.ellipse.centre
+        beside = 2 * self.pixel_mm
+        ends = np.stack([marks.min(axis=0) - beside, marks.max(axis=0) + beside])
+        first, last = part_around(ends / self.spacing, self.shape)
+        to_frame = self.ellipse.head_axes.T / self.pixel_mm
+        middle = self._middle / self.pixel_mm
+        start = to_frame @ (first * self.spacing - self.ellipse.centre) + middle
+        part = slice(first[1], last[1] + 1), slice(first[0], last[0] + 1)
+        columns, rows = (last - first + 1).tolist()
+        return part, Places.of_pixels(start, to_frame * self.spacing, (rows, columns))
 
 
 def head_limits(frame: np.ndarray, mask: np.ndarray) -> tuple[float, float]:

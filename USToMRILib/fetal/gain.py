@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..image.smoothing import smoothed
 from .frame import BACKGROUND
 
 # Chosen on heads of the validation part of HC18, by how much of the head the pseudo-MRI fills
@@ -50,10 +51,10 @@ def is_dark(pixels: np.ndarray, mask: np.ndarray, pixel_mm: float) -> bool:
 
 
 def _gains(pixels: np.ndarray, mask: np.ndarray, pixel_mm: float) -> np.ndarray:
-    from scipy.ndimage import binary_erosion, gaussian_filter
+    from scipy.ndimage import binary_erosion
 
     brain = binary_erosion(mask, iterations=round(_SKULL_MM / pixel_mm)).astype(float)
     sigma = _SIGMA_MM / pixel_mm
-    light = gaussian_filter((pixels + 1) / 2 * brain, sigma)
-    mean = light / np.maximum(gaussian_filter(brain, sigma), 1e-3)
+    light = smoothed((pixels + 1) / 2 * brain, sigma)
+    mean = light / np.maximum(smoothed(brain, sigma), 1e-3)
     return (MEAN / np.maximum(mean, 1e-3)).clip(1.0, GREATEST)

@@ -10,8 +10,9 @@ import SimpleITK as sitk
 
 from ..compute.bundle import load_bundle
 from ..errors import InputError
-from ..image.intensity import rescale
+from ..image.intensity import percentile, rescale
 from ..image.masks import head_in
+from ..image.resampling import on_grid
 from ..image.volume import Volume
 from .ellipse import Ellipse, axis_angle
 from .midline import with_midline
@@ -218,7 +219,7 @@ def look_at(
         InputError: no head is there.
     """
     seen = to_net(pixels, spacing, grid)
-    return _fitted(_probability(net, seen, device, mirrored), grid)
+    return _fitted(probability(net, seen, device, mirrored), grid)
 
 
 def _answers(look: Callable[[sitk.Image], Look], grids: list[sitk.Image]) -> list[Look]:
@@ -271,20 +272,24 @@ def to_net(pixels: np.ndarray, spacing: tuple[float, float], grid: sitk.Image) -
 
     -1 is the darkest pixel and what lies beyond the image, 1 the 99.5th percentile.
     """
-    pixels = np.asarray(pixels, np.float32)
-    black, white = float(pixels.min()), float(np.percentile(pixels, 99.5))
-    # From 0, so that what is sampled beyond the image becomes -1 in the end.
-    image = sitk.GetImageFromArray(rescale(pixels, black, white) + 1)
-    image.SetSpacing(spacing)
+    black, white = float(pixels.min()), percentile(pixels, 99.5)
     pixel = grid.GetSpacing()[0]
-    if pixel > min(spacing):
-        # As in the frame: half a pixel of blur keeps speckle from folding.
-        image = sitk.SmoothingRecursiveGaussian(image, 0.5 * pixel)
-    return sitk.GetArrayFromImage(sitk.Resample(image, grid)) - 1
+    # As in the frame: half a pixel of blur keeps speckle from folding.
+    sigma = 0.5 * pixel if pixel > min(spacing) else 0.0
+    # From 0, so that what is sampled beyond the image becomes -1 in the end.
+    return on_grid(rescale(pixels, black, white) + 1, spacing, grid, sigma) - 1
 
 
-def _probability(net: HeadNet, pixels: np.ndarray, device: str, mirrored: bool) -> np.ndarray:
-    """The network's answer [192, 192], or the mean over the image and its mirror images."""
+def probability(
+    net: HeadNet, pixels: np.ndarray, device: str = "cpu", mirrored: bool = False
+) -> np.ndarray:
+    """Where the network sees a head in pixels of :func:`to_net`, float32 [192, 192] in 0 .. 1.
+
+    Args:
+        net, device: as of :func:`find_head_with`.
+        pixels: of :func:`to_net`.
+        mirrored: whether it is the mean over mirrored views.
+    """
     import torch
 
     flips: list[list[int]] = [[], [0], [1], [0, 1]] if mirrored else [[]]

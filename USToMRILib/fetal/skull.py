@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import InputError
-from ..image.intensity import rescale
+from ..image.intensity import percentile, rescale
 from .ellipse import Ellipse
 
 # From the outer outline of the skull to the brain, on every side.
@@ -55,7 +55,7 @@ def rim_brightness(pixels: np.ndarray, spacing: tuple[float, float], outline: El
         spacing: (x, y) of it in mm.
         outline: in plane coordinates (mm).
     """
-    grey = (rescale(pixels, float(pixels.min()), float(np.percentile(pixels, 99.5))) + 1) / 2
+    grey = (rescale(pixels, float(pixels.min()), percentile(pixels, 99.5)) + 1) / 2
     turns = np.linspace(0, 2 * np.pi, _DIRECTIONS, endpoint=False)
     towards = np.stack([np.cos(turns), np.sin(turns)], 1) * outline.semi_axes @ outline.rotation.T
 

@@ -114,6 +114,10 @@ class Grid:
         matrix = self.ijk_to_lps
         return np.asarray(ijk, dtype=float) @ matrix[:3, :3].T + matrix[:3, 3]
 
+    def points(self) -> np.ndarray:
+        """Return the LPS positions in mm, shape [k, j, i, 3], of all voxels."""
+        return self.index_to_physical(np.moveaxis(np.indices(self.shape), 0, -1)[..., ::-1])
+
     def physical_to_index(self, points: np.ndarray) -> np.ndarray:
         """Return the continuous indices (i, j, k) [..., 3] of LPS positions in mm [..., 3]."""
         matrix = self.ijk_to_lps

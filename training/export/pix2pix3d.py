@@ -267,10 +267,10 @@ def main() -> None:
     config, seed = state["config"], state["config"]["seed"]
     replaced = (options.models or models_dir()) / BUNDLE / METADATA_FILE
     if replaced.exists():
-        shown = json.loads(replaced.read_text(encoding="utf-8")).get("contrast", "T1")
-        if shown != config["contrast"]:
+        there = json.loads(replaced.read_text(encoding="utf-8")).get("contrast", "T1")
+        if there != config["contrast"]:
             parser.error(
-                f"{replaced.parents[1]} makes {shown} and this run {config['contrast']}; give "
+                f"{replaced.parents[1]} makes {there} and this run {config['contrast']}; give "
                 "--models another folder, and name it in USTOMRI_MODELS to use it"
             )
     net = load_generator(state)

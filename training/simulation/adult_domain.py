@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from training.simulation.adult_anatomy import Tissue
+from training.simulation.adult_anatomy import Range, Tissue
 from training.simulation.freehand import FreehandSweep
 from training.simulation.ultrasound import Scan, ScanRanges
 
@@ -20,12 +20,15 @@ class Domain:
     Attributes:
         name: of the domain.
         probes: ranges of a scan's parameters; one of them is taken, each as often.
+        white_grey: range of how bright white matter is on the display, of 1; where None, as the
+            probes' `white_db` makes it.
         wider_db: how far beyond their ranges the echoes of tissues are drawn, to either side.
         by_hand: how often a sweep is made by hand.
     """
 
     name: str
     probes: tuple[ScanRanges, ...]
+    white_grey: Range | None = None
     wider_db: float = 0.0
     by_hand: float = 0.0
 
@@ -43,6 +46,9 @@ class Domain:
             domain_rng: draws the rest, so that two domains share what they have in common.
         """
         scan = self.probes[domain_rng.integers(len(self.probes))].draw(face, rng)
+        if self.white_grey:
+            grey = domain_rng.uniform(*self.white_grey)
+            scan = replace(scan, white_db=scan.dynamic_range_db * (1 - grey))
         is_by_hand = domain_rng.random() < self.by_hand
         return scan, FreehandSweep.draw(scan, domain_rng) if is_by_hand else None
 
@@ -63,13 +69,14 @@ class Domain:
         return drawn
 
 
-# Gain, dynamic range and specular echo as machines and surgeons set them: in the slices of ReMIND
-# that could be looked at healthy white matter is as dark as 0.15 of white, and the falx is white.
+# Dynamic range and specular echo as machines and surgeons set them. In the three slices of ReMIND
+# that could be looked at the median of the cone is 0.08 to 0.23 of white and falx and sulci are
+# white, thin lines (:mod:`training.simulation.adult_realism`).
+_WHITE_GREY = (0.05, 0.5)
 _ANY_MACHINE: dict[str, Any] = {
-    "specular_db": (38.0, 58.0),
+    "specular_db": (40.0, 64.0),
     "gain_error": (-0.25, 0.25),
     "noise_db": (-95.0, -65.0),
-    "white_db": (26.0, 46.0),
     "dynamic_range_db": (42.0, 70.0),
 }
 _CONVEX = replace(ScanRanges(), depth_mm=(50.0, 115.0), **_ANY_MACHINE)
@@ -78,5 +85,5 @@ _LINEAR = replace(ScanRanges.linear(), **_ANY_MACHINE)
 NARROW = Domain("narrow", (ScanRanges(),))
 """Convex probes at the settings of one machine, swept by a motor; the bundled weights' domain."""
 
-WIDE = Domain("wide", (_CONVEX, _CONVEX, _CONVEX, _LINEAR), wider_db=4.0, by_hand=0.8)
+WIDE = Domain("wide", (_CONVEX, _CONVEX, _CONVEX, _LINEAR), _WHITE_GREY, wider_db=4.0, by_hand=0.8)
 """Convex and linear probes, any machine, tissues that echo otherwise, mostly swept by hand."""

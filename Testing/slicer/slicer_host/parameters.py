@@ -108,20 +108,25 @@ class Wrapper:
         """Stop observing the parameter node."""
         self.parameterNode.RemoveObserver(tag)
 
-    def connectGui(self, gui: Any) -> int:
-        """Bind the widgets that name a parameter, both ways."""
+    def connectGui(self, gui: Any) -> None:
+        """Bind the widgets that name a parameter, both ways; returns no tag, as in Slicer 5.8."""
+        named = {widget.property(WIDGET_PROPERTY): widget for widget in vars(gui).values()}
+        self.connectParametersToGui({name: named[name] for name in named if name})
+
+    def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
+        """Bind widgets to parameters, by their names, and return the tag of the binding."""
         tag = len(self._observers)
         self._bindings[tag] = []
-        for widget in list(vars(gui).values()):
-            name = widget.property(WIDGET_PROPERTY)
-            if name:
-                self._bind(tag, self.allParameters[name], widget)
+        for name, widget in mapping.items():
+            self._bind(tag, self.allParameters[name], widget)
         self._show()
         self._observers[tag] = self.AddObserver(vtk.vtkCommand.ModifiedEvent, self._show)
         return tag
 
-    def disconnectGui(self, tag: int) -> None:
-        """Undo :meth:`connectGui`."""
+    def disconnectGui(self, tag: Optional[int]) -> None:
+        """Undo :meth:`connectParametersToGui`; an unknown tag is passed over, as in Slicer."""
+        if tag not in self._observers:
+            return
         self.RemoveObserver(self._observers.pop(tag))
         for _, widget, callback in self._bindings.pop(tag):
             _changed_signal(widget).disconnect(callback)

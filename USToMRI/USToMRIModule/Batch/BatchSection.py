@@ -12,6 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..Dependencies import DependenciesDeclined
+from ..ParameterNode import bind
 from ..Translate.MethodChoice import knownMethods
 from ..Worker.ProcessTree import killProcessTree
 from ..Worker.WorkerClient import libraryEnvironment, textOf
@@ -57,7 +58,7 @@ class BatchSection:
             self._parameterNode.disconnectGui(self._guiTag)
         self._parameterNode = parameterNode
         if self._parameterNode:
-            self._guiTag = self._parameterNode.connectGui(self.ui)
+            self._guiTag = bind(self._parameterNode, self.ui)
 
     def onBatch(self) -> None:
         """Ask for two folders and translate the images of the one into the other."""

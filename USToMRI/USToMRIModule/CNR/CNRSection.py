@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..Compare.ComparisonParameterNode import comparisonOf
+from ..ParameterNode import bind
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.Throttle import Throttle
 from . import CNRLogic
@@ -87,7 +88,7 @@ class CNRSection(VTKObservationMixin):
         self._chosen = comparisonOf(parameterNode) if parameterNode else None
         self._written = ""
         if self._chosen:
-            self._guiTag = self._chosen.connectGui(self.ui)
+            self._guiTag = bind(self._chosen, self.ui)
             self._update()
 
     def onAddPair(self) -> None:

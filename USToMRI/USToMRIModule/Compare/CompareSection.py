@@ -9,6 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..ParameterNode import bind
 from ..Scene.Throttle import Throttle
 from ..Scene.VolumeNodes import holdsImage
 from ..Scene.WorldSpace import onSameGrid
@@ -69,7 +70,7 @@ class CompareSection(VTKObservationMixin):
             self.removeObservers(self._onChange)
         self._chosen = comparisonOf(parameterNode) if parameterNode else None
         if self._chosen:
-            self._guiTag = self._chosen.connectGui(self.ui)
+            self._guiTag = bind(self._chosen, self.ui)
             self.addObserver(self._chosen, vtk.vtkCommand.ModifiedEvent, self._onChange)
             layoutNode = CompareLayout.layoutNode()
             if layoutNode:

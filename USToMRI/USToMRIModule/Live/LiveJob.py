@@ -198,7 +198,7 @@ class LiveJob(VTKObservationMixin):
             result = Result(made.volume, answer["provenance"], image=made.image)
             self._show(result, sent)
             if self.tissues:
-                labels = _finish(readVolume(self._path("tissues.mha"))).volume
+                labels = _finish(readVolume(self._path("tissues.mha")))
                 location = OutputLocation(sent.locationNode)
                 name = self._inputNode.GetName()
                 self.tissues.show(labels, result.provenance, location, name)

@@ -69,9 +69,9 @@ def _newSequence(name: str) -> Any:
 
 
 def emptyLike(image: Any) -> Any:
-    """Return a ``vtkImageData`` of the same size that shows nothing."""
+    """Return a ``vtkImageData`` of the same size and type, in grey, that shows nothing."""
     empty = vtk.vtkImageData()
     empty.SetDimensions(image.GetDimensions())
-    empty.AllocateScalars(vtk.VTK_FLOAT, 1)
+    empty.AllocateScalars(image.GetScalarType(), 1)
     empty.GetPointData().GetScalars().Fill(0)
     return empty

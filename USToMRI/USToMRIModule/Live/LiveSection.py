@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..Dependencies import ensureDependencies
+from ..ParameterNode import bind
 from ..Translate.LibraryLoading import loadLibrary
 from ..Worker.Coroutine import CoroutineRunner
 from .LiveJob import Measure, reasonNotLive
@@ -55,7 +56,7 @@ class LiveSection(VTKObservationMixin):
             self._chosen.disconnectGui(self._guiTag)
         self._chosen = parameterNode
         if self._chosen:
-            self._guiTag = self._chosen.connectGui(self.ui)
+            self._guiTag = bind(self._chosen, self.ui)
             self.addObserver(self._chosen, vtk.vtkCommand.ModifiedEvent, self._onChange)
         self._update()
 

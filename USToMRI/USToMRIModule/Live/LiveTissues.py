@@ -12,7 +12,7 @@ from ..Scene.VolumeNodes import Result
 from ..Synthetic.OutputNodes import OutputLocation, fillNode
 
 if TYPE_CHECKING:
-    from USToMRILib import Volume
+    from ..Worker.VolumeReading import ReadVolume
 
 
 class LiveTissues:
@@ -26,17 +26,18 @@ class LiveTissues:
         self.node: Any = None
 
     def show(
-        self, labels: Volume, provenance: dict[str, Any], location: OutputLocation, name: str
+        self, labels: ReadVolume, provenance: dict[str, Any], location: OutputLocation, name: str
     ) -> None:
         """Show the labels of a frame, where it lies.
 
+        :param labels: bytes.
         :param location: of the frame; its node may be one outside the scene.
         :param name: of the ultrasound.
         """
         if self.node is None or not slicer.mrmlScene.IsNodePresent(self.node):
             self.node = _addLabelMap(_("{name} SYNTHETIC tissues").format(name=name))
-        numbers = labels.with_array(np.rint(labels.array).astype(np.uint8))
-        fillNode(self.node, Result(numbers, provenance), location, "TISSUES")
+        result = Result(labels.volume, provenance, image=labels.image)
+        fillNode(self.node, result, location, "TISSUES")
 
     def clear(self) -> None:
         """Show nothing: there is no head."""

@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..Dependencies import ensureDependencies
+from ..ParameterNode import bind
 from .ScenePairs import scenePairs
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class ReaderStudySection:
             self._parameterNode.disconnectGui(self._guiTag)
         self._parameterNode = parameterNode
         if self._parameterNode:
-            self._guiTag = self._parameterNode.connectGui(self.ui)
+            self._guiTag = bind(self._parameterNode, self.ui)
         self._showMessage("")
 
     def onMakeFromScene(self, checked: bool = False) -> None:

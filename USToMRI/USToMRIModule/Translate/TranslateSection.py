@@ -9,7 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..ParameterNode import remember
+from ..ParameterNode import bind, remember
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.RegionVoxels import Region
 from ..Scene.Sequences import sequenceOf
@@ -102,7 +102,7 @@ class TranslateSection(VTKObservationMixin):
         for part in self._parts:
             part.setParameterNode(parameterNode)
         if self._parameterNode:
-            self._guiTag = self._parameterNode.connectGui(self.ui)
+            self._guiTag = bind(self._parameterNode, self.ui)
             self._followParameters()
             self._devices.update()
         self._newest.setParameterNode(parameterNode)

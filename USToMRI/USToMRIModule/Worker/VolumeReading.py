@@ -28,7 +28,7 @@ class ReadVolume(NamedTuple):
 
 
 def readVolume(path: Path) -> Coroutine:
-    """Read a float32 MetaImage; return a :class:`ReadVolume`.
+    """Read a MetaImage; return a :class:`ReadVolume`, of bytes or else of float32.
 
     :raises USToMRILib.InputError: it is no image.
     :raises RuntimeError: the file is damaged.
@@ -42,7 +42,8 @@ def readVolume(path: Path) -> Coroutine:
     grid = Grid.from_sitk(reader)
     image = vtk.vtkImageData()
     image.SetDimensions(*grid.size)
-    image.AllocateScalars(vtk.VTK_FLOAT, 1)
+    isBytes = reader.GetPixelID() == sitk.sitkUInt8
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR if isBytes else vtk.VTK_FLOAT, 1)
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)
     i, j, k = grid.size
     slices = max(1, _VOXELS // (i * j))

@@ -14,8 +14,12 @@ from .find import VolumeHead
 # axes of the atlases: it rises to the front.
 LONG_AXIS_RISE_DEG = 8.9
 # So far above the thalami, in lengths of the brain, the lateral ventricles are wide; so far below
-# there is little of them.
+# there is little of them, and the brainstem begins.
 _ABOVE = (0.04, 0.12)
+# Deep grey matter so much further off is another tissue misnamed.
+_THALAMI, _ROUNDS = 0.2, 4
+# What is less of the area of a square as wide as the brain is long tells nothing.
+_LITTLE = 1e-4
 
 
 def upright(
@@ -28,7 +32,8 @@ def upright(
 ) -> VolumeHead:
     """Turn a head upright, its centre between the thalami.
 
-    The ventricles' widest parts, the atria, lie behind the thalami and above them.
+    The ventricles' widest parts, the atria, lie behind the thalami and above them, the brainstem
+    below.
 
     Args:
         head: whose front and top may be the other way round.
@@ -42,12 +47,21 @@ def upright(
     area = np.array([frame.pixel_mm for frame in frames.values()]) ** 2
     grey, grey_front = _profile(frames, tissues[:, Tissue.DEEP_GREY_MATTER], area)
     fluid, fluid_front = _profile(frames, tissues[:, Tissue.VENTRICLES], area)
-    height = float(np.average(of_frames, weights=grey))
-    front = float(np.average(grey_front, weights=grey))
+    stem, _ = _profile(frames, tissues[:, Tissue.BRAINSTEM], area)
+    weight = grey**3
+    for _ in range(_ROUNDS):
+        height = float(np.average(of_frames, weights=weight))
+        weight = grey * np.clip(1 - ((of_frames - height) / (_THALAMI * length)) ** 2, 1e-6, None)
+    front = float(np.average(grey_front, weights=weight))
     above = (of_frames - height) / length
     low, high = _ABOVE
     lower, upper = ((sign * above > low) & (sign * above < high) for sign in (-1, 1))
-    upside_down = fluid[lower].mean() > fluid[upper].mean()
+
+    def more_above(tissue: np.ndarray) -> float:
+        little = _LITTLE * length**2
+        return float(np.log((tissue[upper].mean() + little) / (tissue[lower].mean() + little)))
+
+    upside_down = more_above(fluid) < more_above(stem)
     beside = np.abs(above) < high
     backwards = np.average(fluid_front[beside], weights=fluid[beside]) > front
     centre = head.centre + head.axes @ np.array([front - middle[0], 0.0, height])

@@ -34,6 +34,14 @@ class Ellipsoid:
         """How far it extends from its centre along a unit vector, in mm."""
         return float(np.linalg.norm(direction @ self.axes * self.semi_axes))
 
+    def longest_across(self, normal: np.ndarray) -> np.ndarray:
+        """The unit vector in which it is longest, cut through its centre across another one."""
+        plane = np.linalg.svd(normal[None])[2][1:]
+        form = plane @ self.axes / self.semi_axes
+        _, axes = np.linalg.eigh(form @ form.T)
+        longest: np.ndarray = axes[:, 0] @ plane
+        return longest
+
     @classmethod
     def of_mask(cls, mask: np.ndarray, grid: Grid) -> Ellipsoid:
         """The one with the centre and the second moments of a mask [k, j, i] with voxels in it."""

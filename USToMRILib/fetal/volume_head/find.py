@@ -7,34 +7,39 @@ from typing import Optional
 
 import numpy as np
 
-from ...errors import InputError
 from ...image.grid import Grid
 from ...image.masks import inside_of
 from ...image.volume import Volume
 from ...progress import Progress
 from ..ellipse import Ellipse
-from ..head import check_mask, find_head
+from ..head import LEAST_OTHER, check_mask
 from ..heads import THICK, HeadHint
-from ..stack import AXES, Stack
 from .ellipsoid import Ellipsoid
 from .midline import find_midline
+from .seen import Cube, seen_head
 
+# Slices so far apart are a stack of images, however fine they are.
+_THICK_MM = 1.5
 # Overlap of a mask with the ellipsoid of its moments: of a head's 0.95, of a box 0.83.
 _LEAST_DICE = 0.88
 # Voxels of a mask about so far apart show its shape.
 _APART_MM = 1.0
+# Fewer make no shape.
+_LEAST_VOXELS = 100
 # From week 18 to term, and what is a head's shape.
 _LENGTH_MM = (50.0, 150.0)
 _LEAST_RATIO = 0.5
 # Of the skull's surface, so much must lie in the volume: else it is a slab of a head.
 _LEAST_SEEN = 0.85
-# Where slices lie that are looked at along each axis, as parts of it.
-_PROBES = (0.3, 0.4, 0.5, 0.6, 0.7)
-_LEAST_SLICES = 5
-# A point of a slice's outline agrees with the ellipsoid within this part of its radius; so many do.
-_AGREES, _LEAST_AGREEING = 0.12, 0.6
-# On the outlines.
-_POINTS = 24
+# Of the ellipsoid of what the network sees: their overlap, and how sure it is of what lies within.
+# Of simulated heads at least 0.89 and 0.83.
+_LEAST_OVERLAP, _LEAST_SURE = 0.83, 0.7
+# Beyond so many elliptic radii another head may lie.
+_BESIDE = 1.25
+# A close look is so many lengths of the head wide; it is taken if it is so much narrower.
+_CLOSE, _MUCH_CLOSER = 1.4, 0.75
+# On the surface of a mask, about so many.
+_POINTS = 1000
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,14 @@ class VolumeHead:
             :meth:`turned`, front and top may be the other way round.
         centre: [3] in LPS mm, in the middle plane.
         mask: 1 inside the head, where the volume shows nothing else or the user drew it.
+        alone: whether no other head was seen.
     """
 
     outline: Ellipsoid
     axes: np.ndarray
     centre: np.ndarray
     mask: Optional[Volume] = None
+    alone: bool = True
 
     def turned(self, front: bool, top: bool) -> VolumeHead:
         """The same head with front and back, or top and bottom exchanged."""
@@ -99,54 +106,50 @@ def find_volume_head(
     """
     thickest, middle = sorted(volume.grid.spacing)[:0:-1]
     known = isinstance(hint, Volume) or hint in (None, "none")
-    if volume.is_slice or thickest > THICK * middle or not known:
+    if volume.is_slice or thickest > max(THICK * middle, _THICK_MM) or not known:
         return None
     if isinstance(hint, Volume):
         check_mask(hint, volume)
-    mask = _masked_head(volume, hint.array if isinstance(hint, Volume) else None)
-    outline = None
-    if mask is not None:
-        outline = Ellipsoid.of_mask(mask.array > 0, mask.grid)
-    elif hint is None:
-        outline = _outline_of_slices(volume, device, progress)
-    if outline is None or not _is_whole_head(outline, volume):
+    mask, outline = _masked_head(volume, hint.array if isinstance(hint, Volume) else None)
+    alone = True
+    if outline is None and hint is None:
+        outline, alone = _seen_outline(volume, device, progress)
+    if outline is None:
         return None
     with progress.phase("midline"):
         midline = find_midline(volume, outline)
-    across = midline.normal
-    front = outline.axes[:, 0] - (outline.axes[:, 0] @ across) * across
-    front /= np.linalg.norm(front)
-    axes = np.column_stack([front, across, np.cross(front, across)])
-    return VolumeHead(outline, axes, midline.point, mask)
+    front = outline.longest_across(midline.normal)
+    axes = np.column_stack([front, midline.normal, np.cross(front, midline.normal)])
+    return VolumeHead(outline, axes, midline.point, mask, alone)
 
 
-def _masked_head(volume: Volume, drawn: np.ndarray | None) -> Volume | None:
-    """A mask of about a voxel a millimetre; None where what is marked has not a head's shape.
+def _masked_head(
+    volume: Volume, drawn: np.ndarray | None
+) -> tuple[Volume, Ellipsoid] | tuple[None, None]:
+    """A mask of about a voxel a millimetre, and its ellipsoid; None where it is no head's shape.
 
     Args:
         volume: in which all but the head may have the lowest value.
         drawn: the mask's values [k, j, i] where the user gave one.
     """
-    from scipy.ndimage import binary_fill_holes, binary_opening, label
+    from scipy.ndimage import binary_opening
 
     steps = [max(1, round(_APART_MM / mm)) for mm in volume.grid.spacing]
     every = tuple(slice(None, None, step) for step in steps[::-1])
     shown = volume.array[every] > volume.array.min() if drawn is None else inside_of(drawn)[every]
-    parts, count = label(binary_opening(shown))
-    if not count:
-        return None
-    inside = binary_fill_holes(parts == np.bincount(parts.flat)[1:].argmax() + 1)
+    inside = _largest_part(binary_opening(shown))
+    if inside.sum() < _LEAST_VOXELS:
+        return None, None
     spacing = np.array(volume.grid.spacing) * steps
     grid = Grid.of(inside.shape[::-1], spacing, volume.grid.origin, volume.grid.axes)
-    outline = Ellipsoid.of_mask(inside, grid)
-    points = grid.index_to_physical(np.moveaxis(np.indices(inside.shape), 0, -1)[..., ::-1])
-    ellipsoid = outline.radius(points) <= 1
-    overlap = 2 * (ellipsoid & inside).sum() / (ellipsoid.sum() + inside.sum())
-    return Volume(inside.astype(np.uint8), grid) if overlap >= _LEAST_DICE else None
+    outline, overlap = _fitted(inside, grid, volume.grid)
+    if overlap < _LEAST_DICE or not _is_whole_head(outline, volume.grid):
+        return None, None
+    return Volume(inside.astype(np.uint8), grid), outline
 
 
-def _is_whole_head(outline: Ellipsoid, volume: Volume) -> bool:
-    """Whether an ellipsoid has a head's size and shape, and lies in the volume."""
+def _is_whole_head(outline: Ellipsoid, grid: Grid) -> bool:
+    """Whether an ellipsoid has a head's size and shape, and lies in a volume's grid."""
     low, high = _LENGTH_MM
     length = 2 * outline.semi_axes[0]
     if not low <= length <= high or outline.semi_axes[2] < _LEAST_RATIO * outline.semi_axes[0]:
@@ -156,41 +159,79 @@ def _is_whole_head(outline: Ellipsoid, volume: Volume) -> bool:
     flat = np.sqrt(1 - z**2)
     sphere = np.stack(np.broadcast_arrays(flat * np.cos(angle), flat * np.sin(angle), z), axis=-1)
     points = outline.centre + (sphere * outline.semi_axes) @ outline.axes.T
-    places = volume.grid.physical_to_index(points)
-    slack = 2.0 / np.array(volume.grid.spacing)
-    within = (places >= -0.5 - slack) & (places <= np.array(volume.grid.size) - 0.5 + slack)
+    places = grid.physical_to_index(points)
+    slack = 2.0 / np.array(grid.spacing)
+    within = (places >= -0.5 - slack) & (places <= np.array(grid.size) - 0.5 + slack)
     return bool(within.all(axis=-1).mean() >= _LEAST_SEEN)
 
 
-def _outline_of_slices(volume: Volume, device: str, progress: Progress) -> Ellipsoid | None:
-    """The ellipsoid through the outlines that heads have in slices of all three directions."""
-    points, slices = [], 0
-    stacks = [Stack(volume, axis) for axis in AXES[1:]]
-    probes = [(stack, int(part * len(stack))) for stack in stacks for part in _PROBES]
-    for stack, number in progress.track("head", probes):
-        image = stack.slice(number)
-        if image.array.min() == image.array.max():
-            continue
-        try:
-            ellipse = find_head(image, device).ellipse
-        except InputError:  # none is in this slice
-            continue
-        points.append(_in_volume(ellipse, stack, number, volume))
-        slices += 1
-    if slices < _LEAST_SLICES:
+def _seen_outline(volume: Volume, device: str, progress: Progress) -> tuple[Ellipsoid | None, bool]:
+    """The ellipsoid of the head that the network sees, and whether it sees no other one.
+
+    A head that is small in the volume is looked at again, closely and along its own axes.
+    """
+    cube = Cube.around(volume.grid)
+    seen = seen_head(volume, cube, device, progress)
+    outline = _outline_of(seen, volume.grid)
+    if outline is None:
+        return None, True
+    beside = outline.radius(seen.grid.points()) > _BESIDE
+    other = _outline_of(seen.with_array(seen.array * beside), volume.grid)
+    alone = other is None or bool(np.prod(other.semi_axes / outline.semi_axes) < LEAST_OTHER)
+    close = _CLOSE * 2 * outline.semi_axes[0]
+    if close < _MUCH_CLOSER * cube.side:
+        seen = seen_head(volume, Cube(outline.centre, outline.axes, close), device, progress)
+        outline = _outline_of(seen, volume.grid)
+    return outline, alone
+
+
+def _outline_of(seen: Volume, grid: Grid) -> Ellipsoid | None:
+    """The ellipsoid of the largest part of a head that is seen; None if it looks unlike a head.
+
+    Args:
+        seen: how much of a head is where.
+        grid: of the volume in which it is seen.
+    """
+    inside = _largest_part(seen.array > 0.5)
+    if inside.sum() < _LEAST_VOXELS:
         return None
-    surface = np.concatenate(points)
-    outline = Ellipsoid.through(surface)
-    agreeing = np.abs(outline.radius(surface) - 1) < _AGREES
-    return outline if agreeing.mean() >= _LEAST_AGREEING else None
+    outline, overlap = _fitted(inside, seen.grid, grid)
+    drawn = outline.radius(seen.grid.points()) <= 1
+    near = outline.radius(seen.grid.points()) <= _BESIDE
+    amount = float(seen.array[near].sum()) + drawn.sum()
+    sure = 2 * float(seen.array[drawn].sum()) / amount
+    alike = overlap >= _LEAST_OVERLAP and sure >= _LEAST_SURE
+    return outline if alike and _is_whole_head(outline, grid) else None
 
 
-def _in_volume(ellipse: Ellipse, stack: Stack, number: int, volume: Volume) -> np.ndarray:
-    """Points of a slice's ellipse in LPS, [n, 3]."""
-    turn = np.linspace(0, 2 * np.pi, _POINTS, endpoint=False)
-    circle = np.column_stack([np.cos(turn), np.sin(turn)])
-    x, y = ((circle * ellipse.semi_axes) @ ellipse.rotation.T + ellipse.centre).T
-    columns, rows = x / stack.spacing[0], y / stack.spacing[1]
-    kji = [rows, columns]
-    kji.insert(AXES.index(stack.axis) - 1, np.full_like(rows, number))
-    return volume.grid.index_to_physical(np.column_stack(kji[::-1]))
+def _largest_part(inside: np.ndarray) -> np.ndarray:
+    """The largest connected part of a mask [k, j, i], its holes filled."""
+    from scipy.ndimage import binary_fill_holes, label
+
+    parts, count = label(inside)
+    if not count:
+        return inside
+    return binary_fill_holes(parts == np.bincount(parts.flat)[1:].argmax() + 1)
+
+
+def _fitted(inside: np.ndarray, grid: Grid, volume: Grid) -> tuple[Ellipsoid, float]:
+    """The ellipsoid of a mask, and their Dice overlap within the volume.
+
+    Args:
+        inside: [k, j, i] with voxels in it.
+        grid: of the mask.
+        volume: beyond whose border nothing is known: there the ellipsoid goes on.
+    """
+    from scipy.ndimage import binary_erosion
+
+    places = grid.points()
+    slack = (1.5 * np.array(grid.spacing)).max()
+    index = volume.physical_to_index(places)
+    depth = np.minimum(index + 0.5, np.array(volume.size) - 0.5 - index) * volume.spacing
+    known = (depth > slack).all(axis=-1)
+    outline = Ellipsoid.of_mask(inside, grid)
+    surface = inside & known & ~binary_erosion(inside)
+    if (inside & ~known).any() and surface.sum() >= _LEAST_VOXELS:
+        outline = Ellipsoid.through(places[surface][:: max(1, surface.sum() // _POINTS)])
+    drawn = (outline.radius(places) <= 1) & (depth > 0).all(axis=-1)
+    return outline, float(2 * (drawn & inside).sum() / max(drawn.sum() + inside.sum(), 1))

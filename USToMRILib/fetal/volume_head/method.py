@@ -13,8 +13,8 @@ from ...image.intensity import to_mri_values
 from ...image.volume import Volume
 from ...result import Made, Request
 from ..ellipse import Ellipse
+from ..head import ANOTHER_HEAD, TRAINED_RANGE_MM
 from ..head import BUNDLE as HEAD_BUNDLE
-from ..head import TRAINED_RANGE_MM
 from ..pipeline import Answer, FramedStack, FrameMethod, Frames
 from ..skull import brain_inside
 from ..tissue_codes import TISSUE_LABELS
@@ -177,6 +177,8 @@ def _warnings(head: VolumeHead) -> list[str]:
         f"through the thalami, {_covered_part(head):.0%} of it: the networks know no planes "
         "beyond, which stay background."
     ]
+    if not head.alone:
+        warnings.append(ANOTHER_HEAD)
     circumference = _outline(head).circumference_mm
     least, most = TRAINED_RANGE_MM
     if not least <= circumference <= most:

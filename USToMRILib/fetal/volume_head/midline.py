@@ -21,7 +21,9 @@ _EVEN_WIDTH = 0.12
 _BESIDE_MM = (4.0, 8.0)
 _FALX_WEIGHT = 0.25
 
-# The first look: all round the long axis, which lies in the plane within some degrees.
+# The first look: all round the long axis, which lies in the plane within some degrees; in a round
+# head any axis may be it that is so long beside the longest.
+_AS_LONG = 0.92
 _ROUND_DEG, _TILTS_DEG = 6.0, (-12.0, -4.0, 4.0, 12.0)
 _CANDIDATES = 4
 _FIRST_TURN, _FIRST_SHIFT_MM = 0.08, 1.5
@@ -52,7 +54,8 @@ def find_midline(volume: Volume, head: Ellipsoid) -> Midline:
     from scipy.optimize import minimize
 
     mirror = _Mirror(*_evened(volume, head))
-    normals = _round_the_long_axis()
+    long = head.semi_axes >= _AS_LONG * head.semi_axes[0]
+    normals = np.concatenate([_round_axis(int(number)) for number in np.flatnonzero(long)])
     order = np.argsort([-mirror.likeness(normal, 0.0) for normal in normals])
     found = []
     for normal in normals[order[:_CANDIDATES]]:
@@ -85,12 +88,13 @@ def find_midline(volume: Volume, head: Ellipsoid) -> Midline:
     return Midline(head.centre + shift * across, across, likeness)
 
 
-def _round_the_long_axis() -> np.ndarray:
-    """Unit vectors across the long axis, and some degrees off, [n, 3] in the ellipsoid's axes."""
+def _round_axis(number: int) -> np.ndarray:
+    """Unit vectors across one of the ellipsoid's axes, and some degrees off, [n, 3] in its axes."""
     turn, tilt = np.radians(
         np.meshgrid(np.arange(0, 180, _ROUND_DEG), _TILTS_DEG, indexing="ij")
     ).reshape(2, -1)
-    return np.column_stack([np.sin(tilt), np.cos(tilt) * np.cos(turn), np.cos(tilt) * np.sin(turn)])
+    around = [np.sin(tilt), np.cos(tilt) * np.cos(turn), np.cos(tilt) * np.sin(turn)]
+    return np.roll(np.column_stack(around), number, axis=1)
 
 
 def _evened(volume: Volume, head: Ellipsoid) -> tuple[np.ndarray, np.ndarray]:

@@ -66,7 +66,7 @@ class Planes:
                 the head is not masked.
 
         Raises:
-            InputError: the search's bundle cannot be used.
+            InputError: a head is seen in none of the slices, or the search's bundle cannot be used.
         """
         grid = _grid(image, head, heights, spec)
         like = Volume(np.zeros(grid.shape, np.uint8), grid).to_sitk()
@@ -144,12 +144,17 @@ def _mask_outlines(mask: Volume, like: sitk.Image) -> dict[int, Ellipse]:
 
 def _found_outlines(stack: Stack, cut: dict[int, Ellipse], device: str) -> dict[int, Ellipse]:
     """The outlines that are found in some slices, where they agree with the ellipsoid's."""
-    found = {}
-    for n in sorted(cut)[:: max(1, round(_LOOKS_MM / stack.distance))]:
+    found, refusals = {}, []
+    looked = sorted(cut)[:: max(1, round(_LOOKS_MM / stack.distance))]
+    for n in looked:
         try:
             ellipse = find_head(stack.slice(n), device).ellipse
-        except InputError:  # none is seen here: the ellipsoid's is used
+        except InputError as error:  # none is seen here: the ellipsoid's is used
+            refusals.append(error)
             continue
         if 0.9 < ellipse.circumference_mm / cut[n].circumference_mm < 1.1:
             found[n] = ellipse
+    # These are the planes in which the search knows a head from what merely is as round as one.
+    if refusals and len(refusals) == len(looked):
+        raise refusals[0]
     return found
