@@ -15,7 +15,7 @@ from USToMRILib.files import sidecar_path
 from USToMRILib.image.synthetic import is_synthetic
 from USToMRILib.provenance import header_fields
 
-RECORD = {"version": "0.2.0", "method": "ddic", "tool": "USToMRI"}
+RECORD = {"version": "0.2.0", "method": "ddic", "parameters": {}, "tool": "USToMRI"}
 GREY = np.random.default_rng(0).integers(0, 255, (1, 24, 32)).astype(np.uint8)
 SUFFIXES = ("nrrd", "nii.gz", "mha", "dcm", "png", "jpg", "tif")
 

@@ -17,8 +17,8 @@ import SimpleITK as sitk
 if TYPE_CHECKING:
     import torch
 
-# How many sigmas ITK's Gaussian is followed: what is left beyond is a hundred-thousandth of it.
-_REACH = 6.0
+# How many sigmas ITK's Gaussian is followed: with six, frames differed by 0.03 grey levels.
+_REACH = 7.0
 # Pixels that are smoothed in one product of matrices.
 _BLOCK = 64
 
