@@ -255,7 +255,7 @@ def test_uids_of_the_dicom_database(run, database, tmp_path):
 def test_a_derived_image_of_the_dicom_database_is_refused(run, database, monkeypatch, tmp_path):
     """Which Slicer loads without a word of what it is; its file says so."""
     derived = tmp_path / "derived.dcm"
-    fields = header_fields({"version": "1", "method": "ddic", "tool": "USToMRI"})
+    fields = header_fields({"version": "1", "method": "ddic", "tool": "USToMRI", "parameters": {}})
     Volume(np.arange(64, dtype=np.uint8).reshape(1, 8, 8), Grid((8, 8, 1)), fields).write(derived)
     load = sys.modules["DICOMLib"].DICOMUtils.loadSeriesByUID
 

@@ -96,9 +96,17 @@ class Head:
             InputError: if the mask is empty or does not lie on the volume's grid.
         """
         check_mask(mask, volume)
-        inside = head_in(mask.array)[0]
-        outline = Ellipse.from_mask(inside, mask.grid.spacing[:2])
-        outline = with_midline(outline, volume.array[0], volume.grid.spacing[:2])
+        return cls.around(head_in(mask.array)[0], volume)
+
+    @classmethod
+    def around(cls, inside: np.ndarray, volume: Volume) -> Head:
+        """The head that lies at the pixels [rows, columns] of a one-slice volume.
+
+        Raises:
+            InputError: if there are none.
+        """
+        spacing = volume.grid.spacing[:2]
+        outline = with_midline(Ellipse.from_mask(inside, spacing), volume.array[0], spacing)
         return cls.from_ellipse(outline, volume)
 
 

@@ -140,7 +140,7 @@ def _head_of(image: Volume, known: Ellipse | Volume | None, device: str) -> Head
         if isinstance(known, Ellipse):
             return Head.from_ellipse(known, image)
         if known is not None:
-            return Head.from_mask(known, image)
+            return Head.around(known.array[0] > 0, image)
         if image.array.min() == image.array.max():
             return InputError("No fetal head was found: the slice is empty; choose another one.")
         return find_head(image, device)

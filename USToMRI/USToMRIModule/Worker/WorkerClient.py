@@ -97,11 +97,12 @@ class WorkerClient:
         :param arguments: of the task, by name; JSON.
         """
         self._last += 1
-        self._commands[self._last] = {"id": self._last, "run": task, "with": arguments}
+        command = {"id": self._last, "run": task, "with": arguments}
+        self._commands[self._last] = command
         self._handlers[self._last] = handlers
         if self._process is None:
             self._start()
-        self._write(self._commands[self._last])
+        self._write(command)
         return self._last
 
     def cancel(self, number: int) -> None:
