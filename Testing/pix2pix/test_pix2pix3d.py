@@ -8,7 +8,7 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
@@ -35,6 +35,7 @@ SHAPES = st.tuples(st.integers(1, 19), st.integers(1, 41), st.integers(1, 41))
 
 @settings(max_examples=40)
 @given(shape=SHAPES, seed=st.integers(0, 99))
+@example(shape=(2, 2, 2), seed=1)  # too few voxels to tell whether its slices belong together
 def test_identity_returns_the_normalised_input_whatever_the_size(
     shape: tuple[int, int, int], seed: int
 ) -> None:

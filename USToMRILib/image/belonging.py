@@ -13,6 +13,8 @@ from ..errors import InputError
 # correlate by this part of it at least.
 _ALIKE_IN_SLICE, _ALIKE_ACROSS = 0.7, 0.4
 _MOST_PAIRS = 24
+# Of fewer pixels a correlation says nothing.
+_LEAST_PIXELS = 50
 
 
 def check_belong_together(array: np.ndarray, echoes: np.ndarray, spacing: Sequence[float]) -> None:
@@ -46,6 +48,6 @@ def _likeness(array: np.ndarray, echoes: np.ndarray, axis: int, lag: int) -> flo
     for k in np.unique(np.linspace(0, last, _MOST_PAIRS).round().astype(int)) if last >= 0 else ():
         both = inside[k] & inside[k + lag]
         pair = values[k][both].astype(np.float64), values[k + lag][both].astype(np.float64)
-        if both.sum() > 1 and min(part.std() for part in pair) > 0:
+        if both.sum() >= _LEAST_PIXELS and min(part.std() for part in pair) > 0:
             found.append(np.corrcoef(*pair)[0, 1])
     return float(np.mean(found)) if found else None
