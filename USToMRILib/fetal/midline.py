@@ -60,22 +60,24 @@ def with_midline(
     except InputError:  # too small to hold a brain; whoever needs one says so
         return upright
     brain = normalise_brain(frame.to_frame(pixels), frame.mask)
-    long, short = outline.semi_axes
-    unlikely = (_ANGLES * (1 - short / long) / _SPREAD) ** 2 / 2
-    score = _WEIGHT * falx_brightness(brain, frame.mask) - unlikely
+    angles = _ANGLES
     if last is not None:
-        change = np.abs([axis_angle(angle - last) for angle in outline.angle + _ANGLES])
-        score = np.where(change <= _MOST_CHANGE, score, -np.inf)
-    turn = float(_ANGLES[score.argmax()])
+        change = np.abs([axis_angle(angle - last) for angle in outline.angle + angles])
+        angles = angles[change <= _MOST_CHANGE]
+    long, short = outline.semi_axes
+    unlikely = (angles * (1 - short / long) / _SPREAD) ** 2 / 2
+    score = _WEIGHT * falx_brightness(brain, frame.mask, angles) - unlikely
+    turn = float(angles[score.argmax()])
     return replace(outline, midline=turn if abs(turn) > _LEAST_TURN or last is not None else 0.0)
 
 
-def falx_brightness(brain: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def falx_brightness(brain: np.ndarray, inside: np.ndarray, angles: np.ndarray) -> np.ndarray:
     """How bright the brightest line through the middle is at each angle, [angles].
 
     Args:
         brain: ultrasound of a brain in the frame, -1 .. 1.
         inside: bool, the same shape.
+        angles: from the first axis of the frame towards the second, in radians.
     """
     from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -83,7 +85,7 @@ def falx_brightness(brain: np.ndarray, inside: np.ndarray) -> np.ndarray:
     radius = np.sqrt(inside.sum() / np.pi)
     along = np.arange(-_REACH, _REACH + 1e-6, 0.02) * radius
     aside = np.arange(_ASIDE[0] - _BESIDE, _ASIDE[-1] + _BESIDE + 1)
-    c, s = np.cos(_ANGLES)[:, None, None], np.sin(_ANGLES)[:, None, None]
+    c, s = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
     middle = (np.array(image.shape) - 1)[:, None, None, None] / 2
     across = aside[:, None]
     places = np.stack([along * s + across * c, along * c - across * s]) + middle
