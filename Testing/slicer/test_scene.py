@@ -14,15 +14,10 @@ slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
 from USToMRITests.live import LiveTest  # noqa: E402, F401
 from USToMRITests.logic import GeometryTest, InputTest, OutputTest  # noqa: E402, F401
-from USToMRITests.outputs import (  # noqa: E402, F401
-    HeadTest,
-    RecordTest,
-    RegionTest,
-    SavedTest,
-    SequenceTest,
-    TissueTest,
-)
+from USToMRITests.maps import TissueTest  # noqa: E402, F401
+from USToMRITests.outputs import HeadTest, RecordTest, RegionTest, SavedTest  # noqa: E402, F401
 from USToMRITests.regions import ContrastTest, VoxelsTest  # noqa: E402, F401
+from USToMRITests.sequences import SequenceTest  # noqa: E402, F401
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import numpy as np
 import slicer
 from USToMRIModule.Scene.Sequences import sequenceOf
 
-from .outputs import add_sequence, show
 from .scene_case import SceneCase, halved, logic_with
+from .sequences import add_sequence, show
 
 # How long Qt may take to get round to a timer.
 _PATIENCE_S = 30.0

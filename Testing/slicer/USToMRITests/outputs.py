@@ -8,32 +8,20 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
-from USToMRIModule.CNR import TissuePair
-from USToMRIModule.Logic import USToMRILogic
 from USToMRIModule.ReaderStudy import ScenePairs
 from USToMRIModule.Scene import RegionVoxels
-from USToMRIModule.Scene.PixelSize import lacksPixelSize
-from USToMRIModule.Scene.Sequences import sequenceOf
 from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
-from USToMRIModule.Synthetic import OutputNodes, SampleNodes, SyntheticMark, TissueNodes
+from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
 from USToMRIModule.Translate import HeadCurve
-from USToMRIModule.Worker.WorkerClient import Handlers
 
-from USToMRILib import ImageSequence, InputError, Volume
+from USToMRILib import InputError, Volume
 from USToMRILib.fetal.ellipse import Ellipse
 
 from . import volumes
-from .scene_case import NOTICE, TABLE, FunctionWorker, SceneCase, halved, logic_with
+from .scene_case import NOTICE, TABLE, SceneCase, add_ultrasound, halved, logic_with
 
-RNG = np.random.default_rng(11)
 HEAD = Ellipse((20.0, 15.0), (12.0, 9.0), 0.4)
 FOUND = dataclasses.asdict(HEAD)
-
-
-def add_ultrasound(*shape: int) -> Any:
-    """Add an ultrasound of a shape (k, j, i)."""
-    return volumes.add_volume("US", RNG.random(shape).astype(np.float32))
 
 
 class RecordTest(SceneCase):
@@ -201,122 +189,6 @@ class RegionTest(SceneCase):
         self.assertEqual(volumes.scene_contents(), before)
 
 
-class SequenceTest(SceneCase):
-    """Volumes that change in time."""
-
-    def test_the_current_frame_is_a_volume(self) -> None:
-        """Without being asked for all time points, only the one that is shown is translated."""
-        _, node = add_sequence()
-        output = logic_with(halved).translate(node)
-        self.assertEqual(slicer.util.arrayFromVolume(output).max(), 5)
-        self.assertIsNone(sequenceOf(output))
-
-    def test_a_dicom_cine_without_calibration_is_known(self) -> None:
-        """The volume that shows a time point has the attribute that the DICOM module gave it."""
-        browser, node = add_sequence()
-        self.assertFalse(lacksPixelSize(node))
-        sequence: Any = sequenceOf(node)
-        slicer.mrmlScene.RemoveNode(node)
-        for frame in sequence.frameNodes():
-            frame.SetAttribute("DICOM.instanceUIDs", "1.2.3")
-        show(browser, 2)
-        self.assertTrue(lacksPixelSize(browser.GetProxyNode(sequence.node)))
-
-    def test_all_time_points_are_translated(self) -> None:
-        """The output follows the browser of the input, synthetic at every time point."""
-        browser, node = add_sequence()
-        output = logic_with(halved).translate(node, allFrames=True)
-        for index, value in enumerate((0.0, 5.0, 10.0)):
-            show(browser, index)
-            self.assertTrue((slicer.util.arrayFromVolume(output) == value).all())
-            self.assertEqual(output.GetName(), f"{node.GetName()} SYNTHETIC MRI (PIX2PIX2D)")
-            self.assertEqual(output.GetAttribute("USToMRI.synthetic"), "true")
-            np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
-        sequence: Any = sequenceOf(output)
-        self.assertIs(sequence.browser, browser)
-        self.assertEqual(sequence.node.GetNthIndexValue(2), "80")
-        self.assertEqual(sequence.node.GetIndexUnit(), "ms")
-
-    def test_a_cine_is_one_task_with_its_times(self) -> None:
-        """So that the head is followed; colours, and a pixel of 1 mm, make no difference."""
-        _, node = add_sequence()
-        seen: list[dict[str, Any]] = []
-
-        class Looking(FunctionWorker):
-            def send(self, task: str, arguments: dict[str, Any], handlers: Handlers) -> int:
-                cine = ImageSequence.read(arguments["input"])
-                seen.append({"frame": arguments["frame"], "cine": cine})
-                return super().send(task, arguments, handlers)
-
-        sequence: Any = sequenceOf(node)
-        for scale in (1.0, 0.2):
-            for frame in sequence.frameNodes():
-                frame.SetSpacing(scale, scale, 1)
-            USToMRILogic(worker=Looking(halved)).translate(node, allFrames=True)
-            self.assertEqual(seen[-1]["frame"], "all")
-            cine = seen[-1]["cine"]
-            np.testing.assert_allclose(cine.seconds, (0, 0.04, 0.08))
-            self.assertEqual(cine.grid.spacing[:2], (scale, scale))
-            np.testing.assert_array_equal(cine.array[:, 0, 0, 0], (0, 10, 20))
-        self.assertEqual(len(seen), 2)
-
-    def test_time_points_that_go_meanwhile_are_an_error(self) -> None:
-        """No result is shown at a time that is not its own."""
-        _, node = add_sequence()
-        sequence: Any = sequenceOf(node)
-
-        def losing(volume: Volume, **options: Any) -> Result:
-            if sequence.node.GetNumberOfDataNodes() == 3:
-                sequence.node.RemoveDataNodeAtValue("40")
-            return halved(volume, **options)
-
-        before = slicer.mrmlScene.GetNumberOfNodes()
-        with self.assertRaisesRegex(ValueError, "removed"):
-            logic_with(losing).translate(node, allFrames=True)
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
-
-    def test_all_time_points_are_translated_again(self) -> None:
-        """Into the same output: its time points are overwritten, and no sequence is added."""
-        browser, node = add_sequence()
-        output = logic_with(halved).translate(node, allFrames=True)
-        before = slicer.mrmlScene.GetNumberOfNodes()
-        frames: Any = sequenceOf(node)
-        slicer.util.arrayFromVolume(frames.node.GetNthDataNode(2))[:] = 30
-        self.assertIs(logic_with(halved).translate(node, output, allFrames=True), output)
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
-        for index, value in enumerate((0.0, 5.0, 15.0)):
-            show(browser, index)
-            self.assertTrue((slicer.util.arrayFromVolume(output) == value).all())
-
-    def test_a_time_point_is_no_output_by_itself(self) -> None:
-        """It would be gone with the next one that is shown; nor of another browser's sequence."""
-        _, node = add_sequence()
-        logic = logic_with(halved)
-        output = logic.translate(node, allFrames=True)
-        self.assertEqual(logic.reasonNotReady(node, output, "ddic", allFrames=True), "")
-        self.assertIn("a time point", logic.reasonNotReady(node, output, "ddic"))
-        other = add_sequence()[1]
-        self.assertIn("a time point", logic.reasonNotReady(other, output, "ddic", allFrames=True))
-        for given, all_frames in ((node, False), (other, True)):
-            with self.assertRaisesRegex(InputError, "a time point"):
-                logic.translate(given, output, allFrames=all_frames)
-
-    def test_several_samples_of_all_time_points_are_refused(self) -> None:
-        """Before the work: a sequence shows one picture of each."""
-        started: list[str] = []
-
-        def count(volume: Volume, method: str, **options: Any) -> Result:
-            started.append(method)
-            return halved(volume, method)
-
-        _, node = add_sequence()
-        with self.assertRaisesRegex(InputError, "one sample"):
-            logic_with(count).translate(node, allFrames=True, samples=2)
-        self.assertEqual(started, [])
-        logic_with(count).translate(node, allFrames=True, samples=1)
-        self.assertGreater(len(started), 1)
-
-
 class HeadTest(SceneCase):
     """The head's outline as a curve."""
 
@@ -350,164 +222,7 @@ class HeadTest(SceneCase):
         self.assertFalse(HeadCurve.isEdited(curve))
 
 
-class TissueTest(SceneCase):
-    """Tissues and uncertainty as nodes of the scene."""
-
-    def test_tissues_are_a_segmentation(self) -> None:
-        """Named, coloured and coded segments on the output's voxels, and a table of their areas."""
-        node = add_ultrasound(1, 20, 24)
-        node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
-        logic = logic_with(with_tissues)
-        output = logic.translate(node, tissues=True)
-        segmentation = output.GetNodeReference(TissueNodes.TISSUES_ROLE)
-        segments = segmentation.GetSegmentation()
-        self.assertEqual(segments.GetNumberOfSegments(), 3)
-        ventricles = segments.GetSegment("VENTRICLES")
-        np.testing.assert_allclose(ventricles.GetColor(), np.array([88, 106, 215]) / 255)
-        entry = vtk.mutable("")
-        self.assertTrue(ventricles.GetTag("TerminologyEntry", entry))
-        self.assertIn("SCT^", str(entry))
-        voxels = RegionVoxels.voxelsOf(RegionVoxels.Region(segmentation, "VENTRICLES"), output)
-        self.assertEqual(int(voxels.inside.sum()), 24)
-        table = output.GetNodeReference(TissueNodes.TABLE_ROLE).GetTable()
-        pixel = float(np.prod(node.GetSpacing()[:2]))
-        self.assertEqual(table.GetValue(1, 0).ToString(), "ventricles and cavum")
-        self.assertAlmostEqual(table.GetValue(1, 1).ToDouble(), 24 * pixel)
-        self.assertEqual(table.GetColumnName(2), "Width, SYNTHETIC")
-        self.assertEqual(table.GetValue(0, 2).ToString(), "")
-        self.assertIn("7.3, 6.1 \u00b1 0.6 mm", table.GetValue(1, 2).ToString())
-        self.assertIn("24.0 mm (error not measured)", table.GetValue(2, 2).ToString())
-        before = slicer.mrmlScene.GetNumberOfNodes()
-        logic.translate(node, output, tissues=True)
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
-        logic.translate(node, output)
-        self.assertIsNone(output.GetNodeReference(TissueNodes.TISSUES_ROLE))
-        self.assertIsNone(segmentation.GetScene())
-
-    def test_uncertainty_is_a_coloured_map_with_a_legend(self) -> None:
-        """Its colours go from none to the most that there is; its file says what it is."""
-        node = add_ultrasound(1, 20, 24)
-        output = logic_with(with_tissues).translate(node, uncertainty=True)
-        spread = output.GetNodeReference(OutputNodes.UNCERTAINTY_ROLE)
-        self.assertEqual(spread.GetName(), "US SYNTHETIC MRI (PIX2PIX2D) uncertainty")
-        display = spread.GetDisplayNode()
-        self.assertEqual(display.GetWindow(), 40)
-        self.assertIn("Spread", SyntheticMark.markOf(spread).GetTitleText())
-        self.assertTrue(spread.GetAttribute("description").startswith("UNCERTAINTY of a"))
-
-    def test_samples_are_a_sequence_to_leaf_through(self) -> None:
-        """Each is synthetic and lies where the output lies; the next run has its own, or none."""
-
-        def drawing(volume: Volume, method: str, samples: int = 0) -> Result:
-            made = halved(volume, method)
-            drawn = [volume.with_array(np.float32(volume.array * n)) for n in range(samples)]
-            return made._replace(samples=tuple(drawn))
-
-        node = add_ultrasound(1, 20, 24)
-        node.SetAndObserveTransformNodeID(volumes.add_transform(TABLE).GetID())
-        logic = logic_with(drawing)
-        before = slicer.mrmlScene.GetNumberOfNodes()
-        output = logic.translate(node)
-        without = slicer.mrmlScene.GetNumberOfNodes()
-        for count in (3, 2):
-            logic.translate(node, output, samples=count)
-            shown = output.GetNodeReference(SampleNodes.SAMPLES_ROLE)
-            self.assertEqual(shown.GetTransformNodeID(), node.GetTransformNodeID())
-            np.testing.assert_array_equal(volumes.ijk_to_ras(shown), volumes.ijk_to_ras(node))
-            sequence: Any = sequenceOf(shown)
-            self.assertEqual(sequence.node.GetNumberOfDataNodes(), count)
-            for number in range(count):
-                show(sequence.browser, number)
-                expected = slicer.util.arrayFromVolume(node) * np.float32(number)
-                np.testing.assert_allclose(slicer.util.arrayFromVolume(shown), expected, rtol=1e-6)
-                self.assertEqual(shown.GetAttribute("USToMRI.synthetic"), "true")
-        logic.translate(node, output)
-        self.assertIsNone(output.GetNodeReference(SampleNodes.SAMPLES_ROLE))
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), without)
-        self.assertGreater(without, before)
-
-    def test_ventricles_are_measured_against_what_lies_beside_them(self) -> None:
-        """One pair of segments: all of the ventricles, and white matter within 5 mm of them."""
-        output = logic_with(with_tissues).translate(add_ultrasound(1, 20, 24), tissues=True)
-        self.assertTrue(TissuePair.hasTissues(output))
-        pair = TissuePair.addTissuePair(output)
-        region, background = pair.region("region"), pair.region("background")
-        self.assertEqual(region.segmentId, "VENTRICLES")
-        self.assertEqual(background.segmentId, TissuePair.BESIDE)
-        inside = RegionVoxels.voxelsOf(background, output)
-        j, i = np.indices((20, 24))
-        ventricles = (i >= 12) & (i < 16) & (j >= 6) & (j < 12)
-        cerebellum = (i >= 18) & (i < 22) & (j >= 14) & (j < 18)
-        white = (i >= 12) & ~ventricles & ~cerebellum
-        spacing = output.GetSpacing()
-        gap = np.maximum(0, np.maximum(6 - j, j - 11)) * spacing[1]
-        across = np.maximum(0, i - 15) * spacing[0]
-        expected = white & (np.hypot(gap, across) <= 5)
-        self.assertEqual(int(inside.inside.sum()), int(expected.sum()))
-        self.assertEqual(TissuePair.addTissuePair(output), pair)
-
-    def test_areas_are_of_the_pixel_size_that_was_given(self) -> None:
-        """The node of a picture goes on saying 1 mm; areas and distances are measured as made."""
-        node = add_ultrasound(1, 20, 24)
-        output = logic_with(with_tissues).translate(node, pixelSize=0.3, tissues=True)
-        table = output.GetNodeReference(TissueNodes.TABLE_ROLE).GetTable()
-        self.assertAlmostEqual(table.GetValue(1, 1).ToDouble(), 24 * 0.3**2)
-        background = TissuePair.addTissuePair(output).region("background")
-        beside = int(RegionVoxels.voxelsOf(background, output).inside.sum())
-        self.assertEqual(beside, 20 * 12 - 24 - 16)
-
-
-def with_tissues(
-    volume: Volume, method: str, tissues: bool = False, uncertainty: bool = False
-) -> Result:
-    """Stand in for networks that see white matter on the right, ventricles and cerebellum in it."""
-    made = halved(volume, method)
-    labels = np.zeros(volume.array.shape, np.uint8)
-    labels[:, :, 12:] = 1
-    labels[:, 6:12, 12:16] = 2
-    labels[:, 14:18, 18:22] = 3
-    spread = np.zeros(volume.array.shape, np.float32)
-    spread[:, 3, 4] = 40
-    maps = {}
-    error = {"median": 0.6, "percentile_90": 1.7}
-    measured = {
-        "lateral_ventricle_widths_mm": [7.3, 6.1],
-        "lateral_ventricle_width_error_mm": error,
-        "transcerebellar_diameter_mm": 24.0,
-    }
-    made.provenance["parameters"] = {"tissues_measured": measured}
-    made.provenance["input"] = {"grid": {"spacing": list(volume.grid.spacing)}}
-    if tissues:
-        maps["tissues"] = volume.with_array(labels)
-    if uncertainty:
-        maps["uncertainty"] = volume.with_array(spread)
-    return made._replace(maps=maps)
-
-
 def with_residual(volume: Volume, method: str, residual: bool = False) -> Result:
     """Stand in for networks that also make a residual map."""
     made = halved(volume, method)
     return made._replace(maps={"residual": made.volume}) if residual else made
-
-
-def add_sequence() -> tuple[Any, Any]:
-    """Add a sequence of three slices; return its browser and the volume that shows one."""
-    scene = slicer.mrmlScene
-    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Cine")
-    sequence.SetIndexName("time")
-    sequence.SetIndexUnit("ms")
-    for index in range(3):
-        frame = slicer.vtkMRMLScalarVolumeNode()
-        slicer.util.updateVolumeFromArray(frame, np.full((1, 4, 5), 10.0 * index, np.float32))
-        frame.SetOrigin(1, 2, 3)
-        sequence.SetDataNodeAtValue(frame, str(40 * index))
-    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
-    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
-    show(browser, 1)
-    return browser, browser.GetProxyNode(sequence)
-
-
-def show(browser: Any, index: int) -> None:
-    """Show a time point."""
-    browser.SetSelectedItemNumber(index)
-    slicer.app.applicationLogic().GetModuleLogic("Sequences").UpdateProxyNodesFromSequences(browser)

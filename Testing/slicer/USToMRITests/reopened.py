@@ -17,8 +17,9 @@ from USToMRILib import Result, Volume
 from USToMRILib.provenance import header_fields, make_provenance
 
 from . import volumes
-from .outputs import add_sequence, show, with_residual
+from .outputs import with_residual
 from .scene_case import NOTICE, SceneCase, halved, logic_with
+from .sequences import add_sequence, show
 
 RNG = np.random.default_rng(5)
 

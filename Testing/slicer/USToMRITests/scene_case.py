@@ -16,6 +16,10 @@ from USToMRIModule.Worker.WorkerClient import Handlers
 from USToMRILib import ImageSequence, Volume
 from USToMRILib.files import sample_path
 
+from . import volumes
+
+RNG = np.random.default_rng(11)
+
 # Survives headers and records: letters beyond ASCII, quotes.
 NOTICE = 'Künstlich: "not a scan"'
 
@@ -109,3 +113,8 @@ def halved(volume: Any, method: str, **options: Any) -> Result:
         "warnings": ["Be careful."],
     }
     return Result(volume.with_array(volume.array.astype(np.float32) / 2), provenance)
+
+
+def add_ultrasound(*shape: int) -> Any:
+    """Add an ultrasound of a shape (k, j, i)."""
+    return volumes.add_volume("US", RNG.random(shape).astype(np.float32))
