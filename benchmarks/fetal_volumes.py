@@ -202,6 +202,18 @@ AMONG_OTHERS = tuple(
 )
 CASES = MASKED + AMONG_OTHERS
 
+_CONTENT = (
+    "head",
+    "part of the brain",
+    "correlation",
+    "inside",
+    "ventricles, ml",
+    "true",
+    "error",
+    *(f"Dice: {tissue.title}" for tissue in _REPORTED),
+    "flicker",
+)
+
 
 def main() -> None:
     """Measure."""
@@ -220,30 +232,16 @@ def main() -> None:
 
 def write(measured: dict[Case, Measured], output: Path) -> None:
     """Write the report and its picture."""
-    record, bundle = run_record(seed=0), load_bundle(BUNDLE)
     pictures = [each.picture for each in list(measured.values())[:3]]
     picture = output.with_suffix(".png")
     Image.fromarray(np.hstack(pictures)).convert(
         "P", palette=Image.Palette.ADAPTIVE, colors=32
     ).save(picture, optimize=True)
-    lines = [
-        "# Whole fetal heads in 3D ultrasound",
-        "",
-        f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; {processor()}. "
-        f"Weights: {BUNDLE} {bundle.sha256[:12]}. Ultrasound simulated from atlas volumes that no "
-        f"network has seen, from one side of the head, turned to a random position, {VOXEL_MM} mm "
-        'voxels, everything outside the head 0 but where "surroundings" is said.',
-        "",
-        f"![Ultrasound, pseudo-MRI and MRI of three planes each]({picture.name})",
-        "",
-        "From left to right the first three heads: planes 2 mm below, 3 mm and 8 mm "
-        "above the thalami; ultrasound, pseudo-MRI, and the MRI that the ultrasound was made of.",
-        "",
+    parts = [
+        *_made_by(picture.name),
         "## With and without surroundings",
-        "",
         "The median head, and the worst one. The rules by which heads are found and set upright "
         "were chosen on these scans.",
-        "",
         table(
             ("", "heads", "found", "thalami, mm off", "front, top, degrees", "ventricles, error"),
             [
@@ -251,39 +249,37 @@ def write(measured: dict[Case, Measured], output: Path) -> None:
                 _summary("with surroundings", AMONG_OTHERS, measured),
             ],
         ),
-        "",
         "## Where the head is",
-        "",
         "The thalami's centre, and the directions to front, left or right, and top.",
-        "",
         table(
             ("head", "thalami, mm off", "front, degrees", "side", "top", "CPU seconds"),
             [_place(case, each) for case, each in measured.items()],
         ),
-        "",
         "## What is in it",
-        "",
         "In the part of the brain that is translated. Correlation with the MRI, everywhere and "
         f"{_BORDER_MM:.0f} mm inside the brain's border; ventricles and cavum; flicker is the "
         "change from slice to slice against that of the MRI (1 is as MRI, more is flicker).",
-        "",
         table(
-            (
-                "head",
-                "part of the brain",
-                "correlation",
-                "inside",
-                "ventricles, ml",
-                "true",
-                "error",
-                *(f"Dice: {tissue.title}" for tissue in _REPORTED),
-                "flicker",
-            ),
+            _CONTENT,
             [_content(case, each) for case, each in measured.items()],
         ),
-        "",
     ]
-    output.write_text("\n".join(lines), encoding="utf-8")
+    output.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _made_by(picture: str) -> list[str]:
+    """The head of the report: command, weights, data, picture."""
+    record, bundle = run_record(seed=0), load_bundle(BUNDLE)
+    return [
+        "# Whole fetal heads in 3D ultrasound",
+        f"`{record['command']}` at commit `{record['commit']}`, {record['date']}; {processor()}. "
+        f"Weights: {BUNDLE} {bundle.sha256[:12]}. Ultrasound simulated from atlas volumes that no "
+        f"network has seen, from one side of the head, turned to a random position, {VOXEL_MM} mm "
+        'voxels, everything outside the head 0 but where "surroundings" is said.',
+        f"![Ultrasound, pseudo-MRI and MRI of three planes each]({picture})",
+        "From left to right the first three heads: planes 2 mm below, 3 mm and 8 mm "
+        "above the thalami; ultrasound, pseudo-MRI, and the MRI that the ultrasound was made of.",
+    ]
 
 
 def _summary(kind: str, cases: tuple[Case, ...], measured: dict[Case, Measured]) -> list[Any]:
