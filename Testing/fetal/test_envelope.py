@@ -32,7 +32,9 @@ def answer_of(brain: np.ndarray, tissue: Tissue = Tissue.WHITE_MATTER) -> Answer
     return Answer(torch.from_numpy(image)[None, None], tissues=torch.from_numpy(probability)[None])
 
 
-@pytest.mark.parametrize("long, short, angle", [(50, 38, 0.0), (54, 32, 0.15), (40, 36, -0.2)])
+@pytest.mark.parametrize(
+    ("long", "short", "angle"), [(50, 38, 0.0), (54, 32, 0.15), (40, 36, -0.2)]
+)
 def test_an_ellipse_is_its_own_envelope(long: float, short: float, angle: float) -> None:
     brain = brain_of(long, short, angle)
     around = envelope(brain)

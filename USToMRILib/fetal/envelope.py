@@ -30,10 +30,8 @@ def up_to_envelope(answer: Answer) -> Answer:
         answer: with tissues.
 
     Returns:
-        The same outside of the envelope's reach; where no brain is seen unchanged.
+        The frames filled; those in which no brain is seen as they were.
     """
-    import torch
-
     assert answer.tissues is not None
     images, tissues = answer.images.clone(), answer.tissues.clone()
     for image, tissue in zip(images[:, 0].numpy(), tissues.numpy()):
