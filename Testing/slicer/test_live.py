@@ -88,7 +88,9 @@ def test_the_picture_follows(section: Any, ultrasound: Any) -> None:
     assert 0 < float(words[4]) < 60
 
 
-def test_tissues_follow_too(section: Any, ultrasound: Any) -> None:
+def test_tissues_follow_too(
+    section: Any, ultrasound: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     """As a label map in the views, as synthetic as the picture; without a head there are none."""
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     section.ui.liveTissuesCheckBox.checked = True
@@ -108,6 +110,7 @@ def test_tissues_follow_too(section: Any, ultrasound: Any) -> None:
     show(ultrasound, 0.0)
     wait_until(lambda: "No fetal head was found" in section.ui.liveStatusLabel.text)
     assert shown(labels).max() == 0
+    assert "ERR|" not in capfd.readouterr().err  # of MRML
 
 
 def test_frames_that_nobody_waits_for_are_dropped(section: Any, ultrasound: Any) -> None:

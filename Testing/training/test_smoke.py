@@ -171,7 +171,7 @@ def test_a_short_training_learns_goes_on_and_exports(
     Command(f"{smoke.train} {smoke.resume}", few_subjects, said, *into).finish()
     records = json.loads((work / "run.json").read_text())
     assert [record["from_step"] > 0 for record in records] == [False, True]
-    entries = read_log(work)
+    entries = read_log(work / LOG_FILE)
     steps = [entry["step"] for entry in entries]
     assert steps == sorted(set(steps))
     measured = [entry[smoke.measure] for entry in entries if smoke.measure in entry]
