@@ -145,7 +145,19 @@ class LiveJob(VTKObservationMixin):
 
     def _onChanged(self, caller: Any = None, event: Any = None) -> None:
         self._changed = time.monotonic()
+        self._followTransform()
         self._throttle.request()
+
+    def _followTransform(self) -> None:
+        """Keep what is shown under the parent transform of the ultrasound, which may change."""
+        transform = self._inputNode.GetTransformNodeID()
+        shown = (
+            self.outputNode if self._isPublished else None,
+            self.tissues.node if self.tissues else None,
+        )
+        for node in shown:
+            if node is not None and node.GetTransformNodeID() != transform:
+                node.SetAndObserveTransformNodeID(transform)
 
     def _onNodeRemoved(self, caller: Any, event: Any) -> None:
         isPresent = slicer.mrmlScene.IsNodePresent
@@ -202,8 +214,7 @@ class LiveJob(VTKObservationMixin):
                 location = OutputLocation(sent.locationNode)
                 name = self._inputNode.GetName()
                 self.tissues.show(labels, result.provenance, location, name)
-                transform = self._inputNode.GetTransformNodeID()
-                self.tissues.node.SetAndObserveTransformNodeID(transform)
+            self._followTransform()
         except Exception as error:
             self._showNothing(sent, str(error))
         else:
