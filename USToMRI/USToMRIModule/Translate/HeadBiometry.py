@@ -138,8 +138,8 @@ class HeadBiometry(VTKObservationMixin):
         if areDragged:
             measured = _(
                 "Diameters as they were dragged; HC is the length of the ellipse with these axes. "
-                "Drag all ends to the outer edge of the skull: a BPD to the inner edge is 2 to 3 mm "
-                "smaller, and makes HC 3 to 4 mm too small."
+                "Drag all ends to the outer edge of the skull: a BPD to the inner edge is 2 to 3 "
+                "mm smaller, and makes HC 3 to 4 mm too small."
             )
         self._label.toolTip = "\n".join([measured, *sources])
 
