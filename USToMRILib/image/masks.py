@@ -91,6 +91,14 @@ def filled(mask: np.ndarray) -> np.ndarray:
     return np.stack([binary_fill_holes(plane) for plane in mask])
 
 
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """Return the largest connected part of a mask of any number of axes."""
+    from scipy.ndimage import label
+
+    parts, count = label(mask)
+    return mask if count < 2 else parts == np.bincount(parts.flat)[1:].argmax() + 1
+
+
 def is_outline(mask: np.ndarray) -> bool:
     """Whether a mask [k, j, i] is a closed line, thin, with more inside it than it covers."""
     from scipy.ndimage import distance_transform_cdt
