@@ -34,7 +34,7 @@ from USToMRILib.fetal.head import CLOSE_WIDTHS, close_grid
 CPU = torch.device("cpu")
 EPS = EpsConfig("us", steps=6, batch=2, width=8, warmup=2)
 HEADS = HeadConfig(batch=2)
-BRAINS = BrainEpsConfig("mri", batch=2, width=8, warmup=2)
+BRAINS = BrainEpsConfig(batch=2, width=8, warmup=2)
 SLICES = SliceConfig(batch=2, width=8, warmup=2)
 
 
@@ -63,8 +63,7 @@ class SpotPairs:
 
 
 def brain_trainer():
-    held = spots(2), np.full(2, 80, np.float32)
-    return BrainEpsTrainer(BRAINS, 4, 1, brain_batch, held, {}, CPU)
+    return BrainEpsTrainer(BRAINS, 4, 1, brain_batch, {}, CPU)
 
 
 def slice_trainer():
