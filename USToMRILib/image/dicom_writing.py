@@ -7,6 +7,7 @@ Image (PS3.3 A.8.1 and A.8.3), made with highdicom in the patient and study of t
 from __future__ import annotations
 
 import datetime
+import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,9 +113,11 @@ def save(dataset: Dataset, path: Path) -> None:
 
     is_new = int(pydicom.__version__.split(".")[0]) >= 3
     complete = {"enforce_file_format": True} if is_new else {"write_like_original": False}
+    stream = io.BytesIO()  # pydicom makes errors of its own of those of a full disk
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset.save_as(path, **complete)
+        dataset.save_as(stream, **complete)
+    path.write_bytes(stream.getbuffer())
 
 
 def is_dicom_name(path: Path) -> bool:
