@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,8 +68,10 @@ def write_comparison(path: Path, ultrasound: Volume, result: Result) -> None:
     if result.tissues is not None:
         _draw_tissues(panels[3], result.tissues.array[middle], result.labels, extent)
     FigureCanvasAgg(figure)
+    stream = io.BytesIO()  # on a full disk Pillow leaves half a file without a word
+    figure.savefig(stream, dpi="figure", format=path.suffix.lower()[1:])
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi="figure")
+        temporary.write_bytes(stream.getvalue())
 
 
 def _draw_tissues(

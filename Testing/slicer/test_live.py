@@ -113,6 +113,32 @@ def test_tissues_follow_too(
     assert "ERR|" not in capfd.readouterr().err  # of MRML
 
 
+def test_the_parent_transform_is_followed(section: Any, ultrasound: Any) -> None:
+    """Where a tracked probe is put under a transform, taken away from it, or put under another."""
+    section.ui.liveTissuesCheckBox.checked = True
+    section.ui.liveButton.click()
+    wait_until(lambda: "frames a second" in section.ui.liveStatusLabel.text)
+    output = section._job.outputNode
+    (labels,) = slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")
+    for name in ("ProbeToReference", "ReferenceToWorld"):
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+        ultrasound.SetAndObserveTransformNodeID(transform.GetID())
+        assert output.GetTransformNodeID() == labels.GetTransformNodeID() == transform.GetID()
+    ultrasound.SetAndObserveTransformNodeID(None)
+    assert output.GetTransformNodeID() is None
+    assert labels.GetTransformNodeID() is None
+
+
+def test_another_size_is_followed(section: Any, ultrasound: Any) -> None:
+    """As when the depth of the scanner is changed."""
+    output = start(section)
+    show(ultrasound, 2.0)
+    for rows, columns in ((5, 9), (30, 2)):
+        pixels = np.arange(1, rows * columns + 1, dtype=np.uint8).reshape(1, rows, columns)
+        slicer.util.updateVolumeFromArray(ultrasound, pixels)
+        wait_until(lambda: np.array_equal(shown(output), shown(ultrasound)))
+
+
 def test_frames_that_nobody_waits_for_are_dropped(section: Any, ultrasound: Any) -> None:
     output = start(section)
     asked: list[dict[str, Any]] = []
@@ -199,20 +225,22 @@ def test_a_volume_or_no_image_is_not_followed(section: Any, sections: Any) -> No
     assert "not volumes" in section.ui.liveStatusLabel.text
 
 
-@pytest.mark.parametrize("manner", ["crash", "removed", "closed"])
+@pytest.mark.parametrize("manner", ["crash", "removed", "output", "closed"])
 def test_what_ends_it(section: Any, ultrasound: Any, module: Any, manner: str) -> None:
     if manner == "crash":
         section.logic = worker(module, "crash")
         section.ui.liveButton.click()
     else:
-        start(section)
+        output = start(section)
         if manner == "removed":
             slicer.mrmlScene.RemoveNode(ultrasound)
+        elif manner == "output":
+            slicer.mrmlScene.RemoveNode(output)
         else:
             slicer.mrmlScene.Clear(0)
     wait_until(lambda: not section.ui.liveButton.checked)
-    words = {"crash": "unexpectedly", "removed": "was removed", "closed": "Stopped"}
-    assert words[manner] in section.ui.liveStatusLabel.text
+    words = {"crash": "unexpectedly", "closed": "Stopped"}
+    assert words.get(manner, "was removed") in section.ui.liveStatusLabel.text
 
 
 def test_the_library_follows_a_head(module: Any, sections: Any, tiny_models: Path) -> None:
