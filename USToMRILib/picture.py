@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -55,5 +56,7 @@ def write_comparison(path: Path, ultrasound: Volume, result: Result) -> None:
     shown = np.ma.masked_less_equal(mri, 0)
     panels[2].imshow(shown, cmap="inferno", vmin=0, vmax=255, alpha=OVERLAY_OPACITY, extent=extent)
     FigureCanvasAgg(figure)
+    stream = io.BytesIO()  # on a full disk Pillow leaves half a file without a word
+    figure.savefig(stream, dpi="figure", format=path.suffix.lower()[1:])
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi="figure")
+        temporary.write_bytes(stream.getvalue())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,23 @@ def test_lossy_compression_of_the_source_is_told(tmp_path: Path) -> None:
     assert dataset.LossyImageCompressionRatio == 12
 
 
+def test_values_of_the_source_that_break_the_standard_are_not_passed_on(tmp_path: Path) -> None:
+    """But for those by which an archive finds patient and study."""
+    source = dicom_image(GREY, StudyInstanceUID="1.2.9", SpecificCharacterSet="ISO_IR 100")
+    source.PatientName = "Müller^Jörg"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source.PatientBirthDate, source.PatientSex = "1980", "X"
+        source.StudyDate, source.StudyTime, source.AccessionNumber = "20260230x", "25", "7" * 20
+        path = save(source, tmp_path / "us.dcm")
+        dataset = written(pseudo_mri(Volume.read(path, pixel_size=1)), tmp_path / "mri.dcm")
+    assert str(dataset.PatientName) == "Müller^Jörg"
+    assert dataset.AccessionNumber == "7" * 20
+    for keyword in ("PatientBirthDate", "PatientSex", "StudyDate"):
+        assert not dataset[keyword].value
+    check_modules(dataset)
+
+
 def _labels(volume: Volume) -> tuple[Volume, dict[int, Label]]:
     values = np.zeros(volume.array.shape, np.uint8)
     values[:, :2], values[:, 3:, 2:6] = 2, 5
@@ -188,6 +206,8 @@ def test_tissues_are_a_segmentation_of_the_image(tmp_path: Path, several: bool) 
         write_segmentation(path, labels, meanings, tmp_path / "mri.nrrd")
     dataset: Any = pydicom.dcmread(path)
     assert dataset.Modality == "SEG"
+    check_modules(dataset)
+    assert "ContentCreatorName" in dataset  # of type 2, in a macro that the tables do not follow
     assert [segment.SegmentLabel for segment in dataset.SegmentSequence] == ["ventricles", "cortex"]
     assert dataset.FrameOfReferenceUID == image.FrameOfReferenceUID
     referenced = dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0]

@@ -236,6 +236,7 @@ def test_the_output_is_kept_on_request(section: Any) -> None:
         (2, "cnrStatusLabel"),
         (3, "studyStatusLabel"),
         (4, "batchStatusLabel"),
+        (5, "liveStatusLabel"),
     ],
 )
 def test_a_long_message_does_not_widen_the_panel(panel: Any, number: int, label: str) -> None:
@@ -243,13 +244,15 @@ def test_a_long_message_does_not_widen_the_panel(panel: Any, number: int, label:
     for name, widget in vars(panel.sections[number].ui).items():
         if name.endswith("CollapsibleButton"):
             widget.collapsed = False
-    slicer.app.processEvents()
-    before = panel.parent.sizeHint().width()
     shown = getattr(panel.sections[number].ui, label)
     shown.visible = True
+    slicer.app.processEvents()
+    # Of the box it lies in: while nothing is on a screen, what lies around does not ask it again.
+    box = shown.parentWidget()
+    before = box.sizeHint().width()
     shown.text = "/folder" * 60 + " and a long warning about what networks do." * 12
     slicer.app.processEvents()
-    assert panel.parent.sizeHint().width() == before
+    assert box.sizeHint().width() == before
 
 
 def test_only_what_was_changed_is_asked_for(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:

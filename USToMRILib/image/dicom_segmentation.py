@@ -90,6 +90,7 @@ def write_segmentation(
             series_description=description[:_LONG_STRING],
             omit_empty_frames=False,
         )
+        dataset.ContentCreatorName = None  # required, and unknown (PS3.3 table 10-12)
         save(dataset, path)
 
 
