@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..version import __version__
 from .dicom import is_dicom
 from .dicom_header import read_header
 from .dicom_writing import add_place, save
@@ -52,8 +53,6 @@ def write_segmentation(
     """
     from highdicom.seg import Segmentation
     from pydicom.uid import generate_uid
-
-    from .. import __version__
 
     present = [number for number in sorted(meanings) if (labels.array == number).any()]
     if not present:
