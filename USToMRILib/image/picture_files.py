@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -172,19 +173,19 @@ def write(array: np.ndarray, path: Path, metadata: dict[str, str]) -> None:
     uint8 is kept, booleans become 0 and 255, floats are taken as 0..255, rounded and clipped.
 
     Raises:
-        InputError: other dtypes, NaN, or the file cannot be written.
+        InputError: other dtypes, or NaN.
+        OSError: the file cannot be written.
     """
     from PIL import Image
 
+    suffix = path.suffix.lower()
     picture = Image.fromarray(as_bytes(array))
-    try:
-        with quiet_libraries():
-            picture.save(path, **_save_options(path.suffix.lower(), metadata))
-    except OSError as error:
-        raise InputError(
-            f"The picture could not be written into {path.parent} ({error.strerror}); free some "
-            "space there or choose another folder."
-        ) from error
+    stream = io.BytesIO()  # on a full disk Pillow leaves half a file without a word
+    with quiet_libraries():
+        picture.save(
+            stream, Image.registered_extensions()[suffix], **_save_options(suffix, metadata)
+        )
+    path.write_bytes(stream.getvalue())
 
 
 def as_bytes(array: np.ndarray) -> np.ndarray:
