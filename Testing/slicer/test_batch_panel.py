@@ -36,7 +36,7 @@ def fixture_batch(panel: Any, module: Any, tiny_models: Path, tmp_path: Path) ->
     for seed in (1, 2):
         add_image(tmp_path / "in" / f"{seed}.nrrd", seed, 200)
     choose_method(panel.sections[0], "ddib")
-    panel.sections[0]._options.fields["steps"].value = 2
+    panel.sections[0].options.fields["steps"].value = 2
     return section
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..version import __version__
 from .grid import Grid
 
 if TYPE_CHECKING:
@@ -153,8 +154,6 @@ def _dataset(description: str, sources: Sequence[Dataset], several: bool) -> SOP
             "write .nrrd."
         ) from error
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-
-    from .. import __version__
 
     dataset = SOPClass(
         study_instance_uid=generate_uid(None),
