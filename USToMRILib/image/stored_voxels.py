@@ -125,8 +125,8 @@ class StoredVoxels:
     def _opened(self, path: Path) -> BinaryIO:
         if is_special(path):
             raise InputError(
-                f"The voxels of {self.header} should be in {path}, which is a pipe or a device; put "
-                "a file there."
+                f"The voxels of {self.header} should be in {path}, which is a pipe or a device; "
+                "put a file there."
             )
         try:
             return open(path, "rb")
