@@ -14,6 +14,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
+from skimage.color import lab2rgb
 
 from Testing.image.dicom_files import (
     CINE,
@@ -186,9 +187,9 @@ def _labels(volume: Volume) -> tuple[Volume, dict[int, Label]]:
     values = np.zeros(volume.array.shape, np.uint8)
     values[:, :2], values[:, 3:, 2:6] = 2, 5
     meanings = {
-        2: Label("ventricles", ("35764002", "Brain ventricle")),
-        5: Label("cortex", ("40146001", "Cerebral cortex")),
-        7: Label("brainstem", ("119238007", "Brain Stem")),
+        2: Label("ventricles", ("35764002", "Brain ventricle"), (88, 106, 215)),
+        5: Label("cortex", ("40146001", "Cerebral cortex"), (200, 200, 215)),
+        7: Label("brainstem", ("119238007", "Brain Stem"), (148, 120, 72)),
     }
     return volume.with_array(values), meanings
 
@@ -209,6 +210,10 @@ def test_tissues_are_a_segmentation_of_the_image(tmp_path: Path, several: bool) 
     check_modules(dataset)
     assert "ContentCreatorName" in dataset  # of type 2, in a macro that the tables do not follow
     assert [segment.SegmentLabel for segment in dataset.SegmentSequence] == ["ventricles", "cortex"]
+    for segment, number in zip(dataset.SegmentSequence, (2, 5)):
+        light, *tint = np.array(segment.RecommendedDisplayCIELabValue) / 65535
+        colour = lab2rgb([100 * light, *(np.array(tint) * 255 - 128)]) * 255
+        np.testing.assert_allclose(colour, meanings[number].colour, atol=1)
     assert dataset.FrameOfReferenceUID == image.FrameOfReferenceUID
     referenced = dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0]
     assert referenced.ReferencedSOPInstanceUID == image.SOPInstanceUID

@@ -29,10 +29,12 @@ class Label(NamedTuple):
     Attributes:
         title: for people.
         code: of the structure in SNOMED CT, and its meaning there.
+        colour: red, green, blue of 0..255.
     """
 
     title: str
     code: tuple[str, str]
+    colour: tuple[int, int, int]
 
 
 def write_segmentation(
@@ -104,7 +106,7 @@ def _describe(order: int, label: Label, version: str) -> SegmentDescription:
     how = AlgorithmIdentificationSequence(
         name="USToMRI", version=version, family=codes.DCM.ArtificialIntelligence
     )
-    return SegmentDescription(
+    segment = SegmentDescription(
         segment_number=order,
         segment_label=label.title,
         segmented_property_category=codes.SCT.AnatomicalStructure,
@@ -112,3 +114,13 @@ def _describe(order: int, label: Label, version: str) -> SegmentDescription:
         algorithm_type="AUTOMATIC",
         algorithm_identification=how,
     )
+    segment.RecommendedDisplayCIELabValue = _in_cielab(label.colour)
+    return segment
+
+
+def _in_cielab(colour: tuple[int, int, int]) -> list[int]:
+    """A colour as DICOM has it: L* of 0..100 and a*, b* of -128..127, each on 0..65535 (C.10.7)."""
+    from skimage.color import rgb2lab
+
+    light, a, b = rgb2lab(np.array(colour) / 255)
+    return np.rint([light / 100 * 65535, (a + 128) * 257, (b + 128) * 257]).astype(int).tolist()
