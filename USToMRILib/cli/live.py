@@ -44,7 +44,7 @@ def add_live(commands: Any) -> None:
         "--igtl", required=True, metavar="HOST:PORT", help="of the server that sends ultrasound"
     )
     command.add_argument(
-        "--device-name", metavar="NAME", help="of the images to translate; default: the first to come"
+        "--device-name", metavar="NAME", help="of the images to translate; default: the first"
     )
     command.add_argument(
         "--tissues", action="store_true", help=f"send labels too, as {TISSUES_NAME}"
