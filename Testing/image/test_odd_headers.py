@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -150,6 +151,17 @@ def test_numbers_that_the_type_has_no_room_for_are_damage(tmp_path: Path, word: 
     (tmp_path / "a.mha").write_text(f"{meta}BinaryData = False\nElementDataFile = LOCAL\n{words}")
     for name in ("a.nrrd", "a.mha"):
         assert "damaged" in refusal(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_voxels_in_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "d.raw")
+    nrrd = "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 4 3\nspacings: 1 1\nencoding: raw\n"
+    meta = "NDims = 2\nDimSize = 4 3\nElementSpacing = 1 1\nElementType = MET_UCHAR\n"
+    (tmp_path / "a.nhdr").write_text(f"{nrrd}data file: d.raw\n")
+    (tmp_path / "a.mhd").write_text(f"{meta}ElementDataFile = d.raw\n")
+    for name in ("a.nhdr", "a.mhd"):
+        assert "a pipe or a device" in refusal(tmp_path / name)
 
 
 # MetaImage and PLUS

@@ -23,6 +23,8 @@ from USToMRILib.live import LiveTranslation
 
 pyigtl = pytest.importorskip("pyigtl")
 
+from USToMRILib.cli.live_client import LiveClient  # noqa: E402
+
 # Oblique, as of a tracked probe: columns of i, j and k, and the first pixel, in LPS.
 C, S = np.cos(0.5), np.sin(0.5)
 PLACE = np.array(
@@ -282,6 +284,19 @@ def test_a_peer_that_takes_nothing_is_told(peer: RawPeer, link: list[str]) -> No
     peer.accept_again()
     peer.link.sendall(packed(made_cine(1)[0].array, 2.0))
     peer.answers_until(2.0)
+
+
+def test_it_stops_in_the_middle_of_a_message(port: int) -> None:
+    """Pyigtl waits 5 s for the rest."""
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        client = LiveClient("127.0.0.1", port, print)
+        link, _ = listening.accept()
+        with link:
+            link.sendall(packed(made_cine(1)[0].array, 1.0)[:-9])
+            time.sleep(0.5)
+            begin = time.monotonic()
+            client.stop()
+            assert time.monotonic() - begin < 3
 
 
 def test_a_clock_that_stands_still_does_not_hold_the_head(peer: RawPeer) -> None:

@@ -198,6 +198,22 @@ def test_both_are_recorded(section: Any, ultrasound: Any) -> None:
     assert peaks == [1, 2, 0, 3]
 
 
+def test_colour_is_followed_and_recorded(section: Any, sections: Any) -> None:
+    """As a webcam or a frame grabber sends it: the ultrasound stays in colour."""
+    colours = np.random.default_rng(3).integers(0, 255, (1, 5, 6, 3)).astype(np.uint8)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Webcam")
+    slicer.util.updateVolumeFromArray(node, colours)
+    sections.parameter_node.inputVolume = node
+    section.ui.recordButton.checked = True
+    output = start(section)
+    assert shown(output).shape == (1, 5, 6)
+    section.ui.liveButton.click()
+    ours, made = slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    assert ours.GetNthDataNode(0).IsA("vtkMRMLVectorVolumeNode")
+    np.testing.assert_array_equal(shown(ours.GetNthDataNode(0)), colours)
+    assert not made.GetNthDataNode(0).IsA("vtkMRMLVectorVolumeNode")
+
+
 def test_it_stops_within_a_second(section: Any, ultrasound: Any, module: Any) -> None:
     """In the middle of a frame that takes long, too; then nothing changes any more."""
     output = start(section)

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import InputError
+from ..files import is_special
 from .reading import UnreadableError
 
 _BLOCK = 2**20
@@ -122,6 +123,11 @@ class StoredVoxels:
             raise UnreadableError(self.header) from error
 
     def _opened(self, path: Path) -> BinaryIO:
+        if is_special(path):
+            raise InputError(
+                f"The voxels of {self.header} should be in {path}, which is a pipe or a device; "
+                "put a file there."
+            )
         try:
             return open(path, "rb")
         except OSError as error:
