@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+METHOD = "pix2pix2d"
 SAMPLE = ROOT / "Resources" / "Sample" / "fetal_head.png"
 OUTPUT = ROOT / "demo_output"
 
@@ -106,7 +107,7 @@ def _demo(rest: list[str]) -> int:
         prog="dev.py demo", usage="%(prog)s [IMAGE] [OPTIONS of ustomri translate]"
     )
     parser.add_argument("--pixel-size", type=float, metavar="MM")
-    parser.add_argument("--method", default="pix2pix2d")
+    parser.add_argument("--method", default=METHOD)
     named = bool(rest) and not rest[0].startswith("-")
     image = Path(rest[0]) if named else SAMPLE
     options, others = parser.parse_known_args(rest[1:] if named else rest)
@@ -119,8 +120,13 @@ def _demo(rest: list[str]) -> int:
     stem = image.name.split(".")[0]
     output = OUTPUT / f"{stem}_SYNTHETIC_MRI_{options.method}.nrrd"
     picture = output.with_suffix(".png")
+    results = {"pseudo-MRI": output, "picture": picture}
     command = [PYTHON, "-m", "USToMRILib", "translate", image, output]
-    command += ["--method", options.method, "--picture", picture, "--progress", "text", *others]
+    command += ["--method", options.method, "--picture", picture, "--progress", "text"]
+    if options.method == METHOD:  # not all others know tissues
+        results["tissues"] = output.with_name(f"{stem}_SYNTHETIC_tissues.nrrd")
+        command += ["--tissues", results["tissues"]]
+    command += others
     if options.pixel_size:
         command += ["--pixel-size", str(options.pixel_size)]
     status = subprocess.run(list(map(str, command))).returncode
@@ -129,7 +135,7 @@ def _demo(rest: list[str]) -> int:
     record = output.with_name(output.name + ".json")
     timings = json.loads(record.read_text(encoding="utf-8"))["timings_s"]
     print("Seconds: " + ", ".join(f"{phase} {s:.1f}" for phase, s in timings.items()))
-    for what, path in (("pseudo-MRI", output), ("provenance", record), ("picture", picture)):
+    for what, path in {**results, "provenance": record}.items():
         print(f"{what + ':':12}{path}")
     return 0
 

@@ -5,8 +5,6 @@ Importing this package is cheap; torch is imported by the functions that run a n
 
 from __future__ import annotations
 
-__version__ = "0.2.0"
-
 from .cine import CineResult, translate_cine
 from .errors import Cancelled, InputError
 from .image.grid import Grid
@@ -16,6 +14,7 @@ from .methods import METHODS
 from .progress import CancelToken, ProgressEvent
 from .result import Result
 from .translate import translate
+from .version import __version__
 
 __all__ = [
     "METHODS",

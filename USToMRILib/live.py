@@ -9,6 +9,7 @@ import numpy as np
 
 from .compute.bundle import load_bundle
 from .compute.device import choose_device
+from .compute.threads import one_thread
 from .errors import InputError
 from .fetal.ellipse import Ellipse
 from .fetal.head import BUNDLE as HEAD_BUNDLE
@@ -84,15 +85,45 @@ class LiveTranslation:
         Raises:
             InputError: it shows no head, or is no slice.
         """
+        return self.translate_head(frame, self.follow(frame, seconds))
+
+    def follow(self, frame: Volume, seconds: float) -> Ellipse:
+        """Find the head of the next frame, where it was in those before.
+
+        Args:
+            frame, seconds: as of :meth:`translate`.
+
+        Returns:
+            Its outline, steadied.
+
+        Raises:
+            InputError: as :meth:`translate`.
+        """
         if not frame.is_slice:
             raise InputError(f"Live images are flat, and this one has {frame.grid.size[2]} slices.")
         shape = (frame.grid.size, frame.grid.spacing)
         if self._grid is None or shape != (self._grid.size, self._grid.spacing):
             self._tracker = HeadTracker(self._head_net, self._device)
         self._grid = frame.grid
-        head = self._tracker.follow(frame, seconds)
+        with one_thread():
+            return self._tracker.follow(frame, seconds)
+
+    def translate_head(self, frame: Volume, head: Ellipse) -> LiveFrame:
+        """Translate a frame whose head was followed, on any thread.
+
+        While one does it, another one may follow the head to the next frame: so two processors are
+        busy, each with a frame of its own.
+
+        Args:
+            frame: as of :meth:`translate`.
+            head: of :meth:`follow`.
+
+        Raises:
+            InputError: the head holds no brain.
+        """
         request = Request(self._device, Progress(), FollowedHead({0: head}), self._maps)
-        made = self._loaded.translate(frame, request)
+        with one_thread():
+            made = self._loaded.translate(frame, request)
         record = make_provenance(frame, self._method, made.parameters, made.bundles, self._device)
         record["warnings"] = list(made.warnings)
         mri = Volume(np.rint(made.array).astype(np.uint8), frame.grid, header_fields(record))

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__
 from .image.sequence import ImageSequence
 from .image.volume import Volume
+from .version import __version__
 
 SYNTHETIC = (
     "SYNTHETIC IMAGE: computed from ultrasound by USToMRI, not an MRI scan; it may show anatomy "

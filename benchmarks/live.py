@@ -1,9 +1,10 @@
 """Cines and live images: frames a second, latency, and ratios against the one-image command.
 
 ``python -m benchmarks.live`` writes ``benchmarks/live.md``: a cine of 800 x 540 pixels is made of
-the sample image, translated by ``ustomri translate --frame all``, and played to ``ustomri live`` by
-an OpenIGTLink server; with ``--seconds 600`` for ten minutes, to see whether the memory grows.
-Linux alone: memory and seconds of processors are read in /proc.
+the sample image, translated by ``ustomri translate --frame all``, played to ``ustomri live`` by an
+OpenIGTLink server, and to ``ustomri worker`` as Slicer's live mode does; with ``--seconds 600`` for
+ten minutes each, to see whether the memory grows. Linux alone: memory and seconds of processors are
+read in /proc.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SAMPLE = Path(__file__).parents[1] / "Resources" / "Sample" / "fetal_head.png"
 METHOD = ["--method", "pix2pix2d", "--device", "cpu"]
 FRAMES_A_SECOND = 30
 # Until networks are loaded and the first answers have come.
-_WARM_S = 10.0
+_WARM_S, _WARM_FRAMES = 10.0, 50
 # Between looks at the memory.
 _LOOK_S = 60.0
 
@@ -114,6 +115,58 @@ def played_live(cine: ImageSequence, seconds: float) -> Live:
             process.wait(30)
 
 
+class _Worker:
+    """``ustomri worker``, asked as Slicer's live mode asks it: by files, one frame at a time."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self.process = process
+        self._source, self._target = folder / "input.mha", folder / "output.mha"
+
+    def translate(self, frame: Volume, seconds: float) -> None:
+        """Have a frame translated, and read the picture."""
+        frame.write(self._source, compress=False)
+        given = {"input": str(self._source), "output": str(self._target), "seconds": seconds}
+        request = {"id": 1, "run": "live", "with": {**given, "device": "cpu"}}
+        assert self.process.stdin
+        assert self.process.stdout
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        answer = json.loads(self.process.stdout.readline())
+        assert "done" in answer, answer
+        Volume.read(self._target)
+
+
+def played_to_worker(cine: ImageSequence, seconds: float) -> Live:
+    """Play a cine to ``ustomri worker``, which gets the newest frame whenever it is ready."""
+    with _worker() as worker:
+        for number in range(_WARM_FRAMES):
+            worker.translate(cine[number % len(cine)], number / FRAMES_A_SECOND)
+        process = worker.process.pid
+        cpu, memory = _cpu_s(process), [_memory_mib(process)]
+        number, latencies, start = 0, list[float](), time.perf_counter()
+        while (passed := time.perf_counter() - start) < seconds:
+            number = int(passed * FRAMES_A_SECOND)
+            later = (_WARM_FRAMES + number) / FRAMES_A_SECOND
+            worker.translate(cine[(_WARM_FRAMES + number) % len(cine)], later)
+            latencies.append(time.perf_counter() - start - number / FRAMES_A_SECOND)
+            if passed > len(memory) * _LOOK_S:
+                memory.append(_memory_mib(process))
+        cpu, memory = _cpu_s(process) - cpu, [*memory, _memory_mib(process)]
+        return Live(number + 1, len(latencies), passed, latencies, cpu, memory)
+
+
+@contextmanager
+def _worker() -> Iterator[_Worker]:
+    command = [sys.executable, "-m", "USToMRILib", "worker"]
+    pipe = subprocess.PIPE
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        try:
+            yield _Worker(process, Path(folder))
+        finally:
+            process.kill()
+            process.communicate()
+
+
 def _play(server: Any, cine: ImageSequence, seconds: float, wait: bool) -> tuple[int, list[float]]:
     """Send frames and take answers; with ``wait`` the time begins with the first answer."""
     from pyigtl import ImageMessage
@@ -178,13 +231,18 @@ def main() -> None:
         target = Path(folder) / "out.seq.nrrd"
         whole = cost_of(["translate", str(source), str(target), "--frame", "all", *METHOD])
         flicker = json.loads(target.with_name("out.seq.nrrd.json").read_text())["flicker"]
-    live = played_live(cine, options.seconds)
+    lives = {
+        "`ustomri live`, by OpenIGTLink": played_live(cine, options.seconds),
+        "`ustomri worker`, by files as Slicer's live mode asks it": played_to_worker(
+            cine, options.seconds
+        ),
+    }
     loads = (load, os.getloadavg()[0])
     machine = (
         f"{processor()}, {os.cpu_count()} cores; beside it ran: {options.beside}; load average "
         f"{loads[0]:.1f} at the start and {loads[1]:.1f} at the end"
     )
-    text = _text(len(cine), single, whole, flicker, live, machine)
+    text = _text(len(cine), single, whole, flicker, lives, machine)
     options.output.write_text(text, encoding="utf-8")
 
 
@@ -193,7 +251,7 @@ def _text(
     single: Cost,
     whole: Cost,
     flicker: dict[str, float],
-    live: Live,
+    lives: dict[str, Live],
     machine: str,
 ) -> str:
     run = run_record(0)
@@ -206,8 +264,9 @@ def _text(
             f"{whole.wall_s / single.wall_s:.1f}",
         ),
     ]
-    middle, late = np.percentile(live.latencies, [50, 95])
-    each = {"cine": whole.cpu_s / count, "live": live.cpu_s / live.answered}
+    head = ("played to", "frames a second", "of a processor a frame", "latency", "memory")
+    played = table(head, [(name, *_row(live)) for name, live in lives.items()])
+    seconds = max(live.seconds for live in lives.values())
     return f"""\
 # Cines and live images
 
@@ -219,21 +278,32 @@ The sample image, 800 x 540 pixels, as if the probe moved and turned; `pix2pix2d
 
 {table(("command", "wall clock, s", "processors, s", "ratio of wall clock"), rows)}
 
-- **Cine**: {each["cine"]:.3f} s of a processor a frame, the start included. Neighbouring frames
-  differ by {flicker["pseudo_mri"]:.1f} grey levels in the pseudo-MRI, and by
-  {flicker["ultrasound"]:.1f} in the ultrasound.
-- **Live**, played to `ustomri live` at {FRAMES_A_SECOND} frames a second for
-  {live.seconds:.0f} s: {live.answered} of {live.played} frames answered,
-  {live.answered / live.seconds:.1f} a second, {each["live"]:.3f} s of a processor each.
-- **Latency** from a frame's being sent to its answer's being there: {middle:.2f} s in the median,
-  {late:.2f} s in the 95th percentile; the median is {middle / single.wall_s:.3f} of the one-image
-  command.
-- **Memory** of `ustomri live`: {live.memory_mib[0]:.0f} MiB after the first {_WARM_S:.0f} s, at
-  most {max(live.memory_mib):.0f} MiB when looked at every minute, {live.memory_mib[-1]:.0f} MiB in
-  the end.
+A frame of the cine takes {whole.cpu_s / count:.3f} s of a processor, the start included.
+Neighbouring frames differ by {flicker["pseudo_mri"]:.1f} grey levels in the pseudo-MRI, and by
+{flicker["ultrasound"]:.1f} in the ultrasound.
+
+Live, played at {FRAMES_A_SECOND} frames a second for {seconds:.0f} s:
+
+{played}
+
+Latency is from a frame's being there to its picture's being read, in the median and the 95th
+percentile. Memory is that after the first pictures, the most when looked at every minute, and that
+in the end.
 
 Live mode inside Slicer was not measured: its views take time of their own.
 """
+
+
+def _row(live: Live) -> tuple[str, ...]:
+    """The figures of a table."""
+    middle, late = np.percentile(live.latencies, [50, 95])
+    first, most, last = live.memory_mib[0], max(live.memory_mib), live.memory_mib[-1]
+    return (
+        f"{live.answered / live.seconds:.1f} of {live.played / live.seconds:.0f}",
+        f"{live.cpu_s / live.answered:.3f} s",
+        f"{middle:.2f}, {late:.2f} s",
+        f"{first:.0f}, {most:.0f}, {last:.0f} MiB",
+    )
 
 
 if __name__ == "__main__":

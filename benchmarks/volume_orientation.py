@@ -29,7 +29,7 @@ from training.runinfo import run_record
 from training.simulation import adult_pairs
 from training.simulation.adult_anatomy import MriPriors, read_head
 from training.simulation.adult_domain import NARROW
-from training.simulation.adult_pairs import make_pair
+from training.simulation.adult_pairs import make_case
 from training.simulation.ultrasound import simulate_bmode
 from USToMRILib.compute.bundle import Bundle, load_bundle
 from USToMRILib.image.grid import Grid
@@ -83,11 +83,11 @@ class Case:
         return float(np.abs(answer - self.pair.mri)[self.pair.cone].mean() / 2.55)
 
 
-def make_case(data: Path, head: str, bundle: Bundle) -> Case:
+def translated_case(data: Path, head: str, bundle: Bundle) -> Case:
     """Simulate a pair of a head and translate it."""
     priors = MriPriors.of("T1", data)
     with patch.object(adult_pairs, "simulate_bmode", wraps=simulate_bmode) as simulated:
-        pair = make_pair(read_head(data, head), priors, 0, SHAPE, NARROW, lesion_probability=0.3)
+        pair = make_case(read_head(data, head), priors, 0, SHAPE, NARROW, 0.3).pair
     maps, scan, seed, _ = simulated.call_args.args
     volume = Volume(pair.ultrasound, Grid(SHAPE[::-1]))
     return Case(
@@ -209,7 +209,7 @@ def measure(data: Path, number: int) -> Measured:
     torch.set_num_threads(1)
     heads = read_split("adult")["test"]
     bundle = load_generator("cpu")
-    case = make_case(data, heads[number], bundle)
+    case = translated_case(data, heads[number], bundle)
     found, plain = axis_aligned(case, bundle, AXIS_ALIGNED[number :: len(heads)])
     print(heads[number], "axis-aligned", max(found), plain, flush=True)
     errors = exchanged_and_unfaded(case, bundle)

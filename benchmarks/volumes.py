@@ -27,7 +27,7 @@ from training.data.splits import read_split
 from training.runinfo import run_record
 from training.simulation.adult_anatomy import MriPriors, read_head
 from training.simulation.adult_domain import NARROW
-from training.simulation.adult_pairs import make_pair
+from training.simulation.adult_pairs import make_case
 from USToMRILib.compute.bundle import Bundle, load_bundle
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.intensity import rescale
@@ -89,7 +89,7 @@ class Row:
 def simulated_ultrasound(data: Path) -> np.ndarray:
     """A volume of a head in no training, uint8 [k, j, i] of 1 mm."""
     head = read_head(data, read_split("adult")["test"][0])
-    return make_pair(head, MriPriors.of("T1", data), 0, SHAPE, NARROW).ultrasound
+    return make_case(head, MriPriors.of("T1", data), 0, SHAPE, NARROW).pair.ultrasound
 
 
 def timed(name: str, net: Counted, voxels: int, run: Callable[[], np.ndarray]) -> Row:

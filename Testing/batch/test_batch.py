@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from Testing.batch_images import FAST, add_image
 from USToMRILib import CancelToken, Grid, Volume, translate
@@ -22,7 +23,6 @@ from USToMRILib.batch.claims import Claims
 from USToMRILib.batch.job import Job
 from USToMRILib.batch.run import in_this_process, run_batch
 from USToMRILib.cli.command import main
-from USToMRILib.compute.bundle import _open
 from USToMRILib.fetal.diffusion import DdibOptions
 from USToMRILib.image.cnr import contrast_to_noise
 from USToMRILib.image.regions import read_region
@@ -150,10 +150,18 @@ def test_the_table_begins_as_agreed(images, tmp_path):
     assert first.startswith("case,status,reason,output,seconds,")
 
 
-def test_networks_are_opened_once(images, tmp_path):
-    _open.cache_clear()
+def test_networks_are_opened_once(images, tmp_path, tiny_models, monkeypatch):
+    # Nothing in this folder was opened before.
+    monkeypatch.setenv("USTOMRI_MODELS", str(shutil.copytree(tiny_models, tmp_path / "models")))
+    opened, load = [], torch.jit.load
+
+    def counting(path, **options):
+        opened.append(Path(path).parts[-3])
+        return load(path, **options)
+
+    monkeypatch.setattr(torch.jit, "load", counting)
     batch(images, tmp_path / "out")
-    assert _open.cache_info().misses == 2  # of ultrasound and of MRI
+    assert sorted(opened) == ["fetal_mri_eps", "fetal_us_eps"]
 
 
 def test_resume_leaves_what_is_complete(images, tmp_path, translated):

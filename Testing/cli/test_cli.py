@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from USToMRILib import Volume
 from USToMRILib.cli.command import main
+from USToMRILib.fetal.tissues import Tissue
 
 ROOT = Path(__file__).resolve().parents[2]
 VOLUME = ("--method", "pix2pix3d")
@@ -60,6 +62,23 @@ def test_a_picture_is_translated_with_its_pixel_size(head_slice, tmp_path, tiny_
     assert main([*arguments, "--picture", str(tmp_path / "look.JPG")]) == 0
     assert (tmp_path / "look.JPG").read_bytes().startswith(b"\xff\xd8")
     assert Volume.read(output, 0.33).array.shape == head_slice.array.shape
+
+
+def test_a_picture_names_the_tissues_in_their_colours(image, tmp_path, tiny_models):
+    def drawn(*further):
+        picture = tmp_path / f"look{len(further)}.png"
+        words = ["translate", str(image), str(tmp_path / f"out{len(further)}.nrrd"), *further]
+        assert main([*words, "--method", "pix2pix2d", "--picture", str(picture)]) == 0
+        return np.array(Image.open(picture).convert("RGB")).astype(int)
+
+    tissues = tmp_path / "tissues.nrrd"
+    plain, with_tissues = drawn(), drawn("--tissues", str(tissues))
+    assert with_tissues.shape[1] > 1.25 * plain.shape[1]
+    named = [Tissue(number) for number in np.unique(Volume.read(tissues).array) if number]
+    assert named
+    for tissue in Tissue:
+        shown = (abs(with_tissues - tissue.colour).max(axis=-1) <= 2).any()
+        assert shown == (tissue in named), tissue.title
 
 
 def test_a_pixel_size_in_metres_is_told(head_slice, tmp_path, tiny_models, capsys):

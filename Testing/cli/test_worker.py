@@ -6,6 +6,7 @@ import io
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ import torch
 
 from USToMRILib import Volume, translate
 from USToMRILib.cli.worker import Worker
-from USToMRILib.compute.bundle import _open
+from USToMRILib.compute.bundle import models_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,7 +99,8 @@ def test_a_second_translation_loads_nothing_again(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the weights nor PyTorch: the networks of the first serve the second."""
-    _open.cache_clear()
+    # Nothing in this folder was opened before.
+    monkeypatch.setenv("USTOMRI_MODELS", str(shutil.copytree(models_dir(), tmp_path / "models")))
     loads: list[str] = []
     load = torch.jit.load
 

@@ -49,6 +49,8 @@ def test_radius_is_one_on_the_ends_of_the_axes():
 def test_what_is_no_ellipse_is_refused():
     with pytest.raises(InputError, match="empty"):
         Ellipse.from_mask(np.zeros((8, 8)), (1, 1))
+    with pytest.raises(InputError, match="only a line"):
+        Ellipse.from_mask(np.eye(8), (0.3, 0.7))
     with pytest.raises(InputError, match="longer axis first"):
         Ellipse((0, 0), (3, 5), 0)
     with pytest.raises(InputError, match="finite"):

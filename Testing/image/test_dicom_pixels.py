@@ -5,14 +5,19 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate as encapsulated
 from pydicom.encaps import get_frame
 from pydicom.pixels import convert_color_space
 from pydicom.uid import (
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
     RLELossless,
 )
 
@@ -23,10 +28,13 @@ from Testing.image.dicom_files import (
     US_MULTIFRAME,
     dicom_image,
     encapsulate,
+    item,
     palette,
     save,
 )
 from Testing.image.refused import refusal
+from USToMRILib.errors import InputError
+from USToMRILib.image.sequence import ImageSequence
 from USToMRILib.image.volume import Volume
 
 
@@ -183,3 +191,71 @@ def test_run_lengths_that_end_too_early(tmp_path: Path, cut: int, shape: tuple[i
     np.testing.assert_array_equal(Volume.read(path, pixel_size=1).array[0], values)
     encapsulate(dataset, get_frame(dataset.PixelData, 0)[:-cut], RLELossless)
     assert "damaged" in refusal(save(dataset, tmp_path / "cut.dcm"), pixel_size=1)
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """A JPEG stream."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=100)
+    return stream.getvalue()
+
+
+def cine_of(streams: list[bytes], **how: int) -> Dataset:
+    """A cine of JPEG streams, of frames like GREY."""
+    dataset = dicom_image(CINE, US_MULTIFRAME, FrameTime=40)
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulated(streams, **how)
+    dataset["PixelData"].is_undefined_length = True
+    return dataset
+
+
+def test_frames_in_several_fragments(tmp_path: Path) -> None:
+    streams = [jpeg(frame) for frame in CINE]
+    path = save(cine_of(streams, fragments_per_frame=2), tmp_path / "a.dcm")
+    whole = ImageSequence.read(path, 1.0)
+    assert np.abs(whole.array[:, 0].astype(int) - CINE).max() <= 3
+    np.testing.assert_array_equal(Volume.read(path, 1.0, 1).array, whole.array[1])
+
+
+def test_a_damaged_frame_of_a_cine_is_noticed_and_the_others_are_read(tmp_path: Path) -> None:
+    streams = [jpeg(frame) for frame in CINE]
+    streams[1] = streams[1][:-20]
+    path = save(cine_of(streams), tmp_path / "a.dcm")
+    assert "could not be decoded" in refusal(path, pixel_size=1, frame=1)
+    with pytest.raises(InputError, match="could not be decoded"):
+        ImageSequence.read(path, 1.0)
+    assert np.abs(Volume.read(path, 1.0, 2).array[0].astype(int) - CINE[2]).max() <= 3
+
+
+@pytest.mark.parametrize("name", ["jpegls", "jpeg2k", "ljpeg", "jpeg8"])
+def test_a_compressed_image_that_ends_too_early_is_noticed(tmp_path: Path, name: str) -> None:
+    values = np.add.outer(np.arange(24) * 5, np.arange(32) * 4).astype(np.uint8)
+    syntax = {
+        "jpegls": JPEGLSLossless,
+        "jpeg2k": JPEG2000Lossless,
+        "ljpeg": JPEGLosslessSV1,
+        "jpeg8": JPEGBaseline8Bit,
+    }[name]
+    how = {"level": 0, "codecformat": "j2k", "reversible": True} if name == "jpeg2k" else {}
+    stream = getattr(imagecodecs, f"{name}_encode")(values, **how)
+    for end in (len(stream), -2, len(stream) // 2):
+        dataset = dicom_image(values)
+        encapsulate(dataset, stream[:end], syntax)
+        path = save(dataset, tmp_path / "a.dcm")
+        if end == len(stream):
+            assert np.abs(Volume.read(path, 1).array[0].astype(int) - values).max() <= 4
+        else:
+            assert "could not be decoded" in refusal(path, pixel_size=1)
+
+
+@pytest.mark.parametrize("label", ["HSV", "ARGB", "CMYK"])
+def test_colours_of_kinds_that_are_not_read_are_named(tmp_path: Path, label: str) -> None:
+    dataset = dicom_image(np.repeat(GREY[..., None], 3, -1), photometric="RGB")
+    dataset.PhotometricInterpretation = label
+    assert f"colours as {label}" in refusal(save(dataset, tmp_path / "a.dcm"), pixel_size=1)
+
+
+def test_a_table_of_what_values_mean_is_named(tmp_path: Path) -> None:
+    table = item(LUTDescriptor=[256, 0, 8], ModalityLUTType="US", LUTData=bytes(512))
+    path = save(dicom_image(GREY, ModalityLUTSequence=[table]), tmp_path / "a.dcm")
+    assert "Modality LUT" in refusal(path, pixel_size=1)

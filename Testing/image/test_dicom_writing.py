@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
+from skimage.color import lab2rgb
 
 from Testing.image.dicom_files import (
     CINE,
@@ -164,13 +166,30 @@ def test_lossy_compression_of_the_source_is_told(tmp_path: Path) -> None:
     assert dataset.LossyImageCompressionRatio == 12
 
 
+def test_values_of_the_source_that_break_the_standard_are_not_passed_on(tmp_path: Path) -> None:
+    """But for those by which an archive finds patient and study."""
+    source = dicom_image(GREY, StudyInstanceUID="1.2.9", SpecificCharacterSet="ISO_IR 100")
+    source.PatientName = "Müller^Jörg"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source.PatientBirthDate, source.PatientSex = "1980", "X"
+        source.StudyDate, source.StudyTime, source.AccessionNumber = "20260230x", "25", "7" * 20
+        path = save(source, tmp_path / "us.dcm")
+        dataset = written(pseudo_mri(Volume.read(path, pixel_size=1)), tmp_path / "mri.dcm")
+    assert str(dataset.PatientName) == "Müller^Jörg"
+    assert dataset.AccessionNumber == "7" * 20
+    for keyword in ("PatientBirthDate", "PatientSex", "StudyDate"):
+        assert not dataset[keyword].value
+    check_modules(dataset)
+
+
 def _labels(volume: Volume) -> tuple[Volume, dict[int, Label]]:
     values = np.zeros(volume.array.shape, np.uint8)
     values[:, :2], values[:, 3:, 2:6] = 2, 5
     meanings = {
-        2: Label("ventricles", ("35764002", "Brain ventricle")),
-        5: Label("cortex", ("40146001", "Cerebral cortex")),
-        7: Label("brainstem", ("119238007", "Brain Stem")),
+        2: Label("ventricles", ("35764002", "Brain ventricle"), (88, 106, 215)),
+        5: Label("cortex", ("40146001", "Cerebral cortex"), (200, 200, 215)),
+        7: Label("brainstem", ("119238007", "Brain Stem"), (148, 120, 72)),
     }
     return volume.with_array(values), meanings
 
@@ -188,7 +207,13 @@ def test_tissues_are_a_segmentation_of_the_image(tmp_path: Path, several: bool) 
         write_segmentation(path, labels, meanings, tmp_path / "mri.nrrd")
     dataset: Any = pydicom.dcmread(path)
     assert dataset.Modality == "SEG"
+    check_modules(dataset)
+    assert "ContentCreatorName" in dataset  # of type 2, in a macro that the tables do not follow
     assert [segment.SegmentLabel for segment in dataset.SegmentSequence] == ["ventricles", "cortex"]
+    for segment, number in zip(dataset.SegmentSequence, (2, 5)):
+        light, *tint = np.array(segment.RecommendedDisplayCIELabValue) / 65535
+        colour = lab2rgb([100 * light, *(np.array(tint) * 255 - 128)]) * 255
+        np.testing.assert_allclose(colour, meanings[number].colour, atol=1)
     assert dataset.FrameOfReferenceUID == image.FrameOfReferenceUID
     referenced = dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0]
     assert referenced.ReferencedSOPInstanceUID == image.SOPInstanceUID

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import tifffile
 from PIL import Image, ImageFilter
 from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.draw import ellipse as draw_ellipse
 
-from Testing.image.test_file_kinds import write_nrrd
+from Testing.image.hand_written import write_nrrd
 from USToMRILib.errors import InputError
 from USToMRILib.fetal.head import Head
 from USToMRILib.fetal.heads import read_head_hint
@@ -165,6 +166,27 @@ def test_digits_that_were_rounded_off_do_not_move_a_mask(tmp_path: Path) -> None
     Volume(HEAD[None].astype(np.uint8), far).write(tmp_path / "m.nrrd")
     with pytest.raises(InputError, match="drawn on this image"):
         read_mask(tmp_path / "m.nrrd", GRID)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("flipped", [(), (0,), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize("cropped", [False, True])
+def test_a_mask_that_another_program_stored_the_other_way_round_lies_where_it_says(
+    tmp_path: Path, order: tuple[int, ...], flipped: tuple[int, ...], cropped: bool
+) -> None:
+    grid = Grid((8, 6, 4), (0.5, 0.6, 2.0), (10.0, 20.0, 30.0), (0, 0, 1, 1, 0, 0, 0, 1, 0))
+    mask = np.zeros(grid.shape, np.uint8)
+    mask[1:3, 2:4, 1:6] = 1
+    mask[1, 2, 6] = 1
+    stored = sitk.GetImageFromArray(mask)
+    stored.SetSpacing(grid.spacing)
+    stored.SetOrigin(grid.origin)
+    stored.SetDirection(grid.direction)
+    if cropped:
+        stored = stored[1:7, 1:5, 1:3]
+    stored = sitk.Flip(sitk.PermuteAxes(stored, order), [axis in flipped for axis in range(3)])
+    sitk.WriteImage(stored, str(tmp_path / "m.nrrd"))
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.nrrd", grid), mask == 1)
 
 
 def test_masks_of_other_images_are_refused(tmp_path: Path) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from Testing.image.made_volumes import PICTURES, numbered
 from Testing.image.refused import refusal
 from USToMRILib.errors import InputError
 from USToMRILib.image.grid import Grid
+from USToMRILib.image.sequence import ImageSequence
 from USToMRILib.image.volume import Volume, check_usable
 
 DATA = os.environ.get("USTOMRI_DATA")
@@ -88,14 +92,107 @@ def test_a_jpeg_that_ends_in_zeros_is_damaged(
     assert Volume.read(path, 1.0).grid.size == (50, 40, 1)
 
 
-def test_an_animation_is_a_sequence(tmp_path: Path) -> None:
+def test_a_jpeg_whose_data_make_no_sense_is_damaged(tmp_path: Path) -> None:
+    """As libjpeg's warnings tell, which Pillow keeps for itself: about a fifth of flipped bits."""
+    path = tmp_path / "a.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50)).astype(np.uint8)
+    Image.fromarray(noise).resize((200, 160)).save(path, comment=b"a note", dpi=(72, 72))
+    content = path.read_bytes()
+    middle = (content.index(b"\xff\xda") + len(content)) // 2
+    for changed in (
+        content[:middle] + b"\xff\xd9",  # cut, and closed again
+        content[:middle] + content[middle + 400 :],
+        content[:middle] + bytes([0xFF, 0x00] * 40) + content[middle + 80 :],
+    ):
+        path.write_bytes(changed)
+        assert "damaged" in refusal(path, pixel_size=1.0)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 2, "4:1:1"])
+def test_whole_jpegs_of_all_forms_are_read(
+    tmp_path: Path, mode: str, progressive: bool, subsampling: int | str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (9, 11)).astype(np.uint8)
+    smooth = Image.fromarray(noise).resize((83, 57)).convert("RGB").convert(mode)
+    how = {"progressive": progressive, "subsampling": subsampling, "restart_marker_blocks": 7}
+    smooth.save(tmp_path / "a.jpg", icc_profile=bytes(70_000), quality=97, **how)
+    (tmp_path / "b.jfif").write_bytes((tmp_path / "a.jpg").read_bytes() + b"more\xff\xd8")
+    expected = np.array(Image.open(tmp_path / "a.jpg").convert("RGB").convert("L"))
+    for name in ("a.jpg", "b.jfif"):
+        array = Volume.read(tmp_path / name, 1.0).array[0]
+        np.testing.assert_allclose(array.astype(int), expected, atol=1)
+
+
+@pytest.mark.parametrize(("suffix", "missing"), [("png", 1), ("png", 20), ("gif", 1), ("webp", 1)])
+def test_pictures_without_an_end_are_damaged(tmp_path: Path, suffix: str, missing: int) -> None:
+    path = tmp_path / f"a.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
+    Image.fromarray(noise).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-missing])
+    assert "damaged" in refusal(path, pixel_size=1.0)
+    path.write_bytes(content + b"more")
+    assert Volume.read(path, 1.0).grid.size == (30, 20, 1)
+
+
+@pytest.mark.parametrize("durations", [[100, 300, 50], [0, 0, 0]])
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp"])
+def test_an_animation_is_a_sequence(tmp_path: Path, suffix: str, durations: list[int]) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 20, 30)).astype(np.uint8)
     first, *others = map(Image.fromarray, frames)
-    first.save(tmp_path / "a.png", save_all=True, append_images=others)
-    assert "3 frames of an animation" in refusal(tmp_path / "a.png", pixel_size=1.0)
+    path = tmp_path / f"a.{suffix}"
+    how = {"lossless": True} if suffix == "webp" else {}
+    first.save(path, save_all=True, append_images=others, duration=durations, **how)
+    assert "3 frames of an animation" in refusal(path, pixel_size=1.0)
     for n in range(3):
-        volume = Volume.read(tmp_path / "a.png", 1.0, n)
+        volume = Volume.read(path, 1.0, n)
         np.testing.assert_array_equal(volume.array[0], frames[n])
+    sequence = ImageSequence.read(path, 1.0)
+    np.testing.assert_array_equal(sequence.array[:, 0], frames)
+    assert sequence.seconds == pytest.approx((0, 0.1, 0.4) if any(durations) else ())
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_pictures_that_are_only_read(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(InputError, match="no suffix that can be written"):
+        numbered(Grid((7, 5, 1))).write(tmp_path / f"a.{suffix}")
+
+
+def png_with(path: Path, values: np.ndarray, across: int, down: int, unit: int) -> Path:
+    """A PNG with a pHYs chunk, which states aspect (unit 0) or pixels a metre (1)."""
+    Image.fromarray(values).save(path)
+    chunk = b"pHYs" + struct.pack(">IIB", across, down, unit)
+    content = path.read_bytes()
+    chunk = struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(content[:33] + chunk + content[33:])
+    return path
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_of_pictures_may_be_oblong(tmp_path: Path, turned: bool) -> None:
+    """The resolution of a print is no pixel size, but it says what shape the pixels are."""
+    values = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
+    tags = [(274, 3, 1, 6, True)] if turned else []
+    exif = Image.Exif()
+    exif[274] = 6 if turned else 1
+    picture = Image.fromarray(values)
+    picture.save(tmp_path / "a.jpg", dpi=(300, 150), exif=exif)
+    picture.save(tmp_path / "b.png", dpi=(300, 150), exif=exif)
+    tifffile.imwrite(tmp_path / "c.tif", values, resolution=(300, 150), extratags=tags)
+    for name in ("a.jpg", "b.png", "c.tif"):
+        spacing = Volume.read(tmp_path / name, 0.5).grid.spacing
+        np.testing.assert_allclose(spacing, (0.5, 0.25 if turned else 1.0, 1.0), rtol=1e-3)
+
+
+def test_a_picture_that_says_nothing_usable_of_its_pixels_has_square_ones(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
+    for numbers in ((0, 0, 0), (3780, 3779, 1), (1, 50, 0), (5, 0, 1)):
+        path = png_with(tmp_path / "a.png", values, *numbers)
+        assert Volume.read(path, 0.5).grid.spacing == (0.5, 0.5, 1.0)
+    path = png_with(tmp_path / "a.png", values, 2, 1, 0)
+    assert Volume.read(path, 0.5).grid.spacing == (0.5, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -100,3 +100,40 @@ def test_a_size_that_changes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mpg").write_bytes(b"".join(parts))
     with pytest.raises(InputError, match="damaged"):
         ImageSequence.read(tmp_path / "a.mpg", 0.5)
+
+
+def test_what_was_cut_off_a_video_is_not_shown(tmp_path: Path) -> None:
+    """Telephones trim a video by an edit list: the frames before it are there, for the decoder."""
+    write_video(tmp_path / "whole.mp4", frames(), ())
+    with (
+        av.open(str(tmp_path / "whole.mp4")) as whole,
+        av.open(str(tmp_path / "a.mp4"), "w") as trimmed,
+    ):
+        source = whole.streams.video[0]
+        stream = trimmed.add_stream_from_template(source)
+        for packet in whole.demux(source):
+            if packet.dts is not None:
+                earlier = int(Fraction(2, 25) / source.time_base)
+                packet.pts, packet.dts = packet.pts - earlier, packet.dts - earlier
+                packet.stream = stream
+                trimmed.mux(packet)
+    sequence = ImageSequence.read(tmp_path / "a.mp4", 0.5)
+    assert np.abs(sequence.array[:, 0].astype(int) - frames()[2:]).mean() < 3
+    assert sequence.seconds == pytest.approx((0, 0.04, 0.08, 0.12))
+    one = Volume.read(tmp_path / "a.mp4", 0.5, 1)
+    np.testing.assert_array_equal(one.array, sequence.array[1])
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_a_recording_that_ends_before_its_header_says_is_damaged(tmp_path: Path, name: str) -> None:
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream("libvpx-vp9", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for grey in np.concatenate([frames()] * 4):
+            rgb = np.repeat(grey[..., None], 3, axis=-1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24")))
+        container.mux(stream.encode())
+    assert len(ImageSequence.read(tmp_path / name, 0.5)) == 24
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) * 2 // 3])
+    assert "damaged" in refusal(tmp_path / name, pixel_size=0.5, frame=0)

@@ -78,31 +78,38 @@ def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> N
     assert (tmp_path / "a.nrrd").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+CINES = ("seq.nrrd", "cine.mha", "cine.dcm", "mp4", "avi")
 FULL_DISK = """
 import resource, signal, sys
 import numpy as np
 from USToMRILib import Grid, InputError, Volume
+from USToMRILib.image.sequence import ImageSequence
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+path, is_cine, grid = sys.argv[1], sys.argv[2] == "True", Grid((300, 300, 1))
 noise = np.random.default_rng(0).integers(0, 255, (1, 300, 300)).astype(np.uint8)
-try:
-    Volume(noise, Grid((300, 300, 1))).write(sys.argv[1])
-except InputError as error:
-    print(error)
+image = ImageSequence(np.stack([noise] * 4), grid) if is_cine else Volume(noise, grid)
+most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+for limit in (2_000, 20_000, 60_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    try:
+        image.write(path)
+    except InputError as error:
+        print(error)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
-@pytest.mark.parametrize("suffix", ["nrrd", "nii", "nii.gz", "mha", *PICTURES])
+@pytest.mark.parametrize("suffix", ["nrrd", "nii", "nii.gz", "mha", "dcm", *PICTURES, *CINES])
 def test_a_full_disk_leaves_nothing(tmp_path: Path, suffix: str) -> None:
-    # A limit on the size of a file stands for the full disk.
+    # A limit on the size of a file stands for the full disk: at its beginning, or further on.
+    path, is_cine = tmp_path / f"a.{suffix}", suffix in CINES
     run = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path / f"a.{suffix}")],
+        [sys.executable, "-c", FULL_DISK, str(path), str(is_cine)],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert "free some space" in run.stdout
+    assert run.stdout.count("free some space") == 3
     assert run.stderr == ""
     assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from USToMRILib.cli.live_frame import translate_live_frame
 from USToMRILib.live import LiveTranslation
 
 pyigtl = pytest.importorskip("pyigtl")
+
+from USToMRILib.cli.live_client import LiveClient  # noqa: E402
 
 # Oblique, as of a tracked probe: columns of i, j and k, and the first pixel, in LPS.
 C, S = np.cos(0.5), np.sin(0.5)
@@ -138,6 +141,173 @@ def test_the_newest_of_many_frames_is_answered(link: list[str], port: int) -> No
         assert len(stamps) < 30
     finally:
         server.stop()
+
+
+class RawPeer:
+    """A peer that sends any bytes, and takes what comes back or leaves it."""
+
+    def __init__(self, port: int) -> None:
+        self._listening = socket.create_server(("127.0.0.1", port))
+        self._listening.settimeout(60)
+        self.link = self._accepted()
+
+    def _accepted(self) -> socket.socket:
+        link, _ = self._listening.accept()
+        link.settimeout(60)
+        return link
+
+    def accept_again(self) -> None:
+        self.link.close()
+        self.link = self._accepted()
+
+    def answer(self) -> Any:
+        """The next message."""
+        fields = pyigtl.messages.MessageBase.parse_header(self._read(58))
+        message = pyigtl.ImageMessage()
+        message.unpack(fields, self._read(fields["body_size"]))
+        return message
+
+    def picture(self) -> Any:
+        """The next picture."""
+        while True:
+            message = self.answer()
+            if message.device_name == MRI_NAME:
+                return message
+
+    def answers_until(self, stamp: float) -> list[float]:
+        """Time stamps of the pictures that come, up to this one."""
+        stamps: list[float] = []
+        while stamp not in stamps:
+            stamps.append(round(self.picture().timestamp, 3))
+        return stamps
+
+    def _read(self, count: int) -> bytes:
+        read = b""
+        while len(read) < count:
+            more = self.link.recv(count - len(read))
+            assert more, "The link was closed."
+            read += more
+        return read
+
+    def close(self) -> None:
+        self.link.close()
+        self._listening.close()
+
+
+@pytest.fixture(name="peer")
+def fixture_peer(link: list[str], port: int) -> Iterator[RawPeer]:
+    peer = RawPeer(port)
+    yield peer
+    peer.close()
+
+
+def packed(pixels: np.ndarray, stamp: float, version: int = 1, finer: int = 1) -> bytes:
+    place = PLACE @ np.diag([1 / finer, 1 / finer, 1, 1])
+    message = pyigtl.ImageMessage(pixels, place, "lps", stamp, "Image_Probe")
+    message.header_version = version
+    message.metadata = {"FrameNumber": "7"} if version > 1 else {}
+    return bytes(message.pack())
+
+
+def changed(message: bytes, first: int, new: bytes) -> bytes:
+    return message[:first] + new + message[first + len(new) :]
+
+
+def big_endian(pixels: np.ndarray, stamp: float) -> bytes:
+    return changed(packed(pixels.byteswap(), stamp), 58 + 4, bytes([1]))
+
+
+def test_what_a_peer_may_send_is_understood(peer: RawPeer) -> None:
+    """Headers of both versions, a checksum that is not kept, every type of value, other sizes."""
+    pixels = made_cine(1)[0].array
+    longer = np.pad(pixels, ((0, 0), (0, 9), (0, 5)), mode="edge")
+    sent = [
+        packed(pixels, 1.0),
+        packed(pixels, 2.0, version=2),
+        changed(packed(pixels, 3.0), 50, b"checksum"),
+        big_endian(pixels * np.int16(100), 4.0),
+        big_endian(pixels / 7.0, 5.0),
+        packed(pixels.astype(np.uint16), 6.0),
+        packed(np.repeat(pixels[..., None], 4, axis=-1), 7.0),
+        packed(longer, 8.0),
+    ]
+    other = pyigtl.TransformMessage(np.eye(4), device_name="ProbeToTracker").pack()
+    for number, message in enumerate(sent, start=1):
+        peer.link.sendall(other + message + changed(other, 2, b"TDATA\0\0\0\0\0\0\0"))
+        assert peer.answers_until(number) == [number]
+
+
+def test_what_cannot_be_read_is_told_and_passed_over(peer: RawPeer, link: list[str]) -> None:
+    """On the same link; what is no OpenIGTLink ends it, and it is made anew."""
+    pixels = made_cine(1)[0].array
+    good = packed(pixels, 1.0)
+    unreadable = [
+        changed(good, 58 + 3, bytes([13])),  # a type of value that nobody has
+        changed(good, 58 + 60, bytes([1])),  # a part of a volume
+        changed(good, 42, (100).to_bytes(8, "big"))[: 58 + 100],  # too short for its size
+    ]
+    for number, message in enumerate(unreadable, start=2):
+        peer.link.sendall(message + packed(pixels, number))
+        assert peer.answers_until(number) == [number]
+    assert any("could not be read and was passed over" in text for text in link)
+    for empty in (pixels[:, :0], np.full_like(pixels, np.nan, np.float32), pixels[:, :, :3]):
+        peer.link.sendall(packed(empty, 8.0) + packed(pixels, 9.0))
+        assert peer.answers_until(9.0) == [9.0]
+    for rubbish in (b"HTTP/1.1 400 Bad Request\r\n" * 4, b"\xff" * 70):
+        peer.link.sendall(rubbish)
+        peer.accept_again()
+        peer.link.sendall(packed(pixels, 10.0))
+        assert peer.answers_until(10.0) == [10.0]
+    assert any("sends what is no OpenIGTLink" in text for text in link)
+
+
+def test_a_slow_peer_gets_the_newest_answers(peer: RawPeer) -> None:
+    """They do not pile up, so that they are not late once it takes them."""
+    frames = [frame.array for frame in made_cine(4)]
+    large = [np.kron(frame, np.ones((1, 4, 4), np.uint8)) for frame in frames]
+    stamps: list[float] = []
+    for number in range(1, 41):
+        peer.link.sendall(packed(large[number % 4], number, finer=4))
+        time.sleep(0.05)
+        stamps += [peer.answer().timestamp] if number % 5 == 0 else []
+    stamps += peer.answers_until(40.0)
+    assert stamps == sorted(stamps)
+    assert len(set(stamps)) < 30
+
+
+def test_a_peer_that_takes_nothing_is_told(peer: RawPeer, link: list[str]) -> None:
+    large = packed(np.kron(made_cine(1)[0].array, np.ones((1, 8, 8), np.uint8)), 1.0, finer=8)
+    with suppress(OSError):  # until the link is ended
+        while True:
+            peer.link.sendall(large)
+    wait_until(lambda: any("does not take what is sent" in text for text in link))
+    peer.accept_again()
+    peer.link.sendall(packed(made_cine(1)[0].array, 2.0))
+    peer.answers_until(2.0)
+
+
+def test_it_stops_in_the_middle_of_a_message(port: int) -> None:
+    """Pyigtl waits 5 s for the rest."""
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        client = LiveClient("127.0.0.1", port, print)
+        link, _ = listening.accept()
+        with link:
+            link.sendall(packed(made_cine(1)[0].array, 1.0)[:-9])
+            time.sleep(0.5)
+            begin = time.monotonic()
+            client.stop()
+            assert time.monotonic() - begin < 3
+
+
+def test_a_clock_that_stands_still_does_not_hold_the_head(peer: RawPeer) -> None:
+    """Peers without a clock stamp every image with 0."""
+    columns = []
+    for number in (0, 20, 20, 20):
+        peer.link.sendall(packed(frame_of(head_at(number), number)[None], 0.0))
+        columns.append(np.argwhere(peer.picture().image > 0)[:, -1].mean())
+        time.sleep(0.2)
+    moved = (head_at(20).centre[0] - head_at(0).centre[0]) / GRID.spacing[0]
+    assert columns[-1] - columns[0] == pytest.approx(moved, abs=3)
 
 
 def test_the_worker_writes_bytes(tiny_models: Path, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +32,7 @@ from USToMRILib.methods import METHODS
 from USToMRILib.pix2pix.orientation import UNSURE
 from USToMRILib.progress import Progress
 from USToMRILib.provenance import voxels_sha256
-from USToMRILib.translate import _with_fallback
+from USToMRILib.result import Made
 
 
 def test_the_head_is_found_where_it_was_drawn(tiny_models, head_slice):
@@ -378,32 +380,57 @@ def test_cancel_during_a_run_stops_it(tiny_models, head_slice):
         ("mps", RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB).")),
     ],
 )
-def test_a_device_out_of_memory_falls_back_to_the_cpu_and_says_so(chosen, error):
-    def compute(device):
-        if device != "cpu":
-            raise error
-        return "made on the CPU"
-
-    made, device, warnings = _with_fallback(compute, chosen)
-    assert (made, device) == ("made on the CPU", "cpu")
-    assert "did not suffice" in warnings[0]
-    with pytest.raises(type(error)):
-        _with_fallback(lambda device: compute(chosen), "cpu")
+def test_a_device_out_of_memory_falls_back_to_the_cpu_and_says_so(
+    monkeypatch, head_slice, chosen, error
+):
+    used = full_device(monkeypatch, chosen, error)
+    result = translate(head_slice, "cyclegan")
+    assert used == [chosen, "cpu"]
+    assert result.provenance["device"] == "cpu"
+    assert f"The memory of the device {chosen!r} did not suffice" in result.warnings[0]
+    assert result.provenance["warnings"] == result.warnings
 
 
-@pytest.mark.parametrize("error", [RuntimeError("CUDA error"), InputError("No head.")])
-def test_other_errors_of_a_device_are_raised(error):
-    def compute(device):
-        raise error
-
+@pytest.mark.parametrize(
+    ("chosen", "error"),
+    [
+        ("cuda", RuntimeError("CUDA error")),
+        ("cuda", InputError("No head.")),
+        ("cpu", RuntimeError("out of memory")),
+    ],
+)
+def test_other_errors_of_a_device_are_raised(monkeypatch, head_slice, chosen, error):
+    used = full_device(monkeypatch, chosen, error)
     with pytest.raises(type(error), match=str(error)):
-        _with_fallback(compute, "cuda")
+        translate(head_slice, "cyclegan")
+    assert used == [chosen]
+
+
+def full_device(monkeypatch, name, error):
+    """Choose a device at whose first use there is an error; return those that are used."""
+    used = []
+
+    def load(options, device):
+        used.append(device)
+        if device == name:
+            raise error
+        return Grey()
+
+    entry = replace(METHODS["cyclegan"], load=load)
+    monkeypatch.setitem(METHODS, "cyclegan", entry)
+    # The package has a function of the module's name.
+    monkeypatch.setattr(sys.modules[translate.__module__], "choose_device", lambda _: name)
+    return used
+
+
+class Grey:
+    """A method that makes everything grey."""
+
+    def translate(self, volume, request):
+        return Made(np.full(volume.array.shape, 100, np.float32), {})
 
 
 def test_importing_the_library_loads_no_torch():
-    import subprocess
-    import sys
-
     code = "import sys, USToMRILib, USToMRILib.cli.command; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

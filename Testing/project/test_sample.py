@@ -43,6 +43,8 @@ def test_the_sample_shows_a_head_of_a_size_that_the_networks_know(description):
 
 def test_every_picture_that_the_extension_shows_is_there():
     cmake = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    shown = [url.split("/main/", 1)[1] for url in re.findall(r"https://raw[^\"]+\.png", cmake)]
+    shown = [
+        url.split("/main/", 1)[1] for url in re.findall(r"https://raw[^\"]+\.(?:png|jpg)", cmake)
+    ]
     assert shown
     assert [path for path in shown if not (ROOT / path).is_file()] == []

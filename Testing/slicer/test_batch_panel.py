@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,7 +36,7 @@ def fixture_batch(panel: Any, module: Any, tiny_models: Path, tmp_path: Path) ->
     for seed in (1, 2):
         add_image(tmp_path / "in" / f"{seed}.nrrd", seed, 200)
     choose_method(panel.sections[0], "ddib")
-    panel.sections[0]._options.fields["steps"].value = 2
+    panel.sections[0].options.fields["steps"].value = 2
     return section
 
 
@@ -64,12 +65,21 @@ def test_an_empty_folder_is_a_sentence(batch: Any, tmp_path: Path) -> None:
     assert str(tmp_path / "empty") in batch.ui.batchStatusLabel.text
 
 
-def test_the_pixel_size_of_pictures_is_asked_for(batch: Any) -> None:
+def test_the_pixel_size_of_pictures_is_asked_for(batch: Any, module: Any, tmp_path: Path) -> None:
     """In the section itself: no image need be open that lacks it."""
-    assert "--pixel-size" not in batch._options()
+    asked = tmp_path / "asked.json"
+    program = f"import json, sys; json.dump(sys.argv, open({str(asked)!r}, 'w'))"
+    batch.logic = module.USToMRILogic(command=[sys.executable, "-c", program])
+
+    def words() -> list[str]:
+        batch.start(tmp_path / "in", tmp_path / "out")
+        wait_until(lambda: batch.ui.batchButton.enabled)
+        found: list[str] = json.loads(asked.read_text())
+        return found
+
+    assert "--pixel-size" not in words()
     batch.ui.batchPixelSizeSpinBox.value = 0.2
-    words = batch._options()
-    assert words[words.index("--pixel-size") + 1] == "0.2"
+    assert words()[words().index("--pixel-size") + 1] == "0.2"
 
 
 def test_a_program_that_is_missing_is_a_sentence(batch: Any, module: Any, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
 import qt  # noqa: E402
 from USToMRIModule.CNR import CNRLogic  # noqa: E402
-from USToMRIModule.CNR.CNRPairs import BACKGROUND, REGION, addPair, allPairs  # noqa: E402
+from USToMRIModule.CNR.CNRPairs import BACKGROUND, REGION, Pair, addPair, allPairs  # noqa: E402
 from USToMRIModule.CNR.CNRSection import CNRSection  # noqa: E402
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Scene.RegionVoxels import Region, measureContrast  # noqa: E402
@@ -74,12 +74,17 @@ def click_at(section: Any, i: float, j: float) -> None:
     wait_until(lambda: section._click._point is not point)
 
 
+def current_pair(section: Any) -> Pair:
+    """Return the pair whose name the panel shows."""
+    return next(pair for pair in allPairs() if pair.name == section.ui.pairSelector.currentText)
+
+
 def place_both(section: Any) -> tuple[Any, Any]:
     """Place region and background with one click each; return the two ROIs."""
     section.ui.regionPlaceButton.click()
     click_at(section, 40, 60)
     click_at(section, 120, 60)
-    pair = section._currentPair()
+    pair = current_pair(section)
     return pair.region(REGION).node, pair.region(BACKGROUND).node
 
 
@@ -104,7 +109,7 @@ def test_two_clicks_measure(section: Any) -> None:
     assert section.ui.cnrStatusLabel.text == ""
     assert not section.ui.backgroundPlaceButton.checked
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
-    pair = section._currentPair()
+    pair = current_pair(section)
     texts = table_of(section)
     ratios = []
     for column, image in enumerate(images()):
@@ -147,7 +152,7 @@ def test_numbers_follow_and_are_throttled(section: Any, monkeypatch: pytest.Monk
     wait_until(lambda: not section._throttle._timer.isActive())
     # One for every tenth of a second.
     assert 1 <= len(calls) <= 2 + (time.monotonic() - start) / 0.1
-    pair = section._currentPair()
+    pair = current_pair(section)
     found = measureContrast(images()[0], pair.region(REGION), pair.region(BACKGROUND))
     assert table_of(section)[2][0] == f"{found.roi.mean:.2f}"
 
@@ -204,10 +209,10 @@ def test_a_users_own_region_is_never_removed(section: Any) -> None:
     """Only what Place made goes with its pair, and only if no other pair uses it."""
     own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Own")
     section.ui.regionSelector.setCurrentNode(own)
-    assert section._currentPair().region(REGION).node is own
+    assert current_pair(section).region(REGION).node is own
     section.ui.backgroundPlaceButton.click()
     click_at(section, 120, 60)
-    placed = section._currentPair().region(BACKGROUND).node
+    placed = current_pair(section).region(BACKGROUND).node
     other = addPair("Other")
     other.setRegion(BACKGROUND, placed)
     section.ui.removePairButton.click()
@@ -221,7 +226,7 @@ def test_no_other_region_takes_the_place_of_a_deleted_one(section: Any) -> None:
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Another")
     slicer.mrmlScene.RemoveNode(region)
     assert section.ui.regionSelector.currentNode() is None
-    assert section._currentPair().region(REGION) is None
+    assert current_pair(section).region(REGION) is None
 
 
 def test_segments_are_chosen_by_name(section: Any) -> None:
@@ -241,7 +246,7 @@ def test_segments_are_chosen_by_name(section: Any) -> None:
     assert section.ui.cnrStatusLabel.text == ""
     assert [row[0] for row in table_of(section)][4::3] == ["400", "800"]
     assert section.ui.regionSegmentSelector.count == 2
-    segmentation.GetSegmentation().RemoveSegment(section._currentPair().region(REGION).segmentId)
+    segmentation.GetSegmentation().RemoveSegment(current_pair(section).region(REGION).segmentId)
     wait_until(lambda: "Choose a segment" in section.ui.cnrStatusLabel.text)
 
 

@@ -14,7 +14,7 @@ slicer_host.require_panel()
 
 import slicer  # noqa: E402
 from slicer_host.sections import Sections  # noqa: E402
-from slicer_host.waiting import wait_until  # noqa: E402
+from slicer_host.waiting import let_pass, wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 slicer_host.start(panel=True)
@@ -30,6 +30,8 @@ from USToMRIModule.Synthetic.SyntheticMark import markOf  # noqa: E402
 FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 SHAPE = (1, 40, 60)
 OVERLAY = CompareLayout.PSEUDO_MRI_VIEW
+# Seconds; by then the panel has followed a change.
+UPDATED = 0.1
 VIEWS = (CompareLayout.ULTRASOUND_VIEW, CompareLayout.PSEUDO_MRI_VIEW)
 
 
@@ -80,7 +82,7 @@ def test_two_linked_views_and_back(section: Any) -> None:
         composite = CompareLayout.compositeOf(view)
         assert composite.GetLinkedControl()
         assert composite.GetHotLinkedControl()
-    groups = {CompareLayout._sliceLogicOf(v).GetSliceNode().GetViewGroup() for v in VIEWS}
+    groups = {CompareLayout.sliceLogicOf(v).GetSliceNode().GetViewGroup() for v in VIEWS}
     assert len(groups) == 1
     assert groups != {slicer.util.getNode("vtkMRMLSliceNodeRed").GetViewGroup()}
     section.ui.compareButton.click()
@@ -107,7 +109,7 @@ def test_checkerboard_alternates(section: Any) -> None:
     changes = []
     for amount in (80, 20):
         section.ui.overlaySlider.value = amount
-        section._update()
+        let_pass(UPDATED)
         array = shown_in_overlay()
         assert set(np.unique(array)) == {100, 200}
         assert 0.35 < (array == 200).mean() < 0.65
@@ -121,7 +123,7 @@ def test_swipe_moves_an_edge(section: Any) -> None:
     section.ui.overlaySelector.currentIndex = 2
     for amount in (0, 25, 100):
         section.ui.overlaySlider.value = amount
-        section._update()
+        let_pass(UPDATED)
         array, edge = shown_in_overlay(), 60 * amount // 100
         assert (array[..., :edge] == 100).all()
         assert (array[..., edge:] == 200).all()
@@ -132,7 +134,7 @@ def test_part_synthetic_image_says_so_and_leaves_no_trace(section: Any) -> None:
     section.ui.compareButton.click()
     before = slicer.mrmlScene.GetNumberOfNodes()
     section.ui.overlaySelector.currentIndex = 1
-    section._update()
+    let_pass(UPDATED)
     node = slicer.util.getNode("*SYNTHETIC in part")
     assert markOf(node) is not None
     assert node.GetAttribute("USToMRI.synthetic")
@@ -142,7 +144,7 @@ def test_part_synthetic_image_says_so_and_leaves_no_trace(section: Any) -> None:
         volumes.ijk_to_ras(node), volumes.ijk_to_ras(slicer.util.getNode("US"))
     )
     section.ui.overlaySelector.currentIndex = 0
-    section._update()
+    let_pass(UPDATED)
     section.ui.compareButton.click()
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
@@ -152,12 +154,12 @@ def test_uncertainty_lies_over_the_pseudo_mri(section: Any) -> None:
     section.ui.compareButton.click()
     section.ui.overlaySelector.currentIndex = 3
     section.ui.overlaySlider.value = 60
-    section._update()
+    let_pass(UPDATED)
     assert "has no uncertainty" in section.ui.compareStatusLabel.text
     spread = volumes.add_volume("spread", np.ones(SHAPE, np.float32), "aligned")
     pseudo_mri = slicer.util.getNode("*(DDIC)")
     pseudo_mri.SetNodeReferenceID(OutputNodes.UNCERTAINTY_ROLE, spread.GetID())
-    section._update()
+    section.onTranslated(slicer.util.getNode("US"), pseudo_mri)
     assert names_in(OVERLAY) == ("US SYNTHETIC MRI (DDIC)", "spread", 0.6)
     assert section.ui.compareStatusLabel.text == ""
 
@@ -187,7 +189,7 @@ def test_tissues_are_shown_on_request(section: Any, monkeypatch: pytest.MonkeyPa
     segmentation.CreateDefaultDisplayNodes()
     for role, node in nodes.items():
         slicer.util.getNode("*(DDIC)").SetNodeReferenceID(role, node.GetID())
-    section._update()
+    section.onTranslated(slicer.util.getNode("US"), slicer.util.getNode("*(DDIC)"))
     display = segmentation.GetDisplayNode()
     assert not display.GetVisibility()
     ui.tissuesCheckBox.checked = True
@@ -269,7 +271,7 @@ def test_an_image_that_is_gone_is_shown_no_longer(section: Any) -> None:
     """Nor is what shows it in part."""
     section.ui.compareButton.click()
     section.ui.overlaySelector.currentIndex = 1
-    section._update()
+    let_pass(UPDATED)
     slicer.mrmlScene.RemoveNode(slicer.util.getNode("*(DDIC)"))
     wait_until(lambda: section.ui.compareStatusLabel.text == "Choose the pseudo-MRI to compare.")
     assert names_in(OVERLAY)[0] == ""
@@ -349,7 +351,7 @@ def test_a_volume_is_shown_in_three_planes(section: Any) -> None:
         assert names_in(pair.pseudoMri) == ("Volume", "Volume MRI", 1)
         matrices = [
             slicer.util.arrayFromVTKMatrix(
-                CompareLayout._sliceLogicOf(view).GetSliceNode().GetSliceToRAS()
+                CompareLayout.sliceLogicOf(view).GetSliceNode().GetSliceToRAS()
             )
             for view in (pair.ultrasound, pair.pseudoMri)
         ]
@@ -376,7 +378,7 @@ def test_views_are_fitted_to_the_head(section: Any, geometry: str) -> None:
     outline = headPoints(output)
     assert outline is not None
     for view in VIEWS:
-        slice_node = CompareLayout._sliceLogicOf(view).GetSliceNode()
+        slice_node = CompareLayout.sliceLogicOf(view).GetSliceNode()
         to_view = np.linalg.inv(slicer.util.arrayFromVTKMatrix(slice_node.GetXYToRAS()))
         places = np.c_[outline, np.ones(len(outline))] @ to_view.T
         size = np.array(slice_node.GetDimensions()[:2])
@@ -393,7 +395,7 @@ def test_slice_is_shown_as_it_was_taken(section: Any, geometry: str) -> None:
     node.SetAndObserveTransformNodeID(volumes.add_transform(np.diag([1.0, -1, 1, 1])).GetID())
     section.ui.ultrasoundSelector.setCurrentNode(node)
     section.ui.compareButton.click()
-    slice_node = CompareLayout._sliceLogicOf(OVERLAY).GetSliceNode()
+    slice_node = CompareLayout.sliceLogicOf(OVERLAY).GetSliceNode()
     to_view = np.linalg.inv(slicer.util.arrayFromVTKMatrix(slice_node.GetXYToRAS()))
 
     def view_place(i: int, j: int) -> np.ndarray:

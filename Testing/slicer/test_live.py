@@ -88,7 +88,9 @@ def test_the_picture_follows(section: Any, ultrasound: Any) -> None:
     assert 0 < float(words[4]) < 60
 
 
-def test_tissues_follow_too(section: Any, ultrasound: Any) -> None:
+def test_tissues_follow_too(
+    section: Any, ultrasound: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     """As a label map in the views, as synthetic as the picture; without a head there are none."""
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     section.ui.liveTissuesCheckBox.checked = True
@@ -108,6 +110,33 @@ def test_tissues_follow_too(section: Any, ultrasound: Any) -> None:
     show(ultrasound, 0.0)
     wait_until(lambda: "No fetal head was found" in section.ui.liveStatusLabel.text)
     assert shown(labels).max() == 0
+    assert "ERR|" not in capfd.readouterr().err  # of MRML
+
+
+def test_the_parent_transform_is_followed(section: Any, ultrasound: Any) -> None:
+    """Where a tracked probe is put under a transform, taken away from it, or put under another."""
+    section.ui.liveTissuesCheckBox.checked = True
+    section.ui.liveButton.click()
+    wait_until(lambda: "frames a second" in section.ui.liveStatusLabel.text)
+    output = section._job.outputNode
+    (labels,) = slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")
+    for name in ("ProbeToReference", "ReferenceToWorld"):
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+        ultrasound.SetAndObserveTransformNodeID(transform.GetID())
+        assert output.GetTransformNodeID() == labels.GetTransformNodeID() == transform.GetID()
+    ultrasound.SetAndObserveTransformNodeID(None)
+    assert output.GetTransformNodeID() is None
+    assert labels.GetTransformNodeID() is None
+
+
+def test_another_size_is_followed(section: Any, ultrasound: Any) -> None:
+    """As when the depth of the scanner is changed."""
+    output = start(section)
+    show(ultrasound, 2.0)
+    for rows, columns in ((5, 9), (30, 2)):
+        pixels = np.arange(1, rows * columns + 1, dtype=np.uint8).reshape(1, rows, columns)
+        slicer.util.updateVolumeFromArray(ultrasound, pixels)
+        wait_until(lambda: np.array_equal(shown(output), shown(ultrasound)))
 
 
 def test_frames_that_nobody_waits_for_are_dropped(section: Any, ultrasound: Any) -> None:
@@ -169,6 +198,22 @@ def test_both_are_recorded(section: Any, ultrasound: Any) -> None:
     assert peaks == [1, 2, 0, 3]
 
 
+def test_colour_is_followed_and_recorded(section: Any, sections: Any) -> None:
+    """As a webcam or a frame grabber sends it: the ultrasound stays in colour."""
+    colours = np.random.default_rng(3).integers(0, 255, (1, 5, 6, 3)).astype(np.uint8)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Webcam")
+    slicer.util.updateVolumeFromArray(node, colours)
+    sections.parameter_node.inputVolume = node
+    section.ui.recordButton.checked = True
+    output = start(section)
+    assert shown(output).shape == (1, 5, 6)
+    section.ui.liveButton.click()
+    ours, made = slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    assert ours.GetNthDataNode(0).IsA("vtkMRMLVectorVolumeNode")
+    np.testing.assert_array_equal(shown(ours.GetNthDataNode(0)), colours)
+    assert not made.GetNthDataNode(0).IsA("vtkMRMLVectorVolumeNode")
+
+
 def test_it_stops_within_a_second(section: Any, ultrasound: Any, module: Any) -> None:
     """In the middle of a frame that takes long, too; then nothing changes any more."""
     output = start(section)
@@ -196,20 +241,22 @@ def test_a_volume_or_no_image_is_not_followed(section: Any, sections: Any) -> No
     assert "not volumes" in section.ui.liveStatusLabel.text
 
 
-@pytest.mark.parametrize("manner", ["crash", "removed", "closed"])
+@pytest.mark.parametrize("manner", ["crash", "removed", "output", "closed"])
 def test_what_ends_it(section: Any, ultrasound: Any, module: Any, manner: str) -> None:
     if manner == "crash":
         section.logic = worker(module, "crash")
         section.ui.liveButton.click()
     else:
-        start(section)
+        output = start(section)
         if manner == "removed":
             slicer.mrmlScene.RemoveNode(ultrasound)
+        elif manner == "output":
+            slicer.mrmlScene.RemoveNode(output)
         else:
             slicer.mrmlScene.Clear(0)
     wait_until(lambda: not section.ui.liveButton.checked)
-    words = {"crash": "unexpectedly", "removed": "was removed", "closed": "Stopped"}
-    assert words[manner] in section.ui.liveStatusLabel.text
+    words = {"crash": "unexpectedly", "closed": "Stopped"}
+    assert words.get(manner, "was removed") in section.ui.liveStatusLabel.text
 
 
 def test_the_library_follows_a_head(module: Any, sections: Any, tiny_models: Path) -> None:

@@ -66,13 +66,13 @@ def test_fields_are_those_of_the_method(section: Any) -> None:
     for name, method in METHODS.items():
         choose_method(section, name)
         expected = {option.name for option in method.option_list} | set(method.offers)
-        assert set(section._options.fields) == expected
-        assert all(field.toolTip for field in section._options.fields.values())
+        assert set(section.options.fields) == expected
+        assert all(field.toolTip for field in section.options.fields.values())
     choose_method(section, "ddib")
-    assert not section._options.fields["axis"].enabled
+    assert not section.options.fields["axis"].enabled
     section.ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
     choose_method(section, "ddib")
-    assert section._options.fields["axis"].enabled
+    assert section.options.fields["axis"].enabled
     choose_method(section, "pix2pix3d")
     for control in (section.ui.headSelector, section.ui.findHeadButton):
         assert not control.enabled
@@ -95,16 +95,16 @@ def test_a_method_of_a_test_is_found_in_the_panel(module: Any) -> None:
         panel = slicer_host.open_panel(module)
         section = panel.sections[0]
         choose_method(section, "toy")
-        fields = section._options.fields
+        fields = section.options.fields
         fields["strength"].value = 1.5
         fields["kind"].currentIndex = 1
         fields["twice"].checked = True
-        assert section._options.values() == {"strength": 1.5, "kind": "fancy", "twice": True}
+        assert section.options.values() == {"strength": 1.5, "kind": "fancy", "twice": True}
         fields["twice"].checked = False
-        assert section._options.values() == {"strength": 1.5, "kind": "fancy"}
+        assert section.options.values() == {"strength": 1.5, "kind": "fancy"}
         panel.exit()
         panel.enter()
-        assert section._options.fields["strength"].value == 1.5
+        assert section.options.fields["strength"].value == 1.5
         panel.cleanup()
     finally:
         del METHODS["toy"]
@@ -114,7 +114,7 @@ def test_axis_of_a_volume_reaches_the_worker(section: Any) -> None:
     """Every method takes volumes; the slices' axis is chosen under Advanced."""
     section.ui.inputSelector.setCurrentNode(add_ultrasound(slices=8))
     choose_method(section, "ddic")
-    section._options.fields["axis"].currentIndex = 2
+    section.options.fields["axis"].currentIndex = 2
     press_translate(section)
     assert outputs()[-1].GetAttribute("USToMRI.axis") == "j"
 
@@ -236,6 +236,7 @@ def test_the_output_is_kept_on_request(section: Any) -> None:
         (2, "cnrStatusLabel"),
         (3, "studyStatusLabel"),
         (4, "batchStatusLabel"),
+        (5, "liveStatusLabel"),
     ],
 )
 def test_a_long_message_does_not_widen_the_panel(panel: Any, number: int, label: str) -> None:
@@ -243,13 +244,15 @@ def test_a_long_message_does_not_widen_the_panel(panel: Any, number: int, label:
     for name, widget in vars(panel.sections[number].ui).items():
         if name.endswith("CollapsibleButton"):
             widget.collapsed = False
-    slicer.app.processEvents()
-    before = panel.parent.sizeHint().width()
     shown = getattr(panel.sections[number].ui, label)
     shown.visible = True
+    slicer.app.processEvents()
+    # Of the box it lies in: while nothing is on a screen, what lies around does not ask it again.
+    box = shown.parentWidget()
+    before = box.sizeHint().width()
     shown.text = "/folder" * 60 + " and a long warning about what networks do." * 12
     slicer.app.processEvents()
-    assert panel.parent.sizeHint().width() == before
+    assert box.sizeHint().width() == before
 
 
 def test_only_what_was_changed_is_asked_for(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,9 +268,9 @@ def test_only_what_was_changed_is_asked_for(section: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr(section.logic, "startTranslation", start)
     section.ui.translateButton.click()
     wait_until(lambda: len(asked) == 1)
-    section._options.fields["median_kernel"].value = 1
-    section._options.fields["gain"].currentIndex = 1
-    section._options.fields["residual"].checked = True
+    section.options.fields["median_kernel"].value = 1
+    section.options.fields["gain"].currentIndex = 1
+    section.options.fields["residual"].checked = True
     section.ui.translateButton.click()
     wait_until(lambda: len(asked) == 2)
     named = [

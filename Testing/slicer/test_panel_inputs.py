@@ -206,7 +206,8 @@ def test_the_head_is_measured(section: Any) -> None:
         axis = np.array(line.GetNthControlPointPositionWorld(1)) - start
         end = start + axis / np.linalg.norm(axis) * length
         line.SetNthControlPointPositionWorld(1, end)
-    assert "BPD 48 mm, OFD 60 mm, cephalic index 80 %" in ui.biometryLabel.text
+    assert "<b>HC 170 mm</b>, BPD 48 mm, OFD 60 mm, cephalic index 80 %" in ui.biometryLabel.text
+    assert "to the outer edge" in ui.biometryLabel.toolTip
     ui.inputSelector.setCurrentNode(add_ultrasound())
     assert ui.biometryLabel.isHidden()
     line.SetNthControlPointPositionWorld(1, end + axis)  # of the other image

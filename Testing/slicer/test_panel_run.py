@@ -45,7 +45,7 @@ def test_button_makes_a_pseudo_mri(section: Any) -> None:
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     section.ui.inputSelector.setCurrentNode(node)
     choose_method(section, "ddib")
-    section._options.fields["steps"].value = 20
+    section.options.fields["steps"].value = 20
     seen: list[int] = []
     section.ui.progressBar.connect("valueChanged(int)", seen.append)
     section.ui.translateButton.click()

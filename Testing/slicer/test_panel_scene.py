@@ -27,7 +27,7 @@ slicer_host.start(panel=True)
 def test_choices_are_saved_with_the_scene(section: Any) -> None:
     """What is set in the panel stands in the parameter node, and the other way round."""
     choose_method(section, "ddib")
-    section._options.fields["steps"].value = 12
+    section.options.fields["steps"].value = 12
     section.ui.deviceSelector.currentIndex = 1
     node = slicer.mrmlScene.GetSingletonNode("USToMRI", "vtkMRMLScriptedModuleNode")
     assert json.loads(node.GetParameter("options")) == {"ddib": {"steps": 12}}
@@ -115,7 +115,7 @@ def test_a_scene_of_the_last_version_opens_with_its_choices(
     chosen = section.logic.getParameterNode()
     assert (chosen.method, chosen.device.value) == ("ddic", "cpu")
     assert section.ui.qualitySelector.currentIndex == 2
-    assert section._options.values() == {
+    assert section.options.values() == {
         "steps": 40,
         **solver,
         "similarity": "mutual-information",

@@ -14,13 +14,13 @@ slicer_host.require_rendering()
 import slicer  # noqa: E402
 from slicer_host.sections import Sections  # noqa: E402
 from slicer_host.views import SliceView  # noqa: E402
-from slicer_host.waiting import wait_until  # noqa: E402
+from slicer_host.waiting import let_pass, wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
-from USToMRIModule.CNR.CNRPairs import BACKGROUND, REGION  # noqa: E402
+from USToMRIModule.CNR.CNRPairs import BACKGROUND, REGION, allPairs  # noqa: E402
 from USToMRIModule.CNR.CNRSection import CNRSection  # noqa: E402
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Compare.CompareSection import CompareSection  # noqa: E402
@@ -71,7 +71,7 @@ def test_click_and_drag_in_a_drawn_view(sections: Sections, view: SliceView) -> 
     wait_until(lambda: section.ui.backgroundPlaceButton.checked)
     view.click(place((90, 60, 0), view))
     wait_until(lambda: not section.ui.backgroundPlaceButton.checked)
-    pair = section._currentPair()
+    (pair,) = allPairs()
     region = pair.region(REGION)
     middle = np.array(region.node.GetCenterWorld())
     np.testing.assert_allclose(view.place_of(middle), place((30, 60, 0), view), atol=1)
@@ -108,13 +108,13 @@ def test_views_show_what_they_should(sections: Sections, view: SliceView) -> Non
     compare = sections.all[0]
     compare.ui.overlaySelector.currentIndex = 2
     compare.ui.overlaySlider.value = 10
-    compare._update()
+    let_pass(0.1)
     overlay = SliceView(CompareLayout.PSEUDO_MRI_VIEW)
     overlay.fit()
     drawn = overlay.pixels()
     assert brightness(drawn, left) == pytest.approx(200, abs=8)  # behind the edge: pseudo-MRI
     compare.ui.overlaySlider.value = 90
-    compare._update()
+    let_pass(0.1)
     assert brightness(overlay.pixels(), left) == pytest.approx(120, abs=8)
     overlay.close()
 

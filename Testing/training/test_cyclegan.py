@@ -17,7 +17,7 @@ from training.networks.cyclegan import ResNetGenerator, make_discriminator
 from training.train import cyclegan as train_cyclegan
 from training.train.checkpoint import load_checkpoint, save_checkpoint
 from training.train.cyclegan import CycleGanConfig, CycleGanTrainer, ImagePool
-from training.train.runlog import read_log
+from training.train.runlog import LOG_FILE, read_log
 from USToMRILib.compute.bundle import load_bundle
 
 CPU = torch.device("cpu")
@@ -117,8 +117,8 @@ def test_the_commands_train_go_on_and_export(
 
     run(train_cyclegan, "--steps", "1")
     run(train_cyclegan, "--steps", "2")
-    assert [entry["step"] for entry in read_log(tmp_path)] == [1, 2]
-    assert all(entry["cycle_l1_us"] > 0 for entry in read_log(tmp_path))
+    assert [entry["step"] for entry in read_log(tmp_path / LOG_FILE)] == [1, 2]
+    assert all(entry["cycle_l1_us"] > 0 for entry in read_log(tmp_path / LOG_FILE))
     assert list((tmp_path / "tensorboard").iterdir())
     assert (tmp_path / "samples_000002.png").stat().st_size > 1000
     records = json.loads((tmp_path / "run.json").read_text())

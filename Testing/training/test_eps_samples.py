@@ -55,6 +55,15 @@ def test_dreams_come_from_the_seed() -> None:
     assert np.abs(first - other).max() > 0.1
 
 
+def test_what_was_measured_of_several_kinds_of_data_has_a_column_each() -> None:
+    kinds = {"usual": {"ssim": 0.5, "dice": {"cortex": 0.7}}, "rare": {"ssim": 0.3, "width_mm": 1}}
+    assert measured_table({"command": "python", **kinds}) == (
+        "| what | value |\n| --- | --- |\n| command | python |\n\n"
+        "| what | usual | rare |\n| --- | --- | --- |\n| ssim | 0.5 | 0.3 |\n"
+        "| dice: cortex | 0.7 |  |\n| width_mm |  | 1 |"
+    )
+
+
 def test_sections_are_replaced_and_new_ones_follow_the_limits() -> None:
     table = measured_table({"loss": 0.4})
     changed = replace_sections(CARD, {"Measured": table, "Known failures": "Some."})

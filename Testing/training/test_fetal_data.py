@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 
 import numpy as np
@@ -11,15 +10,13 @@ import SimpleITK as sitk
 from matplotlib.image import imread
 
 from Testing.conftest import HEAD, BrightIsHead
+from Testing.training.written_hc18 import write_hc18
 from training.data import inspect_data
 from training.data.fetal_mri import PLANE_PIXEL_MM, read_fetal_mri, transthalamic_plane
 from training.data.fetal_slices import contact_sheet, fetal_slices
 from training.data.hc18 import read_hc18
 from training.data.splits import PARTS, part_of, read_split
 from training.export.head_measures import find_heads, measure, picture_of_the_worst
-from USToMRILib.fetal.ellipse import Ellipse
-
-PIXEL = 0.3
 
 
 @pytest.mark.parametrize("name", ["hc18", "fetal_mri", "feta", "adult", "fetal_planes"])
@@ -54,31 +51,9 @@ def test_every_real_image_of_a_fetus_is_in_one_part(data_dir):
     assert count == len(list((data_dir / "hc18" / "images").glob("*.png")))
 
 
-def write_published_hc18(folder, subject):
-    """One image in the layout of the publication: an outline, two pixels wide, to be filled."""
-    shape = (300, 340)
-    inside = HEAD.mask(shape, (PIXEL, PIXEL))
-    outline = HEAD.mask(shape, (PIXEL, PIXEL)) & ~Ellipse(
-        HEAD.centre, tuple(a - 2 * PIXEL for a in HEAD.semi_axes), HEAD.angle
-    ).mask(shape, (PIXEL, PIXEL))
-    (folder / "training_set").mkdir()
-    stem = folder / "training_set" / f"{subject}_HC"
-    pixels = np.where(inside, 120, 10).astype(np.uint8)
-    sitk.WriteImage(sitk.GetImageFromArray(pixels), f"{stem}.png")
-    drawn = sitk.GetImageFromArray(outline.astype(np.uint8) * 255)
-    sitk.WriteImage(drawn, f"{stem}_Annotation.png")
-    rows = [
-        ("filename", "pixel size(mm)", "head circumference (mm)"),
-        (f"{subject}_HC.png", PIXEL, HEAD.circumference_mm),
-        (f"{subject}_2HC.png", PIXEL, 200.0),
-    ]
-    with (folder / "training_set_pixel_size_and_HC.csv").open("w", newline="") as table:
-        csv.writer(table).writerows(rows)
-
-
 def test_hc18_is_read_as_published(tmp_path):
     subject = read_split("hc18")["test"][0]
-    write_published_hc18(tmp_path, subject)
+    write_hc18(tmp_path, [subject])
     (head,) = read_hc18(tmp_path, "test")  # the second row has no image
     assert (head.name, head.subject) == (f"{subject}_HC", subject)
     assert head.circumference_mm == pytest.approx(HEAD.circumference_mm)
@@ -97,7 +72,7 @@ def test_the_annotated_ellipse_has_the_tables_circumference(data_dir):
 
 
 def test_what_the_library_finds_is_measured_and_its_greatest_errors_are_drawn(tmp_path):
-    write_published_hc18(tmp_path, read_split("hc18")["test"][0])
+    write_hc18(tmp_path, read_split("hc18")["test"][:1])
     (head,) = read_hc18(tmp_path, "test")
     cases, refused = find_heads(BrightIsHead().eval(), [head])
     metrics = measure(cases, refused)
@@ -147,9 +122,8 @@ def test_mri_planes_pass_the_thalami_with_the_front_to_the_right(tmp_path):
 
 
 def test_prepared_slices_are_centred_upright_and_in_range(tmp_path):
-    (tmp_path / "hc18").mkdir()
     (tmp_path / "fetal_mri").mkdir()
-    write_published_hc18(tmp_path / "hc18", read_split("hc18")["test"][0])
+    write_hc18(tmp_path / "hc18", read_split("hc18")["test"][:1])
     write_brain(tmp_path / "fetal_mri", read_split("fetal_mri")["test"][0])
     for domain in ("us", "mri"):
         slices = fetal_slices(tmp_path, domain, "test")
@@ -175,7 +149,7 @@ def touch(path):
 
 def test_the_command_says_what_is_there_and_what_is_not(tmp_path, monkeypatch, capsys):
     subject = read_split("hc18")["test"][0]
-    write_published_hc18(tmp_path, subject)
+    write_hc18(tmp_path, [subject])
     with (tmp_path / "training_set_pixel_size_and_HC.csv").open("a") as table:
         table.write("999999_HC.png,0.1,100\n")
     monkeypatch.setattr(sys, "argv", ["inspect_data", "hc18", str(tmp_path)])

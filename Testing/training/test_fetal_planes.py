@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from Testing.conftest import HEAD, BrightIsHead
+from Testing.training.written_hc18 import write_hc18
 from training.data import agreed_heads
 from training.data.agreed_heads import agreed_head, read_agreed_heads
 from training.data.fetal_planes import ASPECT, WIDTH_MM, find_planes, read_planes
@@ -93,11 +94,8 @@ def test_an_image_that_the_head_fills_holds_all_of_it(data_dir: Path) -> None:
 def test_wrong_planes_that_are_accepted_and_brains_that_are_refused_are_named(
     tmp_path: Path,
 ) -> None:
-    from Testing.training.test_fetal_data import write_published_hc18
-
     hc18, planes = tmp_path / "hc18", tmp_path / "fetal_planes"
-    hc18.mkdir()
-    write_published_hc18(hc18, read_split("hc18")["test"][0])
+    write_hc18(hc18, read_split("hc18")["test"][:1])
     head = HEAD.mask((300, 320), (0.35, 0.3)) * 200.0
     write_plane(planes, SUBJECTS["test"], 3, np.random.default_rng(0).integers(0, 255, (90, 120)))
     write_plane(planes, SUBJECTS["test"], 2, head)

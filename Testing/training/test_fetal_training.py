@@ -26,7 +26,7 @@ from training.train.head_seg import HeadConfig, HeadTrainer
 from training.train.head_views import Crop, HeadExamples, View
 from training.train.moving_average import move_average
 from training.train.pix2pix2d import SliceConfig, SliceTrainer
-from training.train.runlog import read_log
+from training.train.runlog import LOG_FILE, read_log
 from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.head import CLOSE_WIDTHS, close_grid
@@ -34,7 +34,7 @@ from USToMRILib.fetal.head import CLOSE_WIDTHS, close_grid
 CPU = torch.device("cpu")
 EPS = EpsConfig("us", steps=6, batch=2, width=8, warmup=2)
 HEADS = HeadConfig(batch=2)
-BRAINS = BrainEpsConfig("mri", batch=2, width=8, warmup=2)
+BRAINS = BrainEpsConfig(batch=2, width=8, warmup=2)
 SLICES = SliceConfig(batch=2, width=8, warmup=2)
 
 
@@ -63,8 +63,7 @@ class SpotPairs:
 
 
 def brain_trainer():
-    held = spots(2), np.full(2, 80, np.float32)
-    return BrainEpsTrainer(BRAINS, 4, 1, brain_batch, held, {}, CPU)
+    return BrainEpsTrainer(BRAINS, 4, 1, brain_batch, {}, CPU)
 
 
 def slice_trainer():
@@ -183,8 +182,8 @@ def test_the_head_command_takes_options_from_a_file_goes_on_and_logs(tmp_path, m
     monkeypatch.setattr(sys, "argv", ["command", f"@{options}"])
     train_head_seg.main()
     train_head_seg.main()  # nothing is left to do
-    assert [entry["step"] for entry in read_log(tmp_path)] == [1, 2]
-    assert all(0 <= entry["dice"] <= 1 for entry in read_log(tmp_path))
+    assert [entry["step"] for entry in read_log(tmp_path / LOG_FILE)] == [1, 2]
+    assert all(0 <= entry["dice"] <= 1 for entry in read_log(tmp_path / LOG_FILE))
     assert list((tmp_path / "tensorboard").iterdir())
     records = json.loads((tmp_path / "run.json").read_text())
     assert [record["from_step"] for record in records] == [0, 2]

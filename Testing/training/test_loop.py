@@ -13,7 +13,7 @@ import torch
 from training.train.checkpoint import load_checkpoint
 from training.train.command import go_on
 from training.train.loop import rate, run
-from training.train.runlog import read_log
+from training.train.runlog import LOG_FILE, read_log
 from training.train.trainer import Trainer
 
 
@@ -54,7 +54,7 @@ def test_losses_are_logged_as_means_and_checks_come_when_due(tmp_path: Path) -> 
 
     run(counter, 10, tmp_path, check, log_every=4, check_every=5)
     assert seen == [5, 10]
-    log = {entry["step"]: entry for entry in read_log(tmp_path)}
+    log = {entry["step"]: entry for entry in read_log(tmp_path / LOG_FILE)}
     assert log[4]["loss"] == pytest.approx(2.5)
     assert log[8]["loss"] == pytest.approx(6.5)
     assert log[10]["loss"] == pytest.approx(9.5)

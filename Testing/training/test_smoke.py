@@ -1,4 +1,4 @@
-"""Every training command for some minutes on real images of a few subjects.
+"""The training commands for some minutes each on real images of a few subjects.
 
 It learns, goes on after it was killed, and what it learned becomes a bundle that the library opens.
 """
@@ -65,7 +65,7 @@ SMOKES = [
     ),
     Smoke(
         "fetal_us_eps",
-        "train.eps --domain us --steps 120 --batch 2",
+        "train.eps --domain us --steps 60 --batch 2",
         "export.eps --domain us",
         "validation_loss",
         -0.2,
@@ -73,7 +73,7 @@ SMOKES = [
     ),
     Smoke(
         "fetal_mri_eps",
-        "train.eps --domain mri --steps 120 --batch 2",
+        "train.eps --domain mri --steps 60 --batch 2",
         "export.eps --domain mri",
         "validation_loss",
         -0.2,
@@ -171,7 +171,7 @@ def test_a_short_training_learns_goes_on_and_exports(
     Command(f"{smoke.train} {smoke.resume}", few_subjects, said, *into).finish()
     records = json.loads((work / "run.json").read_text())
     assert [record["from_step"] > 0 for record in records] == [False, True]
-    entries = read_log(work)
+    entries = read_log(work / LOG_FILE)
     steps = [entry["step"] for entry in entries]
     assert steps == sorted(set(steps))
     measured = [entry[smoke.measure] for entry in entries if smoke.measure in entry]

@@ -21,7 +21,7 @@ from training.simulation.adult_anatomy import (
     read_head,
 )
 from training.simulation.adult_domain import WIDE
-from training.simulation.adult_pairs import make_pair
+from training.simulation.adult_pairs import make_case
 from training.simulation.freehand import FreehandSweep
 from training.simulation.ultrasound import (
     Beams,
@@ -43,7 +43,7 @@ def head() -> Head:
 
 @pytest.fixture(scope="module")
 def pair(head: Head) -> Pair:
-    return make_pair(head, priors(), 3, (24, 64, 64), SMALL)
+    return make_case(head, priors(), 3, (24, 64, 64), SMALL).pair
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.03])
@@ -197,7 +197,7 @@ def test_the_wide_domain_is_wider_and_swept_by_hand(head: Head) -> None:
     sweeps = [sweep for _, sweep in drawn if sweep is not None]
     assert 15 < len(sweeps) < 30
     assert np.mean([sweep.contact_db.max() > 25 for sweep in sweeps]) > 0.6
-    again, other = (make_pair(head, priors(), 3, (24, 64, 64), WIDE) for _ in range(2))
+    again, other = (make_case(head, priors(), 3, (24, 64, 64), WIDE).pair for _ in range(2))
     np.testing.assert_array_equal(again.ultrasound, other.ultrasound)
     levels = [
         WIDE.draw_echoes(TISSUES, np.random.default_rng(seed))["cortex"].backscatter_db[0]
@@ -219,8 +219,8 @@ def test_outside_the_cone_there_is_nothing() -> None:
 
 
 def test_same_seed_same_pair(head: Head, pair: Pair) -> None:
-    again = make_pair(head, priors(), 3, (24, 64, 64), SMALL)
-    other = make_pair(head, priors(), 4, (24, 64, 64), SMALL)
+    again = make_case(head, priors(), 3, (24, 64, 64), SMALL).pair
+    other = make_case(head, priors(), 4, (24, 64, 64), SMALL).pair
     for name in ("ultrasound", "mri", "cone"):
         assert (getattr(again, name) == getattr(pair, name)).all()
         assert (getattr(other, name) != getattr(pair, name)).any()
@@ -279,7 +279,7 @@ def test_t2_is_a_spin_echo_of_published_relaxation_times(tmp_path: Path) -> None
 
 
 def test_contrasts_differ_in_the_mri_and_not_in_the_ultrasound(head: Head, pair: Pair) -> None:
-    t2 = make_pair(head, MriPriors.of("T2", Path()), 3, (24, 64, 64), SMALL)
+    t2 = make_case(head, MriPriors.of("T2", Path()), 3, (24, 64, 64), SMALL).pair
     np.testing.assert_array_equal(t2.ultrasound, pair.ultrasound)
     np.testing.assert_array_equal(t2.cone, pair.cone)
     fluid = pair.cone & (pair.mri < 60)

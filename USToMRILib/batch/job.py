@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from .. import __version__
 from ..compute.device import choose_device
 from ..errors import InputError
 from ..methods import DEFAULT, method_named
 from ..options import deciding, options_of
+from ..version import __version__
 from .cases import Case
 
 # Beside the results: who is at work on what, and how each case ended.

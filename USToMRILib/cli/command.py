@@ -15,13 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import __version__
 from ..compute.bundle import list_bundles, models_dir, read_metadata, verify_bundle
 from ..compute.torch_environment import prepare_torch
 from ..errors import Cancelled, InputError
 from ..image.cnr import contrast_to_noise
 from ..image.regions import read_region
 from ..image.volume import Volume
+from ..version import __version__
 from .batch import add_batch
 from .devices import add_devices
 from .evaluate import add_evaluate

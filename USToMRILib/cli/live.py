@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import numpy as np
 
 from ..errors import InputError
+from ..fetal.ellipse import Ellipse
 from ..image.grid import Grid
 from ..image.image_file import on_black
 from ..image.volume import Volume, check_usable
@@ -19,7 +20,9 @@ from ..progress import CancelToken
 from .options import DONE, add_method, cancel_on_signals, method_options
 
 if TYPE_CHECKING:
-    from pyigtl import ImageMessage, OpenIGTLinkClient
+    from pyigtl import ImageMessage
+
+    from .live_client import LiveClient
 
 # Names of what is sent: what comes back under them, as from a server that hands everything to
 # everybody, is not ultrasound.
@@ -51,6 +54,8 @@ def add_live(commands: Any) -> None:
 class LiveLink:
     """Receives images from an OpenIGTLink server, newest first, and answers each on its link.
 
+    The head of an image is looked for while the one before it is translated.
+
     Args:
         host, port: of the server; it may come, go and come back.
         live: translates.
@@ -70,20 +75,29 @@ class LiveLink:
         self._live = live
         self._only = only
         self._tell = tell
-        self._client: Optional[OpenIGTLinkClient] = None
+        self._client: Optional[LiveClient] = None
         self._told: dict[str, float] = {}
         self._looked = 0.0
         self._was_connected = False
 
     def run(self, cancel: CancelToken) -> None:
         """Answer until the token is set."""
+        before: Future[None] = Future()
+        before.set_result(None)
         try:
-            while not cancel.cancelled:
-                message = self._newest()
-                if message is None:
-                    time.sleep(_WAIT_S)
-                else:
-                    self._answer(message)
+            with ThreadPoolExecutor(1) as beside:
+                while not cancel.cancelled:
+                    if before.done():
+                        before.result()  # raises what went wrong
+                    message = self._newest()
+                    if message is None:
+                        time.sleep(_WAIT_S)
+                        continue
+                    followed = self._followed(message)
+                    before.result()
+                    if followed:
+                        assert self._client is not None
+                        before = beside.submit(self._answer, self._client, message, *followed)
         finally:
             self._close()
 
@@ -99,31 +113,41 @@ class LiveLink:
         ]
         return max(images, key=lambda message: message.timestamp, default=None)
 
-    def _answer(self, message: ImageMessage) -> None:
+    def _followed(self, message: ImageMessage) -> tuple[Volume, Ellipse] | None:
+        """The image of a message and the head in it; None where there is none, which is told."""
         try:
             frame = volume_of(message)
             check_usable(frame)
-            made = self._live.translate(frame, message.timestamp)
+            # By the clock here: that of a peer may stand still, or begin anew with it.
+            return frame, self._live.follow(frame, time.monotonic())
+        except InputError as error:
+            self._say(f"{message.device_name}: {error}")
+            return None
+
+    def _answer(
+        self, client: LiveClient, message: ImageMessage, frame: Volume, head: Ellipse
+    ) -> None:
+        try:
+            made = self._live.translate_head(frame, head)
         except InputError as error:
             self._say(f"{message.device_name}: {error}")
             return
         for answer in answers_to(message, made):
-            assert self._client is not None
-            self._client.send_message(answer, wait=False)
+            client.send_now(answer)
 
-    def _connected(self) -> OpenIGTLinkClient:
+    def _connected(self) -> LiveClient:
         """The link, made anew where the peer has closed it."""
-        from pyigtl import OpenIGTLinkClient
+        from .live_client import LiveClient
 
         now = time.monotonic()
         if self._client is not None and now - self._looked < _RETRY_S:
             return self._client
         self._looked = now
-        if self._client is not None and self._was_connected and _is_closed(self._client):
+        if self._client is not None and self._was_connected and self._client.is_closed():
             self._say(f"{self._host}:{self._port} has closed the link; trying again.")
             self._close()
         if self._client is None:
-            self._client = OpenIGTLinkClient(self._host, self._port)
+            self._client = LiveClient(self._host, self._port, self._say)
             return self._client  # which has just begun to look for its peer
         is_connected = self._client.is_connected()
         if not is_connected:
@@ -187,19 +211,6 @@ def answers_to(message: ImageMessage, made: LiveFrame) -> list[ImageMessage]:
             answer.metadata = {"description": volume.metadata["description"]}
         answers.append(answer)
     return answers
-
-
-def _is_closed(client: OpenIGTLinkClient) -> bool:
-    """Whether the peer has closed the link, which the client only finds out when it sends."""
-    link = client.socket
-    if link is None or not client.is_connected():
-        return not client.is_connected()
-    try:
-        return link.recv(1, socket.MSG_PEEK) == b""
-    except socket.timeout:
-        return False
-    except OSError:
-        return True
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any, Callable, Optional, TypeVar
 
 from ..progress import CancelToken, Item, Progress
@@ -31,6 +32,23 @@ def at_work(device: str) -> int:
 def power_of_two(threads: int) -> int:
     """The greatest that is not greater: oneDNN sums convolutions otherwise on 3 threads, or 6."""
     return 1 << (threads.bit_length() - 1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Give the calling thread one of torch's threads for as long as the context lasts.
+
+    A frame's operations take less than a millisecond. Where anything else runs, as Slicer's views
+    beside a live image, several threads wait longer for each other after each than they save.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _take(threads: int) -> None:

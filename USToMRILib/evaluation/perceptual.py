@@ -1,9 +1,11 @@
 """LPIPS: distance of two images in the features of a network that knows photographs.
 
 torchmetrics has it too, and the published weights of the channels are read from there. But it takes
-the network, AlexNet, from torchvision, which downloads weights by itself, and whose wheels of PyPI
-cannot be imported beside the PyTorch for CPUs. Here the network is built of its five convolutions,
-and its weights are a file that the user names; nothing is ever downloaded.
+the network, AlexNet, from torchvision, which downloads weights by itself, and whose wheels on PyPI
+are built for CUDA: beside the PyTorch for CPUs they cannot be imported (torch 2.13.0+cpu with
+torchvision 0.28.0, "operator torchvision::nms does not exist"), and each wants one version of torch
+alone, which would replace Slicer's. Here the network is built of its five convolutions, and its
+weights are a file that the user names; nothing is ever downloaded.
 """
 
 from __future__ import annotations

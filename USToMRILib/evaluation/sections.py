@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..provenance import SYNTHETIC, library_versions
+from ..version import __version__
 from .comparison_tables import comparison_table, differences
 from .figures import box_plots, case_grid, method_colours
 from .formatting import number, summary_text

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..errors import InputError
+
+# Squared axes of a mask with a greater ratio are those of a line, to rounding.
+_FLAT = 1e-9
 
 
 def axis_angle(angle: float) -> float:
@@ -107,18 +109,22 @@ class Ellipse:
         Raises:
             InputError: if the mask is empty or only a line.
         """
-        image = sitk.GetImageFromArray((np.asarray(mask) > 0).astype(np.uint8))
-        image.SetSpacing([float(d) for d in spacing])
-        parts = sitk.RelabelComponent(sitk.ConnectedComponent(image), sortByObjectSize=True)
-        shape = sitk.LabelShapeStatisticsImageFilter()
-        shape.Execute(parts)
-        if not shape.HasLabel(1):
+        from scipy.ndimage import label
+
+        parts, count = label(np.asarray(mask) > 0)
+        if not count:
             raise InputError("The head mask is empty; give a mask whose head pixels are above 0.")
-        short, long = (d / 2 for d in shape.GetEquivalentEllipsoidDiameter(1))
-        long_x, long_y = shape.GetPrincipalAxes(1)[2:4]
-        angle = axis_angle(np.arctan2(long_y, long_x))
-        x, y = shape.GetCentroid(1)
-        return cls((float(x), float(y)), (float(long), float(short)), angle)
+        rows, columns = np.nonzero(parts == np.bincount(parts[parts > 0]).argmax())
+        places = np.stack([columns * spacing[0], rows * spacing[1]])
+        (short, long), axes = np.linalg.eigh(np.cov(places, bias=True))
+        if short <= _FLAT * long:
+            raise InputError("The head mask is only a line; give a mask that is filled.")
+        area = len(rows) * spacing[0] * spacing[1]
+        scale = (area / np.pi / np.sqrt(long * short)) ** 0.5
+        angle = axis_angle(np.arctan2(axes[1, 1], axes[0, 1]))
+        x, y = places.mean(axis=1).tolist()
+        axes_mm = float(scale * np.sqrt(long)), float(scale * np.sqrt(short))
+        return cls((x, y), axes_mm, angle)
 
     @classmethod
     def mean(cls, ellipses: Sequence[Ellipse]) -> Ellipse:

@@ -126,17 +126,20 @@ class HeadFrame:
         """Resample the most probable labels to the slice, uint8 [rows, columns].
 
         Args:
-            probabilities: of each label, float32 [labels, rows, columns] of the frame.
+            probabilities: of each label, float32 [labels, rows, columns] of the frame, in all 1;
+                label 0 is none.
 
         Returns:
-            The label that is most probable by linear interpolation; 0 outside of the frame.
+            By linear interpolation the label that is most probable of those that are one, where
+            one of them is as probable as not: as far as the picture goes (:meth:`to_source`).
         """
         labels = np.zeros(self.shape, np.uint8)
-        somewhere = probabilities.argmax(axis=0) > 0
+        somewhere = probabilities[0] < 0.5
         if somewhere.any():
             part, places = self._under(somewhere)
-            likely = places.linear(probabilities).argmax(axis=0)
-            labels[part] = np.where(places.inside(self.spec.shape), likely, 0)
+            likely = places.linear(probabilities)
+            kept = places.inside(self.spec.shape) & (likely[0] < 0.5)
+            labels[part] = np.where(kept, 1 + likely[1:].argmax(axis=0), 0)
         return labels
 
     @cached_property

@@ -1,7 +1,7 @@
 """Pix2Pix for slices: from ultrasound to MRI and tissues at once, learned from pairs.
 
 An image is seen as it is and mirrored, four views in all, whose mean is the answer; the frames of
-cines and live images, where time counts, as they are.
+cines and live images, where time counts, as they are. The picture goes up to the brain's envelope.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Callable
 
 from ..compute.bundle import load_bundle
 from .brain import normalise_brains
+from .envelope import up_to_envelope
 from .frame_spec import FrameSpec
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
@@ -64,7 +65,7 @@ def load(options: Pix2Pix2dOptions, device: str) -> VolumeHeadMethod:
 
     def translate(frames: Frames) -> Answer:
         if frames.in_time and "uncertainty" not in frames.wanted:
-            return look(frames, "generate")
+            return up_to_envelope(look(frames, "generate"))
         return look_from_all_sides(frames)
 
     slices = FrameMethod(
@@ -109,7 +110,7 @@ def all_views(
     mean of the answers is nearer to the truth than any of them.
 
     Returns:
-        Answer: of the mean of images and of tissues.
+        Answer: the mean of images and of tissues, up to the brains' envelopes.
         Standard deviation of the images, float32 [n, 1, 128, 128].
     """
     import torch
@@ -123,4 +124,5 @@ def all_views(
         return torch.stack([x.flip(axes) for x, axes in zip(of_views.chunk(len(flips)), flips)])
 
     made, tissues = back(answer.images), back(answer.tissues)
-    return Answer(made.mean(dim=0), tissues=tissues.mean(dim=0)), made.std(dim=0)
+    mean = Answer(made.mean(dim=0), tissues=tissues.mean(dim=0))
+    return up_to_envelope(mean), made.std(dim=0)

@@ -1,4 +1,4 @@
-"""What DICOM calls the tissues of a fetal brain."""
+"""What DICOM calls the tissues of a fetal brain, and their colours."""
 
 from __future__ import annotations
 
@@ -17,4 +17,6 @@ _CODES = {
     Tissue.CALLOSUM: ("88442005", "Corpus callosum"),
 }
 
-TISSUE_LABELS = {int(tissue): Label(tissue.title, code) for tissue, code in _CODES.items()}
+TISSUE_LABELS = {
+    int(tissue): Label(tissue.title, code, tissue.colour) for tissue, code in _CODES.items()
+}

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from ..image.masks import largest_part
 from .ellipse import Ellipse
 
 # A ventricle nearer to the midline than this part of the brain's length is no lateral one.
@@ -227,12 +228,9 @@ def _aside(shape: tuple[int, ...], spacing: tuple[float, float], brain: Ellipse)
 def _transcerebellar_diameter(
     tissues: np.ndarray, spacing: tuple[float, float], brain: Ellipse
 ) -> Optional[float]:
-    from scipy.ndimage import label
-
-    parts, count = label(tissues == Tissue.CEREBELLUM)
-    if not count:
+    cerebellum = largest_part(tissues == Tissue.CEREBELLUM)
+    if not cerebellum.any():
         return None
-    cerebellum = parts == 1 + np.bincount(parts.flat)[1:].argmax()
     aside = _aside(tissues.shape, spacing, brain)[cerebellum]
     large = cerebellum.sum() >= _LEAST_CEREBELLUM * (tissues > 0).sum()
     if not large or aside.min() > 0 or aside.max() < 0:

@@ -101,6 +101,8 @@ def _seconds(header: Dataset, count: int) -> tuple[float, ...]:
     if steps and min(steps[1:], default=0.0) > 0:
         return tuple((np.cumsum([0.0, *steps[1:]]) / 1000).tolist())
     (step,) = numbers(header, "FrameTime", 1) or (0.0,)
+    (lasting,) = numbers(header, "ActualFrameDuration", 1) or (0.0,)
+    step = step or lasting
     for keyword in ("CineRate", "RecommendedDisplayFrameRate"):
         (rate,) = numbers(header, keyword, 1) or (0.0,)
         step = step or (1000 / rate if rate > 0 else 0.0)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import io
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
-from . import itk_files
+from . import itk_files, jpeg_streams
 from .dicom_header import frame_count, numbers
 from .image_file import on_black
 from .reading import UnreadableError
@@ -27,13 +26,10 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _PALETTE = "PALETTE COLOR"
+_SHOWN = ("MONOCHROME", "RGB", "YBR_", _PALETTE)
 
 # Keywords of lengths that GDCM refuses to be zero, though the pixels do not depend on them.
 _LENGTHS = ("PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices", "SliceThickness")
-
-# Markers of a JPEG stream that tell what its components are.
-_ADOBE, _JFIF, _SCAN = 0xEE, 0xE0, 0xDA
-_FRAMES = (0xC0, 0xC1, 0xC2)
 
 
 def decode(path: Path, header: Dataset, frame: int | None = None) -> np.ndarray:
@@ -43,10 +39,26 @@ def decode(path: Path, header: Dataset, frame: int | None = None) -> np.ndarray:
         InputError: damaged, incomplete, compressed in a way that cannot be decoded, or of values
             that are neither grey nor colour.
     """
+    _check_meaning(path, header)
     frames = _decoded(path, header, frame)
     if frames.shape[1:] != (header.Rows, header.Columns):
         raise UnreadableError(path)
     return _with_black_padding(frames, header)
+
+
+def _check_meaning(path: Path, header: Dataset) -> None:
+    """Raise InputError if it is not known how what is stored is to be shown."""
+    photometric = str(header.get("PhotometricInterpretation") or "")
+    if photometric and not photometric.startswith(_SHOWN):
+        raise InputError(
+            f"{path} stores its colours as {photometric}, which is not read; export it in grey or "
+            "RGB."
+        )
+    if header.get("ModalityLUTSequence"):
+        raise InputError(
+            f"{path} has a table of what its values mean (Modality LUT), which is not read; export "
+            "it with the table applied."
+        )
 
 
 def _with_black_padding(frames: np.ndarray, header: Dataset) -> np.ndarray:
@@ -75,14 +87,17 @@ def _decoded(path: Path, header: Dataset, frame: int | None) -> np.ndarray:
         return _shown(path, header, _stored(path, frame))
     if syntax.name == "RLE Lossless":
         return _shown(path, header, _run_lengths(path, header, frame))
-    if _contradicts_its_label(path, header, syntax):
-        return _jpeg_frames(path, header, frame)
     try:
-        return _decompressed(path, frame)
+        streams = _chosen_streams(path, header, frame) if "JPEG" in syntax.name else []
+        if not all(map(jpeg_streams.is_whole, streams)):
+            raise UnreadableError(path)
+        if streams and _contradicts_its_label(streams[0], header, syntax):
+            return _jpeg_frames(path, streams)
+        return _decompressed(path, frame, streams)
     except UnreadableError as error:
         raise InputError(
-            f"{path} is compressed as {syntax.name}, which could not be decoded; export it "
-            "again without compression."
+            f"{path} is compressed as {syntax.name}, which could not be decoded; copy it again, or "
+            "export it without compression."
         ) from error
 
 
@@ -108,14 +123,11 @@ def _run_lengths(path: Path, header: Dataset, frame: int | None) -> np.ndarray:
 
     kind = "i" if header.get("PixelRepresentation") else "u"
     samples = int(header.get("SamplesPerPixel") or 1)
-    streams = _streams(path, header)
+    streams = _chosen_streams(path, header, frame)
     try:
         dtype = np.dtype(f"<{kind}{header.BitsAllocated // 8}")
-        if len(streams) < frame_count(header):
-            raise ValueError(f"{len(streams)} frames")
         decoded = [
-            np.frombuffer(imagecodecs.dicomrle_decode(stream, dtype), dtype)
-            for stream in (streams if frame is None else streams[frame : frame + 1])
+            np.frombuffer(imagecodecs.dicomrle_decode(stream, dtype), dtype) for stream in streams
         ]
         values = np.stack(decoded).reshape(-1, samples, header.Rows, header.Columns)
     except Exception as error:  # imagecodecs raises whatever it meets in a damaged stream
@@ -224,16 +236,23 @@ def _inverted(values: np.ndarray, header: Dataset) -> np.ndarray:
     return -1 - values if values.dtype.kind == "i" else -values
 
 
-def _decompressed(path: Path, frame: int | None) -> np.ndarray:
-    """Return the grey values of what GDCM decodes."""
+def _decompressed(path: Path, frame: int | None, streams: list[bytes]) -> np.ndarray:
+    """Return the grey values of what GDCM decodes, with the file put right where it refuses it.
+
+    Args:
+        path: of the file.
+        frame: which one; all of them without.
+        streams: those of the frames that are wanted, where it is known how to find them.
+    """
     try:
         return _by_gdcm(path, frame)
     except UnreadableError:
+        if not streams:
+            raise
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "image.dcm"
-            if not _copy_without_zero_lengths(path, copy):
-                raise
-            return _by_gdcm(copy, frame)
+            _copy_put_right(path, copy, streams)
+            return _by_gdcm(copy, None)
 
 
 def _by_gdcm(path: Path, frame: int | None) -> np.ndarray:
@@ -246,36 +265,42 @@ def _by_gdcm(path: Path, frame: int | None) -> np.ndarray:
     return voxels.reshape(-1, size[1], size[0])
 
 
-def _copy_without_zero_lengths(path: Path, copy: Path) -> bool:
-    """Write the same image without lengths of 0; return whether there are any."""
+def _copy_put_right(path: Path, copy: Path, streams: list[bytes]) -> None:
+    """Write these frames of an image, each in one fragment, and without lengths of 0."""
     import pydicom
+    from pydicom.encaps import encapsulate
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(path, force=True)
-        zero = [k for k in _LENGTHS if k in dataset and not np.all(np.ravel(dataset.get(k)))]
-        for keyword in zero:
-            del dataset[keyword]
-        if zero:
-            dataset.save_as(copy)
-    return bool(zero)
+        for keyword in _LENGTHS:
+            if keyword in dataset and not np.all(np.ravel(dataset.get(keyword))):
+                del dataset[keyword]
+        dataset.PixelData = encapsulate(streams)
+        dataset["PixelData"].is_undefined_length = True
+        dataset.NumberOfFrames = len(streams)
+        dataset.save_as(copy)
 
 
-def _contradicts_its_label(path: Path, header: Dataset, syntax: Any) -> bool:
+def _contradicts_its_label(stream: bytes, header: Dataset, syntax: Any) -> bool:
     """Whether the stream of a JPEG image has other colours than its header says, or none."""
     if not syntax.name.startswith("JPEG Baseline"):
         return False
-    stream, samples = _streams(path, header)[0], int(header.get("SamplesPerPixel") or 1)
-    components = _jpeg_components(stream)
+    samples = int(header.get("SamplesPerPixel") or 1)
+    components = jpeg_streams.component_count(stream)
     if components != samples:
         return components in (1, 3)
-    is_ycbcr = _jpeg_is_ycbcr(stream) if samples == 3 else None
+    is_ycbcr = jpeg_streams.is_ycbcr(stream) if samples == 3 else None
     photometric = str(header.get("PhotometricInterpretation", ""))
     return is_ycbcr is not None and is_ycbcr != photometric.startswith("YBR")
 
 
-def _streams(path: Path, header: Dataset) -> list[bytes]:
-    """Return the compressed stream of each frame that the header counts, or fewer."""
+def _chosen_streams(path: Path, header: Dataset, frame: int | None) -> list[bytes]:
+    """Return the compressed stream of one frame or, without ``frame``, of all of them.
+
+    Raises:
+        UnreadableError: there are fewer than the header counts.
+    """
     import pydicom
     from pydicom import encaps
 
@@ -288,55 +313,20 @@ def _streams(path: Path, header: Dataset) -> list[bytes]:
                 frames = encaps.generate_frames(data, number_of_frames=count)
             else:  # pydicom 2, which Slicer 5.8 has
                 frames = encaps.generate_pixel_data_frame(data, count)
-            return list(frames)[:count]
+            streams = list(frames)[:count]
     except Exception as error:  # pydicom raises whatever it meets in a damaged file
         raise UnreadableError(path) from error
+    if len(streams) < count:
+        raise UnreadableError(path)
+    return streams if frame is None else streams[frame : frame + 1]
 
 
-def _jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield marker and content of the segments of a JPEG stream, up to its first scan."""
-    at = 2
-    while at + 4 <= len(stream) and stream[at] == 0xFF and stream[at + 1] != _SCAN:
-        length = int.from_bytes(stream[at + 2 : at + 4], "big")
-        yield stream[at + 1], stream[at + 4 : at + 2 + length]
-        at += 2 + length
-
-
-def _jpeg_components(stream: bytes) -> int:
-    """Return how many values a pixel of a JPEG stream has, 0 where it does not say."""
-    frames = [part for marker, part in _jpeg_segments(stream) if marker in _FRAMES]
-    return frames[0][5] if frames and len(frames[0]) > 5 else 0
-
-
-def _jpeg_is_ycbcr(stream: bytes) -> bool | None:
-    """Return what a JPEG stream says of its three components, None where it says nothing.
-
-    Adobe's marker says it, a JFIF header means YCbCr, components can be called R, G and B, and
-    only chroma is ever stored at a lower resolution (ITU-T T.81 and T.871).
-    """
-    found: bool | None = None
-    for marker, segment in _jpeg_segments(stream):
-        if marker == _ADOBE and segment[:5] == b"Adobe" and len(segment) >= 12:
-            return segment[11] == 1
-        if marker == _JFIF and segment[:4] == b"JFIF":
-            found = True
-        if marker in _FRAMES and len(segment) >= 15 and found is None:
-            names, factors = bytes(segment[6:15:3]), bytes(segment[7:15:3])
-            if names == b"RGB":
-                found = False
-            elif len(set(factors)) > 1:
-                found = True
-    return found
-
-
-def _jpeg_frames(path: Path, header: Dataset, frame: int | None) -> np.ndarray:
+def _jpeg_frames(path: Path, streams: list[bytes]) -> np.ndarray:
     """Return the grey values of a JPEG image by what its streams say of themselves."""
     from PIL import Image
 
-    streams = _streams(path, header)
-    chosen = streams if frame is None else streams[frame : frame + 1]
     try:
-        frames = [np.array(Image.open(io.BytesIO(stream)).convert("RGB")) for stream in chosen]
+        frames = [np.array(Image.open(io.BytesIO(stream)).convert("RGB")) for stream in streams]
     except Exception as error:  # Pillow raises whatever it meets in a damaged stream
         raise UnreadableError(path) from error
     return np.stack([on_black(colours) for colours in frames])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..version import __version__
 from .dicom import is_dicom
 from .dicom_header import read_header
 from .dicom_writing import add_place, save
@@ -28,10 +29,12 @@ class Label(NamedTuple):
     Attributes:
         title: for people.
         code: of the structure in SNOMED CT, and its meaning there.
+        colour: red, green, blue of 0..255.
     """
 
     title: str
     code: tuple[str, str]
+    colour: tuple[int, int, int]
 
 
 def write_segmentation(
@@ -50,8 +53,6 @@ def write_segmentation(
     """
     from highdicom.seg import Segmentation
     from pydicom.uid import generate_uid
-
-    from .. import __version__
 
     present = [number for number in sorted(meanings) if (labels.array == number).any()]
     if not present:
@@ -91,6 +92,7 @@ def write_segmentation(
             series_description=description[:_LONG_STRING],
             omit_empty_frames=False,
         )
+        dataset.ContentCreatorName = None  # required, and unknown (PS3.3 table 10-12)
         save(dataset, path)
 
 
@@ -104,7 +106,7 @@ def _describe(order: int, label: Label, version: str) -> SegmentDescription:
     how = AlgorithmIdentificationSequence(
         name="USToMRI", version=version, family=codes.DCM.ArtificialIntelligence
     )
-    return SegmentDescription(
+    segment = SegmentDescription(
         segment_number=order,
         segment_label=label.title,
         segmented_property_category=codes.SCT.AnatomicalStructure,
@@ -112,3 +114,13 @@ def _describe(order: int, label: Label, version: str) -> SegmentDescription:
         algorithm_type="AUTOMATIC",
         algorithm_identification=how,
     )
+    segment.RecommendedDisplayCIELabValue = _in_cielab(label.colour)
+    return segment
+
+
+def _in_cielab(colour: tuple[int, int, int]) -> list[int]:
+    """A colour as DICOM has it: L* of 0..100 and a*, b* of -128..127, each on 0..65535 (C.10.7)."""
+    from skimage.color import rgb2lab
+
+    light, a, b = rgb2lab(np.array(colour) / 255)
+    return np.rint([light / 100 * 65535, (a + 128) * 257, (b + 128) * 257]).astype(int).tolist()

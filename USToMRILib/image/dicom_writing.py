@@ -7,6 +7,7 @@ Image (PS3.3 A.8.1 and A.8.3), made with highdicom in the patient and study of t
 from __future__ import annotations
 
 import datetime
+import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..version import __version__
 from .grid import Grid
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ _FRAME_TIME, _FRAME_TIMES = 0x00181063, 0x00181065
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _STUDY = ("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID")
 _KEPT = (*_PATIENT, *_STUDY, "StudyInstanceUID", "StudyDescription")
+# By these an archive finds the patient and the study: they are as they are in the source.
+_IDENTIFYING = ("PatientName", "PatientID", "AccessionNumber", "StudyInstanceUID")
+_SEXES = ("M", "F", "O", "", None)
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 # Lengths of the value representations LO, ST and LT.
@@ -112,9 +117,11 @@ def save(dataset: Dataset, path: Path) -> None:
 
     is_new = int(pydicom.__version__.split(".")[0]) >= 3
     complete = {"enforce_file_format": True} if is_new else {"write_like_original": False}
+    stream = io.BytesIO()  # pydicom makes errors of its own of those of a full disk
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset.save_as(path, **complete)
+        dataset.save_as(stream, **complete)
+    path.write_bytes(stream.getbuffer())
 
 
 def is_dicom_name(path: Path) -> bool:
@@ -148,8 +155,6 @@ def _dataset(description: str, sources: Sequence[Dataset], several: bool) -> SOP
         ) from error
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-    from .. import __version__
-
     dataset = SOPClass(
         study_instance_uid=generate_uid(None),
         series_instance_uid=generate_uid(None),
@@ -165,10 +170,12 @@ def _dataset(description: str, sources: Sequence[Dataset], several: bool) -> SOP
         series_description=description[:_LONG_STRING],
         specific_character_set="ISO_IR 192",
     )
-    for keyword in _KEPT:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about values that break the standard, which are kept
         for source in sources[:1]:
-            if keyword in source:
-                setattr(dataset, keyword, source.get(keyword))
+            for keyword in filter(source.__contains__, _KEPT):
+                value = source.get(keyword) if _is_valid(source, keyword) else ""
+                setattr(dataset, keyword, value)
     now = datetime.datetime.now()
     for date, time in (
         ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"),
@@ -182,6 +189,21 @@ def _dataset(description: str, sources: Sequence[Dataset], several: bool) -> SOP
     # Asked for where the body part may be one of a pair; empty: not known.
     dataset.PatientOrientation = dataset.Laterality = None
     return dataset
+
+
+def _is_valid(source: Dataset, keyword: str) -> bool:
+    """Whether a source's value is passed on; what breaks the standard is not, names aside."""
+    from pydicom.config import RAISE
+    from pydicom.valuerep import validate_value
+
+    value = source.get(keyword)
+    if keyword == "PatientSex":
+        return value in _SEXES
+    try:
+        validate_value(source[keyword].VR, str(value or ""), RAISE)
+    except ValueError:
+        return keyword in _IDENTIFYING
+    return True
 
 
 def _add_pixels(dataset: Dataset, array: np.ndarray, grid: Grid) -> None:

@@ -18,6 +18,7 @@ from .image_file import ImageFile
 
 # Pictures have no geometry of their own.
 PICTURE_SUFFIXES = (*picture_files.SUFFIXES, *tiff_files.SUFFIXES)
+WRITE_PICTURE_SUFFIXES = (*picture_files.WRITE_SUFFIXES, *tiff_files.SUFFIXES)
 VOLUME_SUFFIXES = (*nrrd_files.SUFFIXES, *nifti_files.SUFFIXES, *meta_image_files.SUFFIXES)
 SUFFIXES = (*VOLUME_SUFFIXES, *PICTURE_SUFFIXES)
 

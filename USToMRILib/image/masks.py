@@ -91,6 +91,14 @@ def filled(mask: np.ndarray) -> np.ndarray:
     return np.stack([binary_fill_holes(plane) for plane in mask])
 
 
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """Return the largest connected part of a mask of any number of axes."""
+    from scipy.ndimage import label
+
+    parts, count = label(mask)
+    return mask if count < 2 else parts == np.bincount(parts.flat)[1:].argmax() + 1
+
+
 def is_outline(mask: np.ndarray) -> bool:
     """Whether a mask [k, j, i] is a closed line, thin, with more inside it than it covers."""
     from scipy.ndimage import distance_transform_cdt
@@ -210,6 +218,7 @@ def _on(path: Path, inside: np.ndarray, own: Grid, grid: Grid, cropped: bool) ->
     A mask of another size that begins where the image begins is that of another image, unless it
     is known to be ``cropped``.
     """
+    inside, own = _turned_like(inside, own, grid)
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in own.size])).reshape(3, -1).T
     shifts = grid.physical_to_index(own.index_to_physical(corners)) - corners
     offset = np.rint(shifts[0]).astype(int)
@@ -228,6 +237,25 @@ def _on(path: Path, inside: np.ndarray, own: Grid, grid: Grid, cropped: bool) ->
         source.append(slice(first - start, last - start))
     on_image[tuple(target)] = inside[tuple(source)]
     return on_image
+
+
+def _turned_like(inside: np.ndarray, own: Grid, grid: Grid) -> tuple[np.ndarray, Grid]:
+    """Return a mask with its axes along those of an image, as they are where they lie askew.
+
+    Programs store one place in several ways: flipped, or with its axes in another order.
+    """
+    along = own.axes.T @ grid.axes  # rows: the mask's axes
+    order = np.abs(along).argmax(axis=0)
+    signs = np.sign(along[order, range(3)])
+    if sorted(order) != [0, 1, 2] or (order.tolist() == [0, 1, 2] and (signs > 0).all()):
+        return inside, own
+    size = np.array(own.size)
+    first = np.zeros(3)
+    first[order] = np.where(signs < 0, size[order] - 1, 0)
+    turned = inside.transpose([2 - axis for axis in order[::-1]])
+    turned = turned[tuple(slice(None, None, int(sign)) for sign in signs[::-1])]
+    origin, spacing = own.index_to_physical(first), np.array(own.spacing)[order]
+    return turned, Grid.of(size[order].tolist(), spacing, origin, own.axes[:, order] * signs)
 
 
 def _extent(grid: Grid) -> str:

@@ -15,7 +15,7 @@ from ..errors import InputError
 from . import plus_fields
 from .grid import Grid
 from .image_file import COLOUR, GREY, VECTOR, ImageFile
-from .reading import UnreadableError
+from .reading import BYTE_ORDER_MARK, UnreadableError
 from .stored_voxels import RAW, ZLIB, StoredVoxels, numbered
 from .units import millimetres
 
@@ -35,6 +35,8 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
+
+_SEQUENCE_KINDS = ("list", "time")
 
 # Fields of the format itself.
 _OWN_FIELDS = {
@@ -67,10 +69,15 @@ def open_meta_image(path: Path) -> ImageFile:
             if len(size) != int(header["NDims"]) or min(size) < 1:
                 raise ValueError(f"DimSize {size}")
             stored = _stored(path, file, header)
+        if any(kind in _SEQUENCE_KINDS for kind in _kinds(header)[:-1]):
+            raise InputError(
+                f"{path} does not list its images along the last of its axes (Kinds = "
+                f"{header['Kinds']}); save it with the list last."
+            )
         sequence = _has_sequence(header, size)
         if len(size) - sequence not in (2, 3):
             raise InputError(f"{path} has {len(size)} dimensions; extract one 3D volume from it.")
-        dtype = np.dtype(_byte_order(header) + _TYPES[header["ElementType"]])
+        dtype = _dtype(path, header)
         components = int(header.get("ElementNumberOfChannels", 1))
         grid, stated = _grid(header, size, sequence)
     except InputError:
@@ -87,7 +94,7 @@ def open_meta_image(path: Path) -> ImageFile:
         return all_values()[index]
 
     several = COLOUR if components in (3, 4) and dtype.kind == "u" else VECTOR
-    return ImageFile(
+    image = ImageFile(
         path=path,
         grid=grid,
         states_spacing=stated,
@@ -100,6 +107,7 @@ def open_meta_image(path: Path) -> ImageFile:
         seconds=plus_fields.seconds(header, size[-1]) if sequence else (),
         metadata=_metadata(header),
     )
+    return plus_fields.shown_upright(image, header)
 
 
 def write_frames(
@@ -163,7 +171,7 @@ def _read_header(file: BinaryIO) -> _Header:
             if line.strip():
                 raise ValueError(line)
             continue
-        name = key.strip().decode("ascii")
+        name = key.strip().decode().removeprefix(BYTE_ORDER_MARK)
         header.setdefault(name, value.strip().decode("utf-8", "replace"))
         if name == "ElementDataFile":
             return header
@@ -172,6 +180,21 @@ def _read_header(file: BinaryIO) -> _Header:
 
 def _is_true(header: _Header, name: str, default: str) -> bool:
     return header.get(name, default)[:1].lower() in ("t", "y", "1")
+
+
+def _dtype(path: Path, header: _Header) -> np.dtype:
+    """Return the type of the values.
+
+    Raises:
+        InputError: it is none of numbers.
+    """
+    name = header["ElementType"].upper().removesuffix("_ARRAY")
+    if name not in _TYPES:
+        raise InputError(
+            f"{path} holds values of the type {name}, which is not read; save them as whole "
+            "numbers, MET_FLOAT or MET_DOUBLE."
+        )
+    return np.dtype(_byte_order(header) + _TYPES[name])
 
 
 def _byte_order(header: _Header) -> str:
@@ -205,16 +228,10 @@ def _stored(path: Path, file: BinaryIO, header: _Header) -> StoredVoxels:
 
 def _values(header: _Header, stored: StoredVoxels, dtype: np.dtype, count: int) -> np.ndarray:
     """Return all values in native byte order."""
-    native = dtype.newbyteorder("=")
-    if _is_true(header, "BinaryData", "True"):
-        return np.frombuffer(stored.read(count * dtype.itemsize), dtype).astype(native, copy=False)
-    try:
-        values = np.array(stored.text().split()[:count], np.float64).astype(native)
-    except (ValueError, OverflowError) as error:
-        raise UnreadableError(stored.header) from error
-    if values.size != count:
-        raise UnreadableError(stored.header)
-    return values
+    if not _is_true(header, "BinaryData", "True"):
+        return stored.numbers(dtype, count)
+    values = np.frombuffer(stored.read(count * dtype.itemsize), dtype)
+    return values.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _kinds(header: _Header) -> list[str]:
@@ -228,8 +245,8 @@ def _is_list(header: _Header) -> bool:
 def _has_sequence(header: _Header, size: list[int]) -> bool:
     """Whether images follow each other along the last axis."""
     if _kinds(header):
-        return _kinds(header)[-1] in ("list", "time") or len(size) == 4
-    return len(size) == 4 or (len(size) == 3 and plus_fields.frame_count(header) == size[2])
+        return _kinds(header)[-1] in _SEQUENCE_KINDS or len(size) == 4
+    return len(size) == 4 or (len(size) == 3 and plus_fields.frame_count(header) > 1)
 
 
 def _grid(header: _Header, size: list[int], sequence: bool) -> tuple[Grid, bool]:
@@ -243,6 +260,7 @@ def _grid(header: _Header, size: list[int], sequence: bool) -> tuple[Grid, bool]
     steps = np.ones(3)
     steps[:flat] = spacing[:flat] * _unit(header)
     stated = "ElementSpacing" in header or "ElementSize" in header
+    stated = stated and not math.isnan(millimetres(header.get("DistanceUnits", "")))
     if not plus_fields.states_spacing(header, spacing):
         scales = plus_fields.transform_spacing(header)
         stated = scales is not None

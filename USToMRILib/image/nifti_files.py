@@ -59,6 +59,8 @@ def open_nifti(path: Path) -> ImageFile:
         code = int(header["datatype"])
         dtype = _dtype(path, header)
         grid, stated, doubt = _grid(header, size)
+        start = int(header["vox_offset"]) if "vox_offset" in header else 0
+        slope, intercept = header.get_slope_inter() if header.has_data_slope else (None, None)
     except InputError:
         raise
     except Exception as error:  # nibabel raises whatever it meets in a damaged header
@@ -69,15 +71,14 @@ def open_nifti(path: Path) -> ImageFile:
 
     @cache
     def all_values() -> np.ndarray:
-        start = int(header["vox_offset"]) if "vox_offset" in header else 0
-        if is_single:
-            start = max(start, header.single_vox_offset)
-        values = _read_values(path, voxels_path, start, header)
+        first = max(start, header.single_vox_offset) if is_single else start
+        values = _read_values(path, voxels_path, first, header)
         if code in _RGB:
-            values = values.view(np.uint8).reshape(*values.shape, _RGB[code])
-        elif size[4] > 1:
+            return values.view(np.uint8).reshape(size[3], *grid.shape, _RGB[code])
+        values = _scaled(values, slope, intercept)
+        if size[4] > 1:
             return np.moveaxis(values.reshape(size[4], *grid.shape), 0, -1)[np.newaxis]
-        return _scaled(values, header).reshape(size[3], *grid.shape, *values.shape[len(shape) :])
+        return values.reshape(size[3], *grid.shape)
 
     def load(index: int) -> np.ndarray:
         return all_values()[index]
@@ -213,11 +214,10 @@ def _read_values(path: Path, part: Path, start: int, header: Any) -> np.ndarray:
     return values if dtype.fields else values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _scaled(values: np.ndarray, header: Any) -> np.ndarray:
+def _scaled(values: np.ndarray, slope: float | None, intercept: float | None) -> np.ndarray:
     """Return the values that the header's slope and intercept make of the stored ones."""
-    slope, intercept = header.get_slope_inter() if header.has_data_slope else (None, None)
     slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
-    if (slope, intercept) == (1.0, 0.0) or values.dtype.fields:
+    if (slope, intercept) == (1.0, 0.0):
         return values
     wide = np.float64 if values.dtype == np.float64 else np.float32
     return (values.astype(np.float64) * slope + intercept).astype(wide)

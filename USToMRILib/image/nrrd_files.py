@@ -13,19 +13,27 @@ from ..errors import InputError
 from . import plus_fields
 from .grid import Grid
 from .image_file import COLOUR, GREY, VECTOR, ImageFile
-from .reading import UnreadableError
+from .reading import BYTE_ORDER_MARK, UnreadableError
 from .stored_voxels import BZIP2, GZIP, RAW, StoredVoxels, numbered
 from .units import millimetres
 
 SUFFIXES = (".nrrd", ".nhdr")
 
-# Signs that bring positions to LPS; a space that is not a patient's is taken as it is.
+# Signs that bring positions to LPS, of all spaces that there are; one that is not a patient's is
+# taken as it is.
 _TO_LPS = {
+    "left-posterior-superior": (1, 1, 1),
+    "lps": (1, 1, 1),
     "right-anterior-superior": (-1, -1, 1),
     "ras": (-1, -1, 1),
     "left-anterior-superior": (1, -1, 1),
     "las": (1, -1, 1),
+    "scanner-xyz": (1, 1, 1),
+    "3d-right-handed": (1, 1, 1),
+    "3d-left-handed": (1, 1, 1),
+    "": (1, 1, 1),
 }
+_WITH_TIME = {"rast": "ras", "last": "las", "lpst": "lps"}
 
 _UNKNOWN_KINDS = ("none", "???", "")
 _SPACE_KINDS = ("domain", "space", *_UNKNOWN_KINDS)
@@ -51,7 +59,8 @@ NRRD_TYPES = {
     for name in names.split(",")
 }
 _ENCODINGS = {"raw": RAW, "gzip": GZIP, "gz": GZIP, "bzip2": BZIP2, "bz2": BZIP2}
-_TEXT_ENCODINGS = ("ascii", "text", "txt", "hex")
+_BYTE_ORDERS = {"little": "<", "big": ">"}
+_NUMBERS, _HEX = ("ascii", "text", "txt"), "hex"
 
 # The fields that are looked at; others may be malformed without harm.
 _FIELDS = {
@@ -102,9 +111,9 @@ def open_nrrd(path: Path) -> ImageFile:
         sizes = [int(size) for size in header["sizes"]]
         if len(sizes) != header["dimension"] or min(sizes) < 1:
             raise ValueError(f"sizes {sizes}")
-        dtype = _dtype(header)
+        dtype = _dtype(path, header)
         axes = _axes(path, header, sizes)
-        grid, stated = _grid(header, fields, axes, sizes)
+        grid, stated = _grid(path, header, fields, axes, sizes)
     except InputError:
         raise
     except Exception as error:  # pynrrd raises whatever it meets in a damaged header
@@ -123,7 +132,7 @@ def open_nrrd(path: Path) -> ImageFile:
         return np.ascontiguousarray(voxels).reshape(*grid.shape, *voxels.shape[len(axes.space) :])
 
     listed = _kind(header, axes.sequence) == "list"
-    return ImageFile(
+    image = ImageFile(
         path=path,
         grid=grid,
         states_spacing=stated,
@@ -136,6 +145,7 @@ def open_nrrd(path: Path) -> ImageFile:
         seconds=_seconds(header, fields, axes.sequence, sizes),
         metadata=_metadata(fields, axes.sequence),
     )
+    return plus_fields.shown_upright(image, fields)
 
 
 def _unescaped(value: str) -> str:
@@ -146,9 +156,12 @@ def _read_header(file: BinaryIO) -> tuple[_Header, dict[str, str]]:
     """Return the fields that describe the image, parsed, and the key/value pairs."""
     import nrrd
 
-    lines = [_text(file.readline(2**10))]
+    lines = [_text(file.readline(2**10)).removeprefix(BYTE_ORDER_MARK)]
     fields: dict[str, str] = {}
-    while line := _text(file.readline(2**26)):
+    while stored := file.readline(2**26):
+        line = _text(stored)
+        if not line:
+            break
         if line.startswith("#"):
             continue
         name, _, value = line.partition(":")
@@ -157,9 +170,13 @@ def _read_header(file: BinaryIO) -> tuple[_Header, dict[str, str]]:
             fields.setdefault(line.partition(":=")[0], _unescaped(value[1:]))
         elif name in _FIELDS and not any(known.startswith(f"{name}:") for known in lines):
             value = value.strip()
+            if name == "space origin" and value.lower() == "none":
+                continue
             lines.append(f"{name}: {_requoted(value) if name in _QUOTED else value}")
             if name == "data file":
                 break  # names of files may follow
+    else:
+        raise ValueError("The header has no end.")
     return dict(nrrd.read_header(lines)), fields
 
 
@@ -179,8 +196,11 @@ def _requoted(value: str) -> str:
 def _stored(path: Path, file: BinaryIO, header: _Header) -> StoredVoxels:
     """Return where the voxels are; the file has been read up to the end of its header."""
     encoding = header["encoding"].lower()
-    if encoding not in _ENCODINGS and encoding not in _TEXT_ENCODINGS:
-        raise ValueError(f"encoding {encoding}")
+    if encoding not in (*_ENCODINGS, *_NUMBERS, _HEX):
+        raise InputError(
+            f"{path} stores its voxels in the encoding {encoding!r}, which is not read; save it "
+            "with raw or gzip."
+        )
     lines, skipped = (int(header.get(f"{what} skip", 0)) for what in ("line", "byte"))
     if lines < 0 or skipped < -1 or (skipped == -1 and encoding != "raw"):
         raise ValueError(f"skips {lines} lines and {skipped} bytes")
@@ -204,31 +224,53 @@ def _data_files(folder: Path, named: str, file: BinaryIO) -> tuple[Path, ...]:
     return (folder / named,)
 
 
-def _dtype(header: _Header) -> np.dtype:
-    dtype = np.dtype(NRRD_TYPES[" ".join(header["type"].lower().split())])
-    if dtype.itemsize == 1 or header["encoding"].lower() in ("ascii", "text", "txt"):
+def _dtype(path: Path, header: _Header) -> np.dtype:
+    """Return the type of the values.
+
+    Raises:
+        InputError: it is none of numbers, or of an unknown byte order.
+    """
+    name = " ".join(header["type"].lower().split())
+    if name not in NRRD_TYPES:
+        raise InputError(
+            f"{path} holds values of the type {name!r}, which is not read; save them as whole "
+            "numbers, float or double."
+        )
+    dtype = np.dtype(NRRD_TYPES[name])
+    if dtype.itemsize == 1 or header["encoding"].lower() in _NUMBERS:
         return dtype
-    return np.dtype({"little": "<", "big": ">"}[header["endian"].lower()] + dtype.str[1:])
+    order = str(header.get("endian", "")).lower()
+    if order not in _BYTE_ORDERS:
+        raise InputError(
+            f"{path} does not say in which order the bytes of its values are; add 'endian: little' "
+            "or 'endian: big' to its header."
+        )
+    return np.dtype(_BYTE_ORDERS[order] + dtype.str[1:])
 
 
 def _values(header: _Header, stored: StoredVoxels, dtype: np.dtype, sizes: list[int]) -> np.ndarray:
     """Return the values of the whole file with its slowest axis first, in native byte order."""
     count = int(np.prod(sizes, dtype=object))
     encoding = header["encoding"].lower()
+    if encoding in _NUMBERS:
+        values = stored.numbers(dtype, count)
+    elif encoding == _HEX:
+        values = np.frombuffer(_bytes_of_hex(stored, count * dtype.itemsize), dtype)
+    else:
+        values = np.frombuffer(stored.read(count * dtype.itemsize), dtype)
+    return values.reshape(sizes[::-1]).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _bytes_of_hex(stored: StoredVoxels, size: int) -> bytes:
     try:
-        if encoding == "hex":
-            values = np.frombuffer(bytes.fromhex(stored.text()), dtype)
-        elif encoding in _TEXT_ENCODINGS:
-            values = np.array(stored.text().split(), dtype=np.float64).astype(dtype)
-        else:
-            values = np.frombuffer(stored.read(count * dtype.itemsize), dtype)
-    except (ValueError, OverflowError) as error:
+        found = bytes.fromhex(stored.text())
+    except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise UnreadableError(stored.header) from error
-    if values.size != count:
+    if len(found) != size:
         raise UnreadableError(stored.header)
-    return values.reshape(sizes[::-1]).astype(dtype.newbyteorder("="), copy=False)
+    return found
 
 
 def _kind(header: _Header, axis: int | None) -> str:
@@ -272,7 +314,9 @@ def _axes(path: Path, header: _Header, sizes: list[int]) -> _Axes:
         else:
             values.append(axis)
     if len(space) > 3:
-        sequence.append(space.pop())
+        elsewhere = [axis for axis in space if _is_nowhere(header, axis)]
+        sequence.append(elsewhere[0] if elsewhere else space[-1])
+        space.remove(sequence[-1])
     if len(space) not in (2, 3) or len(sequence) > 1 or len(values) > 1:
         raise InputError(f"{path} has {len(sizes)} dimensions; extract one 3D volume from it.")
     one_each = [found[0] if found else None for found in (sequence, values)]
@@ -280,10 +324,11 @@ def _axes(path: Path, header: _Header, sizes: list[int]) -> _Axes:
 
 
 def _is_nowhere(header: _Header, axis: int) -> bool:
-    """Whether an axis has no direction, or no spacing where the file has no directions."""
+    """Whether an axis has no direction in space, or no spacing where there are no directions."""
     directions = _directions(header)
     if directions is not None:
-        return bool(np.isnan(directions[axis]).all())
+        place, time = directions[axis, :3], directions[axis, 3:]
+        return bool(np.isnan(place).all() or (time.any() and not place.any()))
     return bool(np.isnan([*header.get("spacings", []), *[0.0] * 16][axis]))
 
 
@@ -294,16 +339,20 @@ def _meaning(header: _Header, axis: int | None) -> str:
 
 
 def _grid(
-    header: _Header, fields: dict[str, str], axes: _Axes, sizes: list[int]
+    path: Path, header: _Header, fields: dict[str, str], axes: _Axes, sizes: list[int]
 ) -> tuple[Grid, bool]:
-    """Return where the voxels lie, and whether the file says how far apart they are."""
+    """Return where the voxels lie, and whether the file says how far apart they are.
+
+    Raises:
+        InputError: in a space that NRRD does not have.
+    """
     directions = _directions(header)
     columns = np.full((3, 3), np.nan)
     if directions is None:
         steps, origin = _scalar_geometry(header, axes, sizes)
         columns[:, : len(steps)] = np.eye(3)[:, : len(steps)] * steps
     else:
-        signs, scales = _to_lps_mm(header, directions.shape[1])
+        signs, scales = _to_lps_mm(path, header, directions.shape[1])
         width = len(signs)
         columns[:, : len(axes.space)] = 0.0
         rows = directions[list(axes.space), :width] * signs * scales
@@ -338,14 +387,25 @@ def _split(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return spacing, axes
 
 
-def _to_lps_mm(header: _Header, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sign and the mm of each coordinate of space, two or three of them."""
-    space = str(header.get("space", "")).lower()
-    space, _, _ = space.partition("-time")
+def _to_lps_mm(path: Path, header: _Header, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sign and the mm of each coordinate of space, two or three of them.
+
+    Raises:
+        InputError: nobody knows such a space.
+    """
+    stated = str(header.get("space", "")).strip()
+    space, _, _ = stated.lower().partition("-time")
+    space = _WITH_TIME.get(space, space)
+    if space not in _TO_LPS:
+        raise InputError(
+            f"{path} lies in the space {stated!r}, which NRRD does not have; write "
+            "left-posterior-superior, right-anterior-superior or left-anterior-superior there, "
+            "whichever it is."
+        )
     width = min(width, 3)  # the fourth is time
     units = [*header.get("space units", []), "", "", ""][:width]
     scales = np.array([millimetres(unit) for unit in units])
-    return np.array(_TO_LPS.get(space, (1, 1, 1))[:width]), scales
+    return np.array(_TO_LPS[space][:width]), scales
 
 
 def _scalar_geometry(

@@ -1,7 +1,8 @@
-"""Pictures: PNG, JPEG and BMP are read by Pillow; these and TIFF are written by it."""
+"""Pictures: PNG, JPEG, BMP, GIF and WebP are read by Pillow; three of these and TIFF written."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +15,22 @@ from ..errors import InputError
 from ..files import quiet_libraries
 from .grid import Grid
 from .image_file import COLOUR, GREY, ImageFile
-from .reading import UnreadableError, check_bytes
+from .jpeg_streams import is_whole
+from .orientation import is_turned
+from .reading import UnreadableError, check_bytes, pixel_aspect
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-_FORMATS = ("PNG", "JPEG", "BMP")
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+WRITE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+SUFFIXES = (*WRITE_SUFFIXES, ".jpe", ".jfif", ".gif", ".webp")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+_ANIMATED = ("PNG", "GIF", "WEBP")
+# What programs append to pictures may be long.
+_MOST_AFTER_END = 2**16
+# The end of a PNG, its checksum included, and that of a GIF.
+_ENDS = {"PNG": b"IEND\xaeB`\x82", "GIF": b"\0;"}
+_ORIENTATION = 0x0112  # EXIF's tag
 
 
 def open_picture(path: Path) -> ImageFile:
@@ -29,14 +38,16 @@ def open_picture(path: Path) -> ImageFile:
 
     Pillow does it: SimpleITK returns invented pixels for truncated JPEG and BMP files. The
     resolution that such files may state is that of a print (72 dpi, 300 dpi), not of the
-    ultrasound, so it is never used.
+    ultrasound: of it only the shape of the pixels is used.
 
     Raises:
         InputError: damaged, or too many pixels.
     """
     with _opened(path) as picture:
-        count = getattr(picture, "n_frames", 1) if picture.format == "PNG" else 1
-        text = _text(picture)
+        count = getattr(picture, "n_frames", 1) if picture.format in _ANIMATED else 1
+        seconds = _seconds(picture, count)
+        picture.seek(0)
+        text, aspect = _text(picture), _aspect(picture)
         array = _pixels(picture)
 
     def load(index: int) -> np.ndarray:
@@ -46,15 +57,26 @@ def open_picture(path: Path) -> ImageFile:
             picture.seek(index)
             return _pixels(picture)[np.newaxis]
 
+    def load_all() -> np.ndarray:
+        with _opened(path) as picture:
+            frames = []
+            for number in range(count):
+                picture.seek(number)
+                frames.append(_pixels(picture))
+        return np.stack(frames)[:, np.newaxis]
+
     height, width = array.shape[:2]
     components = array.shape[2] if array.ndim == 3 else 1
     return ImageFile(
         path=path,
         grid=Grid((width, height, 1)),
         states_spacing=False,
+        aspect=aspect,
         dtype=array.dtype,
         load=load,
+        load_all=load_all,
         count=count,
+        seconds=seconds,
         images="frames of an animation",
         components=components,
         meaning=GREY if components == 1 else COLOUR,
@@ -76,7 +98,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_FORMATS) as picture:
                 check_bytes(path, picture.size, 4)
-                if picture.format == "JPEG" and not _has_end(path.read_bytes()):
+                if not _is_whole(str(picture.format), path.read_bytes()):
                     raise UnreadableError(path)
                 yield picture
     except InputError:
@@ -87,9 +109,23 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise UnreadableError(path) from error
 
 
-def _has_end(jpeg: bytes) -> bool:
-    """Whether the last scan of a JPEG stream has an end; libjpeg makes pixels without one."""
-    return jpeg.rfind(_END_OF_IMAGE) > jpeg.rfind(_START_OF_SCAN)
+def _is_whole(format: str, content: bytes) -> bool:
+    """Whether a file that Pillow reads to its end, and beyond where it has none, has one."""
+    if format in ("JPEG", "MPO"):
+        return is_whole(content)
+    return _ENDS.get(format, b"") in content[-_MOST_AFTER_END:]
+
+
+def _seconds(picture: Image.Image, count: int) -> tuple[float, ...]:
+    """Return when each frame of an animation is shown, empty where that is not stated."""
+    steps = []
+    for number in range(count if count > 1 else 0):
+        picture.seek(number)
+        picture.load()  # before which WebP does not say it
+        steps.append(float(picture.info.get("duration") or 0) / 1000)
+    if not steps or min(steps) <= 0:
+        return ()
+    return tuple(np.cumsum([0.0, *steps[:-1]]).tolist())
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:
@@ -102,6 +138,14 @@ def _pixels(picture: Image.Image) -> np.ndarray:
     if upright.mode[0] == "I" and isinstance(clear, int):  # one of 16 bits means that it is
         array[array == clear] = 0
     return array
+
+
+def _aspect(picture: Image.Image) -> float:
+    """Return the height of a pixel as a part of its width, as the picture is shown."""
+    names = ("jfif_density", "dpi", "aspect")  # the last is PNG's where it states no unit
+    density = next((picture.info[name] for name in names if name in picture.info), (1, 1))
+    aspect = pixel_aspect(*map(float, density))
+    return 1 / aspect if is_turned(picture.getexif().get(_ORIENTATION, 1)) else aspect
 
 
 def _mode(picture: Image.Image) -> str:
@@ -129,19 +173,19 @@ def write(array: np.ndarray, path: Path, metadata: dict[str, str]) -> None:
     uint8 is kept, booleans become 0 and 255, floats are taken as 0..255, rounded and clipped.
 
     Raises:
-        InputError: other dtypes, NaN, or the file cannot be written.
+        InputError: other dtypes, or NaN.
+        OSError: the file cannot be written.
     """
     from PIL import Image
 
+    suffix = path.suffix.lower()
     picture = Image.fromarray(as_bytes(array))
-    try:
-        with quiet_libraries():
-            picture.save(path, **_save_options(path.suffix.lower(), metadata))
-    except OSError as error:
-        raise InputError(
-            f"The picture could not be written into {path.parent} ({error.strerror}); free some "
-            "space there or choose another folder."
-        ) from error
+    stream = io.BytesIO()  # on a full disk Pillow leaves half a file without a word
+    with quiet_libraries():
+        picture.save(
+            stream, Image.registered_extensions()[suffix], **_save_options(suffix, metadata)
+        )
+    path.write_bytes(stream.getvalue())
 
 
 def as_bytes(array: np.ndarray) -> np.ndarray:

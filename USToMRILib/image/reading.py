@@ -15,6 +15,13 @@ RawImage = tuple[np.ndarray, Grid, dict[str, str]]
 
 MAX_BYTES = 4 * 2**30
 
+# Pixels that are more oblong are a mistake in the header.
+_MOST_ASPECT = 10.0
+_SQUARE_TOLERANCE = 2e-3
+
+# What some editors put before a text.
+BYTE_ORDER_MARK = "\ufeff"
+
 
 def check_bytes(path: Path, size: tuple[int, ...], bytes_per_voxel: int) -> None:
     """Raise InputError if an image of this size would take more than 4 GiB of memory."""
@@ -58,6 +65,19 @@ def needless_pixel_size(path: Path) -> NeedlessPixelSizeError:
         f"{path} has its own voxel spacing; leave --pixel-size (pixel_size=...) out, or correct "
         "the spacing in the file."
     )
+
+
+def pixel_aspect(across: float, down: float) -> float:
+    """Return the height of a pixel as a part of its width; 1 where the numbers say nothing.
+
+    Args:
+        across, down: pixels in any length, the same along both.
+    """
+    if not (math.isfinite(across) and math.isfinite(down) and across > 0 and down > 0):
+        return 1.0
+    aspect = across / down
+    is_square = abs(aspect - 1) < _SQUARE_TOLERANCE  # rounded to whole numbers
+    return 1.0 if is_square or max(aspect, 1 / aspect) > _MOST_ASPECT else aspect
 
 
 def choose_frame(path: Path, count: int, frame: int | None, what: str = "frames") -> int:

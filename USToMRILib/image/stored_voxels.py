@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from ..errors import InputError
+from ..files import is_special
 from .reading import UnreadableError
 
 _BLOCK = 2**20
@@ -81,6 +84,26 @@ class StoredVoxels:
                 raise UnreadableError(self.header)
         return voxels
 
+    def numbers(self, dtype: np.dtype, count: int) -> np.ndarray:
+        """Return that many values that are written as numbers, in native byte order.
+
+        Raises:
+            InputError: a file is missing.
+            UnreadableError: it is no text, holds more or fewer, or what the type has no room for.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                stated = np.array(self.text().split(), np.float64)
+                values = stated.astype(dtype.newbyteorder("="))
+        except (ValueError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise UnreadableError(self.header) from error
+        exact = dtype.kind == "f" or np.array_equal(values, stated)
+        if values.size != count or not exact:
+            raise UnreadableError(self.header)
+        return values
+
     def text(self) -> str:
         """Return voxels that are written as text, up to the end of the files.
 
@@ -100,6 +123,11 @@ class StoredVoxels:
             raise UnreadableError(self.header) from error
 
     def _opened(self, path: Path) -> BinaryIO:
+        if is_special(path):
+            raise InputError(
+                f"The voxels of {self.header} should be in {path}, which is a pipe or a device; "
+                "put a file there."
+            )
         try:
             return open(path, "rb")
         except OSError as error:

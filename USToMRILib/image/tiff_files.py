@@ -15,7 +15,7 @@ from ..errors import InputError
 from .grid import Grid
 from .image_file import COLOUR, GREY, VECTOR, ImageFile
 from .orientation import is_turned, upright
-from .reading import UnreadableError
+from .reading import UnreadableError, pixel_aspect
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -33,7 +33,8 @@ def open_tiff(path: Path) -> ImageFile:
     """Read the directories of a TIFF file, whose pictures lie at the origin as viewers show them.
 
     Its frames are its pages, or the planes of a stack that has one directory for all of them, as
-    ImageJ writes. The resolution that it may state is that of a print, so it is never used.
+    ImageJ writes. The resolution that it may state is that of a print: of it only the shape of the
+    pixels is used.
 
     Raises:
         InputError: damaged, or its colours are of a kind that is not read.
@@ -64,9 +65,9 @@ def _picture(path: Path, tiff: Any, index: int) -> ImageFile:
     if page.dtype is None or page.dtype.kind not in "biuf":
         raise InputError(f"{path} holds values that are no real numbers; save it as grey.")
     components, meaning = _components(page)
-    height, width = page.imagelength, page.imagewidth
+    height, width, aspect = page.imagelength, page.imagewidth, _aspect(page)
     if is_turned(_orientation(page)):
-        height, width = width, height
+        height, width, aspect = width, height, 1 / aspect
 
     def load(frame: int) -> np.ndarray:
         with _opened(path) as tiff:
@@ -77,6 +78,7 @@ def _picture(path: Path, tiff: Any, index: int) -> ImageFile:
         path=path,
         grid=Grid((width, height, 1)),
         states_spacing=False,
+        aspect=aspect,
         dtype=np.dtype(np.uint8) if photometric == _PALETTE or page.dtype == bool else page.dtype,
         load=load,
         images="pages",
@@ -115,8 +117,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _is_stack(tiff: Any) -> bool:
-    """Whether one directory stands for several planes."""
-    return len(tiff.series) == 1 and _plane_count(tiff.series[0]) != len(tiff.pages)
+    """Whether one directory stands for several planes, none of which is a colour of the picture."""
+    if len(tiff.series) != 1 or _plane_count(tiff.series[0]) == len(tiff.pages):
+        return False
+    return tiff.pages[0].samplesperpixel == 1 or "S" in tiff.series[0].axes
 
 
 def _plane_count(series: Any) -> int:
@@ -254,6 +258,15 @@ def _rgb_of_ycbcr(path: Path, colours: np.ndarray, page: Any) -> np.ndarray:
 def _are_turned_alike(tiff: Any) -> bool:
     """Whether all pages have one size as they are shown, if they have one as they are stored."""
     return len({is_turned(_orientation(page.aspage())) for page in tiff.pages}) == 1
+
+
+def _aspect(page: Any) -> float:
+    """Return the height of a pixel as a part of its width, as the picture is stored."""
+    tags = [page.tags.get(f"{axis}Resolution") for axis in "XY"]
+    if any(tag is None or np.size(tag.value) != 2 or not tag.value[1] for tag in tags):
+        return 1.0
+    across, down = (tag.value[0] / tag.value[1] for tag in tags)
+    return pixel_aspect(across, down)
 
 
 def _orientation(page: Any) -> int:

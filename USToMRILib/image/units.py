@@ -32,8 +32,12 @@ _MILLIMETRES = {
     "inches": 25.4,
 }
 
+# Symbols have no plural: "ms" is a time.
+_LONGEST_SYMBOL = 2
+
 
 def millimetres(unit: str) -> float:
     """Return how many mm a unit is; NaN for what is no length, such as pixels."""
     name = unit.strip().lower()
-    return _MILLIMETRES.get(name, _MILLIMETRES.get(name.rstrip("s"), math.nan))
+    singular = name[:-1] if name.endswith("s") and len(name) > _LONGEST_SYMBOL else name
+    return _MILLIMETRES.get(name, _MILLIMETRES.get(singular, math.nan))

@@ -16,13 +16,19 @@ from .image_file import COLOUR, ImageFile
 from .orientation import is_turned, orientation_of, upright
 from .reading import UnreadableError
 
-SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv")
+SUFFIXES = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv", ".webm", ".asf", ".flv"),
+    *(".3gp", ".ogv", ".ts", ".mts", ".m2ts", ".vob"),
+)
 WRITE_SUFFIXES = (".mp4", ".avi")
 
 # What shows the frames of a video without loss that can be seen.
 _QUALITY = {"crf": "12", "preset": "fast"}
 _TICKS = 90_000
 _FRAMES_A_SECOND = 25.0
+
+# How many times the longest of a video's frames its last may be shown.
+_MOST_MISSING = 2.5
 
 
 def open_video(path: Path) -> ImageFile:
@@ -33,13 +39,17 @@ def open_video(path: Path) -> ImageFile:
     """
     with _opened(path) as (container, stream):
         base = stream.time_base or Fraction(1, _TICKS)
+        # What a cut of the video leaves out is discarded once it is decoded.
         stamps = sorted(
-            packet.pts * base for packet in container.demux(stream) if packet.pts is not None
+            packet.pts * base
+            for packet in container.demux(stream)
+            if packet.pts is not None and not packet.is_discard
         )
         about = container.metadata.get("comment", "")
-        ratio = stream.codec_context.sample_aspect_ratio
+        ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+        is_cut = _is_cut(container, stamps)
     first = next(_frames(path), None)
-    if not stamps or first is None:
+    if not stamps or first is None or is_cut:
         raise UnreadableError(path)
     frame, turned = first
     aspect = 1 / float(ratio) if ratio else 1.0
@@ -108,6 +118,18 @@ def write_video(
                 frame.pts = round((times[number] - times[0]) * _TICKS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def _is_cut(container: Any, stamps: Sequence[Fraction]) -> bool:
+    """Whether a Matroska file of a video only ends before the time that its header states.
+
+    FFmpeg reads it to where it ends; of other containers it misses an index or frames.
+    """
+    if "matroska" not in container.format.name or len(container.streams) > 1 or len(stamps) < 2:
+        return False
+    longest = max(after - before for before, after in zip(stamps, stamps[1:]))
+    missing = Fraction(container.duration or 0, 1_000_000) - stamps[-1]
+    return missing > _MOST_MISSING * longest
 
 
 def _rate(seconds: Sequence[float]) -> float:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from .. import files
 from ..errors import InputError
 from . import dicom, dicom_writing, itk_files, nrrd_writing, picture_files
-from .formats import PICTURE_SUFFIXES, has_suffix, open_image
+from .formats import WRITE_PICTURE_SUFFIXES, has_suffix, open_image
 from .grid import Grid
 from .reading import RawImage, check_pixel_size
 
@@ -148,7 +148,7 @@ class Volume:
         for key, value in self.metadata.items():
             fields.setdefault(key, value)
         with files.atomic(target) as temporary:
-            if has_suffix(target, PICTURE_SUFFIXES):
+            if has_suffix(target, WRITE_PICTURE_SUFFIXES):
                 picture_files.write(self.array[0], temporary, fields)
                 return
             if has_suffix(target, dicom_writing.SUFFIXES):
@@ -172,14 +172,14 @@ def check_writable(path: PathLike, grid: Grid | None = None) -> None:
     picture format could hold it.
     """
     target = files.expanded(path)
-    is_picture = has_suffix(target, PICTURE_SUFFIXES)
+    is_picture = has_suffix(target, WRITE_PICTURE_SUFFIXES)
     if has_suffix(target, (".mhd", ".nhdr")):
         raise InputError(
             f"{target} would become two files, which cannot be replaced as one; "
             "write .mha or .nrrd instead."
         )
     if not is_picture and not has_suffix(target, WRITE_SUFFIXES):
-        known = " ".join(WRITE_SUFFIXES + PICTURE_SUFFIXES)
+        known = " ".join(WRITE_SUFFIXES + WRITE_PICTURE_SUFFIXES)
         raise InputError(f"{target} has no suffix that can be written; use one of {known}.")
     if is_picture and grid is not None and grid.size[2] > 1:
         raise InputError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..image.masks import largest_part
+
 
 def ultrasound_cone(array: np.ndarray) -> np.ndarray:
     """Return the voxels that the ultrasound reaches, bool [k, j, i].
@@ -26,7 +28,8 @@ def echoing(array: np.ndarray) -> np.ndarray:
 
 def cone_around(echoes: np.ndarray) -> np.ndarray:
     """Return the cone of what echoes, both bool [k, j, i]: :func:`ultrasound_cone`."""
-    return echoes | _hulls(_largest(echoes))
+    # What lies apart, such as letters, has no part in the hull.
+    return echoes | _hulls(largest_part(echoes))
 
 
 def _open_corners(empty: np.ndarray) -> np.ndarray:
@@ -43,14 +46,6 @@ def _open_corners(empty: np.ndarray) -> np.ndarray:
     if outside.any():  # what the opening cut off at the edge of the cone
         outside = ndimage.binary_dilation(outside, box, iterations=rim, mask=empty)
     return outside
-
-
-def _largest(mask: np.ndarray) -> np.ndarray:
-    """Return the largest region: what lies apart, such as letters, has no part in the hull."""
-    from scipy import ndimage
-
-    regions, count = ndimage.label(mask)
-    return mask if count < 2 else regions == np.bincount(regions.flat)[1:].argmax() + 1
 
 
 def _hulls(mask: np.ndarray) -> np.ndarray:

@@ -83,9 +83,29 @@ def model_card(title: str, metadata: dict[str, Any], sections: dict[str, str]) -
 
 
 def measured_table(metrics: dict[str, Any]) -> str:
-    """The card's table of what was measured."""
-    lines = [f"| {name} | {value} |" for name, value in metrics.items()]
-    return "\n".join(["| what | value |", "| --- | --- |", *lines])
+    """The card's tables of what was measured: once, and by kind of data, a column each."""
+    once = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
+    kinds = {name: _flat(value) for name, value in metrics.items() if isinstance(value, dict)}
+    tables = [_table(["what", "value"], [[name, value] for name, value in once.items()])]
+    if kinds:
+        measures = dict.fromkeys(name for measured in kinds.values() for name in measured)
+        rows = [[name, *(of.get(name, "") for of in kinds.values())] for name in measures]
+        tables.append(_table(["what", *kinds], rows))
+    return "\n\n".join(tables)
+
+
+def _flat(measured: dict[str, Any], of: str = "") -> dict[str, Any]:
+    """Measures in measures, named "outer: inner"."""
+    flat: dict[str, Any] = {}
+    for name, value in measured.items():
+        inner = isinstance(value, dict)
+        flat |= _flat(value, f"{of}{name}: ") if inner else {f"{of}{name}": value}
+    return flat
+
+
+def _table(head: list[str], rows: list[list[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def replace_sections(card: str, sections: dict[str, str]) -> str:

@@ -10,7 +10,6 @@ tenth of the run ``validation_ssim``, ``validation_psnr`` ... of held-out heads.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.train.runlog import read_log
 from USToMRILib.errors import InputError
 from USToMRILib.evaluation.formatting import number
 from USToMRILib.evaluation.report import (
@@ -57,11 +57,9 @@ def read_training_log(path: Path) -> list[dict[str, float]]:
     """
     check_readable(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        entries = [json.loads(line) for line in lines if line.strip()]
         # A run that was stopped and went on may have logged a step twice: the later entry counts.
-        by_step = {int(entry["step"]): entry for entry in entries}
-    except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        by_step = {int(entry["step"]): entry for entry in read_log(path)}
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is no log of a training; give the log.jsonl of its folder."
         ) from error

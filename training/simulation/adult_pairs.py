@@ -52,18 +52,6 @@ class Case:
     lesion: Lesion | None
 
 
-def make_pair(
-    head: Head,
-    priors: MriPriors,
-    seed: int,
-    shape: Shape = PAIR_SHAPE,
-    domain: Domain = WIDE,
-    lesion_probability: float = 0.0,
-) -> Pair:
-    """Simulate one pair; the arguments are those of :func:`make_case`."""
-    return make_case(head, priors, seed, shape, domain, lesion_probability).pair
-
-
 def make_case(
     head: Head,
     priors: MriPriors,
@@ -265,8 +253,8 @@ def cached_pairs(
                 head = head or read_head(data, name)
                 sequence = np.random.SeedSequence([seed, int(name.split("_")[1]), number])
                 own_seed = int(sequence.generate_state(1)[0])
-                pair = make_pair(head, priors, own_seed, lesion_probability=lesion_probability)
-                save_pair(pair, path)
+                case = make_case(head, priors, own_seed, lesion_probability=lesion_probability)
+                save_pair(case.pair, path)
             pairs.append(load_pair(path))
     return pairs
 

@@ -26,7 +26,7 @@ from training.runinfo import run_record
 from training.simulation.adult_anatomy import Head, MriPriors, read_head
 from training.simulation.adult_domain import NARROW, WIDE, Domain
 from training.simulation.adult_lesions import LESION_PROBABILITY
-from training.simulation.adult_pairs import make_pair
+from training.simulation.adult_pairs import make_case
 from training.simulation.realism import texture_inside
 from USToMRILib.pix2pix.cone import ultrasound_cone
 
@@ -53,8 +53,8 @@ def simulate_slices(
     for number in tqdm(range(len(heads) * per_head), desc=domain.name, unit="slice"):
         head = heads[number % len(heads)]
         shape = (_THIN, 128, 128)
-        pair = make_pair(head, priors, number, shape, thin, LESION_PROBABILITY)
-        slices.append(pair.ultrasound[_THIN // 2] / np.float32(255))
+        case = make_case(head, priors, number, shape, thin, LESION_PROBABILITY)
+        slices.append(case.pair.ultrasound[_THIN // 2] / np.float32(255))
     return slices
 
 

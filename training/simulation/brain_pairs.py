@@ -44,19 +44,12 @@ class PairPool:
 
     Args:
         slices: brains that the pairs are drawn from.
-        shares: probability of each; all alike where None.
         folder: where shards are kept.
         seed: of everything that is drawn.
     """
 
-    def __init__(
-        self,
-        slices: Sequence[BrainSlice],
-        folder: Path,
-        seed: int,
-        shares: np.ndarray | None = None,
-    ) -> None:
-        self._slices, self._folder, self._seed, self._shares = slices, folder, seed, shares
+    def __init__(self, slices: Sequence[BrainSlice], folder: Path, seed: int) -> None:
+        self._slices, self._folder, self._seed = slices, folder, seed
         self._shards: list[Pairs] = []
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -77,9 +70,7 @@ class PairPool:
     def _shard(self, number: int) -> Pairs:
         path = self._folder / f"{number:04}.npz"
         if not path.exists():
-            made = draw_pairs(
-                self._slices, SHARD, np.random.default_rng([self._seed, number]), self._shares
-            )
+            made = draw_pairs(self._slices, SHARD, np.random.default_rng([self._seed, number]))
             partial = path.with_name(f"{number:04}.{os.getpid()}.partial.npz")
             np.savez(partial, us=made.us, mri=made.mri, tissues=made.tissues, size_mm=made.size_mm)
             partial.replace(path)
@@ -113,7 +104,6 @@ def draw_pairs(
     slices: Sequence[BrainSlice],
     count: int,
     rng: np.random.Generator,
-    shares: np.ndarray | None = None,
     widened: bool = False,
 ) -> Pairs:
     """Draw pairs: a slice, its anatomy warped, its ultrasound simulated.
@@ -122,11 +112,10 @@ def draw_pairs(
         slices: to draw from.
         count: of the pairs.
         rng: draws everything.
-        shares: probability of each slice; all alike where None.
         widened: whether the ventricles are all pushed out by about their own width.
     """
     us, mri, tissues, sizes = [], [], [], []
-    for place in rng.choice(len(slices), count, p=shares):
+    for place in rng.choice(len(slices), count):
         warp = Warp.draw(rng, slices[place].cephalic_index)
         if widened:
             warp = replace(warp, ventricle_pixels=float(rng.uniform(3, 5)))

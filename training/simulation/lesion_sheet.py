@@ -17,7 +17,7 @@ from training.data.location import add_data_option
 from training.data.pairs import Pair
 from training.data.splits import read_split
 from training.simulation.adult_anatomy import MriPriors, read_head
-from training.simulation.adult_pairs import make_pair
+from training.simulation.adult_pairs import make_case
 
 _PAIRS_A_ROW = 2
 _TITLES = ("ultrasound", "MRI", "ultrasound without", "MRI without")
@@ -34,7 +34,10 @@ def pairs_with_and_without(data: Path, seeds: Sequence[int]) -> list[tuple[Pair,
     names = read_split("adult")["train"]
     heads = (read_head(data, names[n % len(names)]) for n in range(len(seeds)))
     return [
-        (make_pair(head, priors, seed, lesion_probability=1.0), make_pair(head, priors, seed))
+        (
+            make_case(head, priors, seed, lesion_probability=1.0).pair,
+            make_case(head, priors, seed).pair,
+        )
         for head, seed in zip(heads, tqdm(seeds, unit="lesion"))
     ]
 

@@ -10,7 +10,8 @@ from USToMRILib.bridge.schedule import Schedule
 from USToMRILib.fetal.frame_spec import FrameSpec
 
 STEPS, SOLVER = 30, "dpm++2m"
-_AT_ONCE = 16
+# Images that a network takes together.
+AT_ONCE = 16
 
 
 def dream(net: torch.nn.Module, schedule: Schedule, count: int, seed: int) -> np.ndarray:
@@ -25,5 +26,5 @@ def dream(net: torch.nn.Module, schedule: Schedule, count: int, seed: int) -> np
     device = next(net.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     latent = torch.randn(count, 1, *FrameSpec.paper().shape, generator=generator).to(device)
-    dreamed = [decode(part, net, schedule, STEPS, SOLVER) for part in latent.split(_AT_ONCE)]
+    dreamed = [decode(part, net, schedule, STEPS, SOLVER) for part in latent.split(AT_ONCE)]
     return torch.cat(dreamed)[:, 0].cpu().numpy()

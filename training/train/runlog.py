@@ -54,12 +54,17 @@ def progress_bar(step: int, steps: int, ranks: Ranks = ALONE) -> tqdm:
     return tqdm(range(step, steps), initial=step, total=steps, unit="step", disable=not ranks.first)
 
 
-def read_log(work: Path) -> list[dict[str, float]]:
-    """The entries of a run's log, in the order in which they were written."""
-    return [json.loads(line) for line in (work / LOG_FILE).read_text().splitlines()]
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The entries of a log, in the order in which they were written.
+
+    Raises:
+        ValueError: the file holds anything but lines of JSON.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.strip()]
 
 
 def _forget_after(log: Path, step: int) -> None:
     if log.exists():
-        kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= step]
-        log.write_text("".join(line + "\n" for line in kept))
+        kept = [entry for entry in read_log(log) if entry["step"] <= step]
+        log.write_text("".join(json.dumps(entry) + "\n" for entry in kept))

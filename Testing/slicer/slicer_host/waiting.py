@@ -23,6 +23,13 @@ def own_time() -> float:
     return now - int(_SCHEDULER.read_text().split()[1]) / 1e9
 
 
+def let_pass(seconds: float) -> None:
+    """Let Qt work for so long, so that timers which are shorter have fired."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > end)
+    slicer.app.processEvents()
+
+
 def wait_until(condition: Callable[[], Any], seconds: float = 240) -> None:
     """Let Qt work until a condition holds."""
     end = own_time() + seconds

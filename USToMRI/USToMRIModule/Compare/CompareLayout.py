@@ -110,7 +110,7 @@ def currentArrangement() -> int:
 
 def compositeOf(view: str) -> Optional[Any]:
     """Return the node that says which images a view shows; None where there are no views."""
-    logic = _sliceLogicOf(view)
+    logic = sliceLogicOf(view)
     return logic.GetSliceCompositeNode() if logic else None
 
 
@@ -135,7 +135,7 @@ def align(volumeNode: Any, head: Optional[np.ndarray] = None) -> None:
     """
     for pair in shownPlanes():
         for view in (pair.ultrasound, pair.pseudoMri):
-            logic = _sliceLogicOf(view)
+            logic = sliceLogicOf(view)
             if logic is None:
                 continue
             sliceNode = logic.GetSliceNode()
@@ -169,7 +169,7 @@ def horizontalAxis(volumeNode: Any) -> int:
 
     Without views it is i.
     """
-    logic = _sliceLogicOf(PSEUDO_MRI_VIEW)
+    logic = sliceLogicOf(PSEUDO_MRI_VIEW)
     if logic is None:
         return 0
     across = slicer.util.arrayFromVTKMatrix(logic.GetSliceNode().GetSliceToRAS())[:3, 0]
@@ -188,7 +188,8 @@ def _turnTo(sliceNode: Any, volumeNode: Any) -> None:
     sliceNode.UpdateMatrices()
 
 
-def _sliceLogicOf(view: str) -> Optional[Any]:
+def sliceLogicOf(view: str) -> Optional[Any]:
+    """Return what computes the slice of a view; None where no layout has shown the view yet."""
     return slicer.app.applicationLogic().GetSliceLogicByLayoutName(view)
 
 

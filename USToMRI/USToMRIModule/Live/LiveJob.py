@@ -45,11 +45,13 @@ class Measure(NamedTuple):
 
 
 class _Sent(NamedTuple):
-    """A frame that the worker has, and where it was when it was sent."""
+    """A frame that the worker has, where it was when it was sent, and where its answers go."""
 
     image: HeldImage
     locationNode: Any
     changed: float
+    output: Path
+    tissues: Path
 
 
 def reasonNotLive(inputNode: Any, outputNode: Any, pixelSize: float) -> str:
@@ -95,6 +97,7 @@ class LiveJob(VTKObservationMixin):
         self.tissues = LiveTissues() if tissues else None
         self._folder: Optional[Path] = None
         self._number = 0
+        self._turn = 0
         self._sent: Optional[_Sent] = None
         self._shown: Any = None
         self._isPublished = False
@@ -145,7 +148,19 @@ class LiveJob(VTKObservationMixin):
 
     def _onChanged(self, caller: Any = None, event: Any = None) -> None:
         self._changed = time.monotonic()
+        self._followTransform()
         self._throttle.request()
+
+    def _followTransform(self) -> None:
+        """Keep what is shown under the parent transform of the ultrasound, which may change."""
+        transform = self._inputNode.GetTransformNodeID()
+        shown = (
+            self.outputNode if self._isPublished else None,
+            self.tissues.node if self.tissues else None,
+        )
+        for node in shown:
+            if node is not None and node.GetTransformNodeID() != transform:
+                node.SetAndObserveTransformNodeID(transform)
 
     def _onNodeRemoved(self, caller: Any, event: Any) -> None:
         isPresent = slicer.mrmlScene.IsNodePresent
@@ -169,15 +184,18 @@ class LiveJob(VTKObservationMixin):
             return
         locationNode = slicer.vtkMRMLScalarVolumeNode()
         locationNode.CopyOrientation(node)
-        self._sent = _Sent(self._kept(held), locationNode, self._changed)
+        # By turns: the answer before is read while this one is made.
+        output, tissues = (self._path(f"{name}{self._turn}.mha") for name in ("output", "tissues"))
+        self._turn = 1 - self._turn
+        self._sent = _Sent(self._kept(held), locationNode, self._changed, output, tissues)
         arguments = {
             **self._settings,
             "input": str(self._path("input.mhd")),
-            "output": str(self._path("output.mha")),
+            "output": str(output),
             "seconds": self._changed,
         }
         if self.tissues:
-            arguments["tissues"] = str(self._path("tissues.mha"))
+            arguments["tissues"] = str(tissues)
         handlers = Handlers(lambda event: None, self._done, self._failed)
         self._number = self._worker.send("live", arguments, handlers)
 
@@ -193,17 +211,17 @@ class LiveJob(VTKObservationMixin):
         sent, self._sent = self._sent, None
         if sent is None:
             return
+        self._next()  # first, so that the worker need not wait until this picture is shown
         try:
-            made = _finish(readVolume(self._path("output.mha")))
+            made = _finish(readVolume(sent.output))
             result = Result(made.volume, answer["provenance"], image=made.image)
             self._show(result, sent)
             if self.tissues:
-                labels = _finish(readVolume(self._path("tissues.mha")))
+                labels = _finish(readVolume(sent.tissues))
                 location = OutputLocation(sent.locationNode)
                 name = self._inputNode.GetName()
                 self.tissues.show(labels, result.provenance, location, name)
-                transform = self._inputNode.GetTransformNodeID()
-                self.tissues.node.SetAndObserveTransformNodeID(transform)
+            self._followTransform()
         except Exception as error:
             self._showNothing(sent, str(error))
         else:

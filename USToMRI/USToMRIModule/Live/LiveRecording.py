@@ -34,7 +34,9 @@ class LiveRecording:
         if self._start is None:
             self._start = seconds
         value = f"{seconds - self._start:.3f}"
-        node = self._ultrasound.SetDataNodeAtValue(slicer.vtkMRMLScalarVolumeNode(), value)
+        isGrey = image.GetNumberOfScalarComponents() == 1
+        kind = slicer.vtkMRMLScalarVolumeNode if isGrey else slicer.vtkMRMLVectorVolumeNode
+        node = self._ultrasound.SetDataNodeAtValue(kind(), value)
         node.CopyOrientation(locationNode)
         node.SetAndObserveImageData(image)
         node.SetName(self._name)

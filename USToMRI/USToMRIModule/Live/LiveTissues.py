@@ -56,7 +56,8 @@ def _addLabelMap(name: str) -> Any:
     colours.SetColor(0, _("none"), 0, 0, 0, 0)
     for tissue in Tissue:
         colours.SetColor(tissue.value, tissue.title, *(part / 255 for part in tissue.colour), 1)
-    colours.SetNamesInitialised(True)
+    if not hasattr(colours, "SetColorDefined"):  # Slicer 5.8: else it makes names of its own
+        colours.SetNamesInitialised(True)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", name)
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetAndObserveColorNodeID(colours.GetID())

@@ -115,9 +115,13 @@ class HeadBiometry(VTKObservationMixin):
             outline = Ellipse((0.0, 0.0), (max(lengths), min(lengths)), 0.0, midline)
         except InputError:
             return  # one end on the other
-        self._say(Biometry.of(outline).as_dict())
+        self._say(Biometry.of(outline).as_dict(), areDragged=True)
 
-    def _say(self, biometry: Optional[dict[str, Any]]) -> None:
+    def _say(self, biometry: Optional[dict[str, Any]], areDragged: bool = False) -> None:
+        """Show sizes, or nothing.
+
+        :param areDragged: whether the user has drawn the diameters, of which HC is then made.
+        """
         self._label.visible = biometry is not None
         if biometry is None:
             return
@@ -131,6 +135,12 @@ class HeadBiometry(VTKObservationMixin):
         source = _("{chart}: {interval}; {source}")
         sources = [source.format(**each) for each in biometry["gestational_age"]]
         measured = _("Diameters from {edges}.").format(edges=biometry["diameters"])
+        if areDragged:
+            measured = _(
+                "Diameters as they were dragged; HC is the length of the ellipse with these axes. "
+                "Drag all ends to the outer edge of the skull: a BPD to the inner edge is 2 to 3 "
+                "mm smaller, and makes HC 3 to 4 mm too small."
+            )
         self._label.toolTip = "\n".join([measured, *sources])
 
 

@@ -63,7 +63,7 @@ class TranslateSection(VTKObservationMixin):
         # Of the library, which knows the methods: when the panel is open, and piece by piece.
         self._loading = CoroutineRunner(loadLibrary(), lambda _done, error: None)
         self._methods = MethodChoice(self.ui)
-        self._options = OptionFields(self.ui.optionsWidget)
+        self.options = OptionFields(self.ui.optionsWidget)
         self._pixelSize = PixelSizeChoice(self.ui, self._onFindPixelSize)
         self._biometry = HeadBiometry(self.ui.biometryLabel)
         self._cautions = Cautions(self.ui.cautionButton, self.run.showMessage)
@@ -82,7 +82,7 @@ class TranslateSection(VTKObservationMixin):
 
     @property
     def _parts(self) -> tuple[Any, ...]:
-        return (self._segments, self._methods, self._options, self._pixelSize, self._biometry)
+        return (self._segments, self._methods, self.options, self._pixelSize, self._biometry)
 
     def cleanup(self) -> None:
         """End what runs; called when the application closes or the module is reloaded."""
@@ -158,7 +158,7 @@ class TranslateSection(VTKObservationMixin):
             pixelSize=chosen.pixelSize,
             allFrames=chosen.allFrames,
             device=chosen.device.value,
-            **self._options.values(),
+            **self.options.values(),
             onProgress=self.run.showProgress,
             onFinished=lambda node, error: self._onTranslated(inputNode, node, error),
         )
@@ -230,7 +230,7 @@ class TranslateSection(VTKObservationMixin):
             self._follow()
             self._segments.update()
             self._methods.update()
-            self._options.update()
+            self.options.update()
             self._pixelSize.update(idle)
             self._biometry.update()
             self._showApplicable()

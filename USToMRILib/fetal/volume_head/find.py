@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 
 from ...image.grid import Grid
-from ...image.masks import inside_of
+from ...image.masks import inside_of, largest_part
 from ...image.volume import Volume
 from ...progress import Progress
 from ..ellipse import Ellipse
@@ -137,7 +137,7 @@ def _masked_head(
     steps = [max(1, round(_APART_MM / mm)) for mm in volume.grid.spacing]
     every = tuple(slice(None, None, step) for step in steps[::-1])
     shown = volume.array[every] > volume.array.min() if drawn is None else inside_of(drawn)[every]
-    inside = _largest_part(binary_opening(shown))
+    inside = _solid(binary_opening(shown))
     if inside.sum() < _LEAST_VOXELS:
         return None, None
     spacing = np.array(volume.grid.spacing) * steps
@@ -192,7 +192,7 @@ def _outline_of(seen: Volume, grid: Grid) -> Ellipsoid | None:
         seen: how much of a head is where.
         grid: of the volume in which it is seen.
     """
-    inside = _largest_part(seen.array > 0.5)
+    inside = _solid(seen.array > 0.5)
     if inside.sum() < _LEAST_VOXELS:
         return None
     outline, overlap = _fitted(inside, seen.grid, grid)
@@ -204,14 +204,12 @@ def _outline_of(seen: Volume, grid: Grid) -> Ellipsoid | None:
     return outline if alike and _is_whole_head(outline, grid) else None
 
 
-def _largest_part(inside: np.ndarray) -> np.ndarray:
+def _solid(inside: np.ndarray) -> np.ndarray:
     """The largest connected part of a mask [k, j, i], its holes filled."""
-    from scipy.ndimage import binary_fill_holes, label
+    from scipy.ndimage import binary_fill_holes
 
-    parts, count = label(inside)
-    if not count:
-        return inside
-    return binary_fill_holes(parts == np.bincount(parts.flat)[1:].argmax() + 1)
+    solid: np.ndarray = binary_fill_holes(largest_part(inside))
+    return solid
 
 
 def _fitted(inside: np.ndarray, grid: Grid, volume: Grid) -> tuple[Ellipsoid, float]:
