@@ -138,7 +138,7 @@ class ScanRanges:
         2-5 MHz, 40-60 mm radius, 60-70 degrees of field (ranges of commercial abdominal probes),
         beams 2-4 mm wide at the depth of a fetal head. What the display does, compounding, gain
         and the level of white, is ours: chosen to look like HC18, then measured
-        (:mod:`training.simulation.realism`).
+        (:mod:`training.simulation.fetal_realism`).
         """
         return cls(
             depth_mm=(120.0, 170.0),
