@@ -41,6 +41,14 @@ class LiveClient(OpenIGTLinkClient):
         except OSError:
             return True
 
+    def stop(self) -> None:
+        """End at once, in the middle of a message too, for the rest of which pyigtl would wait."""
+        self.communication_thread_stop_requested = True
+        link = self.socket
+        if link is not None:
+            link.close()
+        super().stop()
+
     def send_now(self, message: ImageMessage) -> None:
         """Send a message, as fast as the peer takes it.
 
