@@ -13,12 +13,11 @@ from Testing.training.feta_phantom import PHANTOM, write_feta
 from Testing.training.test_fetal_data import write_brain
 from training.data import inspect_data
 from training.data.fetal_mri import read_feta
-from training.data.fetal_slices import fetal_slices
+from training.data.fetal_slices import fetal_slices, prepared_slices
 from training.data.fetal_volumes import find_feta
 from training.data.splits import PARTS, part_of, read_split
 from training.export.eps import feta_of
 from training.train import eps as train_eps
-from training.train.eps import prepared_slices
 
 TURNED = Rotation.from_euler("xyz", [70, -35, 120], degrees=True).as_matrix()
 

@@ -17,6 +17,7 @@ from .ellipse import Ellipse, axis_angle
 from .frame import HeadFrame
 from .frame_spec import HEAD, SKULL, FrameSpec
 
+# In which the falx is looked for: no network sees it, and the numbers below are in its pixels.
 _FRAME = FrameSpec(HEAD, (128, 128), long_axis_pixels=112, inside=SKULL)
 # Lines are looked for at these angles from the long axis, up to so many pixels beside the centre.
 _ANGLES = np.radians(np.arange(-90, 90, 3))

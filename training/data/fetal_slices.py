@@ -6,11 +6,14 @@ Run ``python -m training.data.fetal_slices --sheet OUT.png`` for a contact sheet
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any, Callable
 
 import numpy as np
+from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 from PIL import Image
 from skimage.util import montage
 
@@ -69,6 +72,35 @@ def _mri(planes: Iterable[MriSlice], spec: FrameSpec) -> Iterator[np.ndarray]:
         inside = frame.to_frame(plane.mask.astype(np.float32)) > 0.5
         white = np.percentile(brain[inside], 99.5)
         yield np.where(inside, rescale(brain, 0.0, white), BACKGROUND)
+
+
+def prepared_slices(
+    data: Path, domain: str, part: str, cache: Path, feta: Path | None = None
+) -> np.ndarray:
+    """The slices of :func:`fetal_slices`, kept in ``cache``: preparing them takes a minute."""
+    path = cache / f"{domain}_{'feta_' if feta else ''}{part}.npy"
+    if not path.exists():
+        np.save(path, fetal_slices(data, domain, part, feta))
+    return np.load(path)
+
+
+def augmentation() -> Callable[..., Any]:
+    """Small moves that keep a head a head; mirror images of brains are plausible brains."""
+    return Compose(
+        [
+            RandFlip(prob=0.5, spatial_axis=0),
+            RandFlip(prob=0.5, spatial_axis=1),
+            RandAffine(
+                prob=1.0,
+                rotate_range=math.radians(5),
+                scale_range=(0.1, 0.1),
+                translate_range=(2, 2),
+                mode="bilinear",
+                padding_mode="border",
+            ),
+            RandAdjustContrast(prob=0.5, gamma=(0.8, 1.25)),
+        ]
+    )
 
 
 def contact_sheet(slices: Iterable[np.ndarray], path: Path, columns: int = 8) -> None:

@@ -14,13 +14,12 @@ from scipy.ndimage import binary_fill_holes
 from scipy.stats import wasserstein_distance
 
 from training.data import fetal_mri, hc18
-from training.data.fetal_slices import DOMAINS, PAPER, contact_sheet
+from training.data.fetal_slices import DOMAINS, PAPER, contact_sheet, prepared_slices
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card
 from training.export.command import begin, export_parser, show
 from training.export.eps import LICENCES
 from training.train.cyclegan import SHOWN, CycleGanConfig, CycleGanTrainer, sheet, spread
-from training.train.eps import prepared_slices
 from USToMRILib.fetal.cyclegan import BUNDLE
 from USToMRILib.fetal.frame import BACKGROUND
 

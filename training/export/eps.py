@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from training.data import fetal_mri, hc18
-from training.data.fetal_slices import DOMAINS, PAPER
+from training.data.fetal_slices import DOMAINS, PAPER, prepared_slices
 from training.export.bundle import data_format, export_bundle, trace
 from training.export.cards import bundle_metadata, model_card, with_earlier
 from training.export.command import begin, export_parser, show
@@ -20,7 +20,7 @@ from training.export.eps_samples import NAMES, PARTS, describe_samples
 from training.export.eps_samples import sections as sample_sections
 from training.networks.eps import EpsNet
 from training.networks.inference_form import inference_form
-from training.train.eps import EpsConfig, EpsTrainer, prepared_slices
+from training.train.eps import EpsConfig, EpsTrainer
 
 WHAT = {"us": "fetal head ultrasound", "mri": "fetal brain T2 MRI"}
 # In place of "mri" where FeTA was used beside the atlases.

@@ -28,7 +28,7 @@ LICENCE = (
 )
 
 TRAINING = """
-{steps} steps of batch 8 on one CPU core; a moving average of the weights. Half of the views show
+{steps} steps of batch {batch}; a moving average of the weights. Half of the views show
 the whole image and half the head close up, as the library looks at it; they are turned, sheared,
 stretched, moved, mirrored, cropped until the head fills the image or is cut by its edge, darkened
 to one side, shadowed, hazy, of another gain and compression, and cut out on black. One in five
@@ -78,7 +78,7 @@ def main() -> None:
         BUNDLE,
         in_half_precision(trace(probability, pixels), (pixels,)),
         metadata,
-        make_card(metadata),
+        make_card(metadata, state["config"]["batch"]),
         LICENCE,
         options.models,
     )
@@ -116,10 +116,10 @@ def make_metadata(steps: int, runs_file: Path, metrics: dict[str, Any]) -> dict[
     )
 
 
-def make_card(metadata: dict[str, Any]) -> str:
+def make_card(metadata: dict[str, Any], batch: int) -> str:
     """The model card, in plain words."""
     sections = {
-        "Training": TRAINING.format(steps=metadata["steps"]),
+        "Training": TRAINING.format(steps=metadata["steps"], batch=batch),
         "Measures": MEASURES,
         "Limits": LIMITS,
         "Known failures": FAILURES,

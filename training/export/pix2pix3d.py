@@ -232,7 +232,7 @@ def make_card(metadata: dict[str, Any], entries: list[dict[str, float]]) -> str:
     last = ", the last" if len(metadata["training"]["runs"]) > 1 else ""
     training = (
         f"{steps} steps{last} of {config['batch']} patches of "
-        f"{' x '.join(map(str, config['patch']))} voxels, on one CPU core. "
+        f"{' x '.join(map(str, config['patch']))} voxels. "
         f"{len(metadata['subjects']['train'])} heads, {config['pairs_per_head']} simulated pairs "
         f"of each, {LESION_PROBABILITY:.0%} of them with a lesion "
         f"(`training/simulation/adult_lesions.py`): {_CONTRAST_FROM[config['contrast']]}, B-mode "

@@ -27,7 +27,7 @@ from training.simulation.adult_anatomy import Head, MriPriors, read_head
 from training.simulation.adult_domain import NARROW, WIDE, Domain
 from training.simulation.adult_lesions import LESION_PROBABILITY
 from training.simulation.adult_pairs import make_case
-from training.simulation.realism import texture_inside
+from training.simulation.fetal_realism import texture_inside
 from USToMRILib.pix2pix.cone import ultrasound_cone
 
 # The slices' voxels are not known: every cone is brought to this area, in pixels.

@@ -24,7 +24,8 @@ from training.simulation.brain_pairs import PairPool, read_brains
 from training.train.checkpoint import step_generator
 from training.train.command import go_on, prepare, training_parser
 from training.train.dream import AT_ONCE, SOLVER, STEPS
-from training.train.eps import earlier_weights, noise_levels, with_more_inputs
+from training.train.earlier import add_start_option, earlier_weights
+from training.train.eps import noise_levels, with_more_inputs
 from training.train.loop import CHECKPOINT, rate, run
 from training.train.moving_average import move_average
 from training.train.precision import convolution_layout, mixed_precision
@@ -175,13 +176,7 @@ def main() -> None:
     parser = training_parser(main.__doc__, Path("runs/brain_mri"), steps=40_000)
     parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"), help="folder of the pool")
     parser.add_argument("--cooldown", type=int, default=4000, help="the last steps, ever smaller")
-    parser.add_argument(
-        "--start-from",
-        type=Path,
-        required=True,
-        metavar="FOLDER",
-        help="begin with the weights of another run's folder, or of a bundle",
-    )
+    add_start_option(parser, required=True)
     options = parser.parse_args()
     work = options.work
     prepare(options)

@@ -18,11 +18,10 @@ from monai.losses import PatchAdversarialLoss
 from monai.utils import convert_to_tensor
 from torch.nn.functional import l1_loss
 
-from training.data.fetal_slices import DOMAINS, contact_sheet
+from training.data.fetal_slices import DOMAINS, augmentation, contact_sheet, prepared_slices
 from training.networks.cyclegan import ResNetGenerator, make_discriminator
 from training.train.checkpoint import step_generator
 from training.train.command import go_on, prepare, training_parser
-from training.train.eps import augmentation, prepared_slices
 from training.train.loop import run
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.trainer import Trainer

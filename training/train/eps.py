@@ -7,31 +7,28 @@ last checkpoint. ``training.export.eps`` makes the bundle of it.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip
 from torch.nn import functional as F
 
-from training.data.fetal_slices import DOMAINS, contact_sheet, fetal_slices
+from training.data.fetal_slices import DOMAINS, augmentation, contact_sheet, prepared_slices
 from training.data.location import add_feta_option
 from training.networks.eps import EpsNet
-from training.networks.inference_form import as_trained
-from training.train.checkpoint import load_checkpoint, step_generator
+from training.train.checkpoint import step_generator
 from training.train.command import go_on, prepare, training_parser
 from training.train.dream import dream
+from training.train.earlier import add_start_option, earlier_weights
 from training.train.loop import CHECKPOINT, run
 from training.train.moving_average import move_average
 from training.train.parallel import ALONE, Ranks, start_ranks
 from training.train.precision import convolution_layout, mixed_precision
 from training.train.trainer import Trainer
 from USToMRILib.bridge.schedule import Schedule
-from USToMRILib.compute.bundle import METADATA_FILE, WEIGHTS_FILE
 
 FIRST_WEIGHT = "unet.conv_in.conv.weight"
 
@@ -48,25 +45,6 @@ class EpsConfig:
     warmup: int = 200
     ema: float = 0.999
     seed: int = 0
-
-
-def augmentation() -> Callable[..., Any]:
-    """Small moves that keep a head a head; mirror images of brains are plausible brains."""
-    return Compose(
-        [
-            RandFlip(prob=0.5, spatial_axis=0),
-            RandFlip(prob=0.5, spatial_axis=1),
-            RandAffine(
-                prob=1.0,
-                rotate_range=math.radians(5),
-                scale_range=(0.1, 0.1),
-                translate_range=(2, 2),
-                mode="bilinear",
-                padding_mode="border",
-            ),
-            RandAdjustContrast(prob=0.5, gamma=(0.8, 1.25)),
-        ]
-    )
 
 
 class EpsTrainer(Trainer):
@@ -197,38 +175,12 @@ def train(trainer: EpsTrainer, validation: np.ndarray, work: Path, log_every: in
     run(trainer, steps, work, check, ranks=trainer.ranks, log_every=log_every)
 
 
-def prepared_slices(
-    data: Path, domain: str, part: str, cache: Path, feta: Path | None = None
-) -> np.ndarray:
-    """The slices of :func:`fetal_slices`, kept in ``cache``: preparing them takes a minute."""
-    path = cache / f"{domain}_{'feta_' if feta else ''}{part}.npy"
-    if not path.exists():
-        np.save(path, fetal_slices(data, domain, part, feta))
-    return np.load(path)
-
-
-def earlier_weights(place: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
-    """The averaged weights of a run's folder, or of a bundle, and the records of what made them."""
-    if (place / METADATA_FILE).exists():
-        metadata = json.loads((place / METADATA_FILE).read_text(encoding="utf-8"))
-        exported = torch.jit.load(str(place / WEIGHTS_FILE), map_location="cpu")
-        weights = as_trained(exported.state_dict())
-        return weights, metadata["training"]["runs"]
-    records = json.loads((place / "run.json").read_text())
-    return load_checkpoint(place / CHECKPOINT)["ema"], records
-
-
 def _options() -> argparse.Namespace:
     parser = training_parser(main.__doc__, work=None, steps=20_000)
     parser.add_argument("--domain", choices=DOMAINS, required=True)
     add_feta_option(parser)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument(
-        "--start-from",
-        type=Path,
-        metavar="FOLDER",
-        help="begin with the weights of another run's folder, or of a bundle",
-    )
+    add_start_option(parser)
     options = parser.parse_args()
     if options.feta and options.domain != "mri":
         parser.error("--feta holds MRI; leave it out, or give --domain mri")

@@ -25,7 +25,7 @@ from training.data.fetal_planes import read_planes
 from training.data.hc18 import read_hc18
 from training.train.checkpoint import step_generator
 from training.train.command import go_on, prepare, training_parser
-from training.train.eps import earlier_weights
+from training.train.earlier import add_start_option, earlier_weights
 from training.train.head_appearance import Appearance, without_head
 from training.train.head_views import Crop, HeadExamples, View
 from training.train.loop import CHECKPOINT, rate, run
@@ -256,12 +256,7 @@ def main() -> None:
     parser = training_parser(main.__doc__, Path("runs/head_seg"), steps=4000)
     parser.add_argument("--cooldown", type=int, default=1000, help="the last steps, ever smaller")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument(
-        "--start-from",
-        type=Path,
-        metavar="FOLDER",
-        help="begin with the weights of another run's folder, or of a bundle",
-    )
+    add_start_option(parser)
     options = parser.parse_args()
     prepare(options)
     if options.threads:

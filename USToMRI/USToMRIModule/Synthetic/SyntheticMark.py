@@ -19,13 +19,7 @@ def markAsSynthetic(volumeNode: Any, created: list[Any]) -> None:
 
     :param created: receives the nodes that are added to the scene.
     """
-    legend = markOf(volumeNode)
-    if legend is None:
-        legend = slicer.vtkMRMLColorLegendDisplayNode()
-        legend.SetName(slicer.mrmlScene.GenerateUniqueName(_("Synthetic mark")))
-        slicer.mrmlScene.AddNode(legend)
-        created.append(legend)
-        volumeNode.AddAndObserveDisplayNodeID(legend.GetID())
+    legend = _legendOf(volumeNode, _("Synthetic mark"), created)
     with slicer.util.NodeModify(legend):
         legend.SetAndObservePrimaryDisplayNode(volumeNode.GetDisplayNode())
         legend.SetTitleText(_("SYNTHETIC MRI\nnot for diagnosis"))
@@ -41,19 +35,25 @@ def markAsSynthetic(volumeNode: Any, created: list[Any]) -> None:
 
 def addLegend(volumeNode: Any, title: str, created: list[Any]) -> None:
     """Give a volume a colour legend with numbers, shown in each slice view where it is a layer."""
-    legend = markOf(volumeNode)
-    if legend is None:
-        legend = slicer.vtkMRMLColorLegendDisplayNode()
-        legend.SetName(slicer.mrmlScene.GenerateUniqueName(_("Legend")))
-        slicer.mrmlScene.AddNode(legend)
-        created.append(legend)
-        volumeNode.AddAndObserveDisplayNodeID(legend.GetID())
+    legend = _legendOf(volumeNode, _("Legend"), created)
     with slicer.util.NodeModify(legend):
         legend.SetAndObservePrimaryDisplayNode(volumeNode.GetDisplayNode())
         legend.SetTitleText(title)
         legend.SetNumberOfLabels(3)
         legend.SetLabelFormat("%.0f")
         legend.SetVisibility(True)
+
+
+def _legendOf(volumeNode: Any, name: str, created: list[Any]) -> Any:
+    """Return the colour legend that a volume has, or a new one."""
+    legend = markOf(volumeNode)
+    if legend is None:
+        legend = slicer.vtkMRMLColorLegendDisplayNode()
+        legend.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+        slicer.mrmlScene.AddNode(legend)
+        created.append(legend)
+        volumeNode.AddAndObserveDisplayNodeID(legend.GetID())
+    return legend
 
 
 def markOf(volumeNode: Any) -> Any:

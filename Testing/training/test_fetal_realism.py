@@ -16,7 +16,7 @@ from training.simulation.fetal_pairs import (
     find_fetal_tissue,
     simulate_fetal_volume,
 )
-from training.simulation.realism import picture, texture, told_apart
+from training.simulation.fetal_realism import picture, texture, told_apart
 from training.simulation.ultrasound import ScanRanges, TissueMaps, simulate_bmode
 
 y, x = np.indices((128, 128)) - 63.5

@@ -1,6 +1,6 @@
 """How far simulated fetal ultrasound is from real: side by side, in texture, and to a classifier.
 
-``python -m training.simulation.realism --out FOLDER`` writes ``realism.json`` and
+``python -m training.simulation.fetal_realism --out FOLDER`` writes ``realism.json`` and
 ``realism.png``. Real images are those of HC18's validation part, simulated ones are made of the
 fetal MRI volumes of the training part, as :mod:`training.simulation.brain_pairs` does it for
 training; both in the head-scaled frame.
