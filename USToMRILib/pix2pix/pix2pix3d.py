@@ -17,13 +17,12 @@ from ..compute.device import list_devices
 from ..compute.precision import has_matrix_unit
 from ..image.belonging import check_belong_together
 from ..image.grid import Grid
-from ..image.intensity import rescale
 from ..image.volume import Volume
 from ..options import option
 from ..progress import Progress
 from ..result import Made, Request
 from .cone import cone_around, echoing
-from .echo import echo_weight
+from .echo import GreyLevels, echo_weight
 from .memory import WINDOW_BYTES, MemoryNeed
 from .orientation import ECHO, SCAN_AXES, UNSURE, Orientation, find_orientation
 from .straight import Straightened, cone_axes
@@ -122,12 +121,14 @@ class VolumeTranslation:
         spread: where it was asked for, the same for the standard deviation of the answers over
             :data:`FLIPS`, in the units of `array`. It shows where the answer depends on how the
             volume lies. It is not the error: where it is small, the answer may still be wrong.
+        echo_exponent: of the grey levels that the generator saw (:class:`~.echo.GreyLevels`).
     """
 
     array: np.ndarray
     orientation: Orientation
     axes: np.ndarray | None = None
     spread: np.ndarray | None = None
+    echo_exponent: float = 1.0
 
     def describe(self) -> dict[str, Any]:
         """For the record: sweep, depth and lateral as the volume's axes, or as vectors in LPS."""
@@ -162,6 +163,7 @@ class VolumeMethod:
                 "contrast": self.bundle.metadata.get("contrast", "T1"),
                 "precision": precision_of(self.bundle),
                 "orientation": done.describe(),
+                "echo_exponent": round(done.echo_exponent, 3),
             },
             (*self.bundle.cautions, *_doubts(volume, done, self.bundle)),
             {} if done.spread is None else {"uncertainty": done.spread},
@@ -228,12 +230,14 @@ def translate_volume(
     _largest_window(volume, bundle, memory_gib, len(flips[:2]))
     echoes = echoing(volume.array)
     check_belong_together(volume.array, echoes, volume.grid.spacing[::-1])
-    limits = ultrasound_range(volume.array)
+    levels = GreyLevels.of(
+        volume.array, ultrasound_range(volume.array), bundle.metadata.get("dark_echo")
+    )
     axes = cone_axes(echoes, volume.grid.spacing[::-1])
 
     def straight(volume: Volume, echoes: np.ndarray, beside: int = 0) -> _Straight:
         return _translate_straight(
-            volume, echoes, limits, bundle, flips, progress, memory_gib, beside
+            volume, echoes, levels, bundle, flips, progress, memory_gib, beside
         )
 
     if axes is None:
@@ -248,7 +252,8 @@ def translate_volume(
         array[~cone] = 0
     mri, *others = results
     own = None if axes is None else made.axes
-    return VolumeTranslation(mri, made.orientation, own, others[0] if others else None)
+    spreads = others[0] if others else None
+    return VolumeTranslation(mri, made.orientation, own, spreads, levels.exponent)
 
 
 @dataclass(frozen=True)
@@ -271,7 +276,7 @@ class _Straight:
 def _translate_straight(
     volume: Volume,
     echoes: np.ndarray,
-    limits: tuple[float, float],
+    levels: GreyLevels,
     bundle: Bundle,
     flips: Sequence[tuple[int, ...]],
     progress: Progress,
@@ -283,7 +288,7 @@ def _translate_straight(
     Args:
         volume: ultrasound.
         echoes: bool [k, j, i], what is not its background.
-        limits: of :func:`ultrasound_range`.
+        levels: how it becomes what the generator sees.
         bundle, flips, progress, memory_gib: as of :func:`translate_volume`.
         beside: bytes that others hold.
     """
@@ -293,7 +298,7 @@ def _translate_straight(
     upright = Volume(turned.array, Grid(turned.grid.size, turned.grid.spacing))
     most_voxels = _largest_window(upright, bundle, memory_gib, len(flips[:2]), beside)
     cone = cone_around(orientation.turn(echoes))
-    results = _translate_upright(upright, cone, limits, bundle, flips, most_voxels, progress)
+    results = _translate_upright(upright, cone, levels, bundle, flips, most_voxels, progress)
     return _Straight(
         [orientation.turn_back(result) for result in results],
         orientation.turn_back(cone),
@@ -305,7 +310,7 @@ def _translate_straight(
 def _translate_upright(
     volume: Volume,
     cone: np.ndarray,
-    limits: tuple[float, float],
+    levels: GreyLevels,
     bundle: Bundle,
     flips: Sequence[tuple[int, ...]],
     most_voxels: int,
@@ -318,9 +323,9 @@ def _translate_upright(
         seen = _resampled(volume, grid, smooth=True).array
         # Smoothed, so that every voxel that the cone's are interpolated from is wanted.
         wanted = _resampled(volume.with_array(cone), grid, smooth=True).array > 0
-    weight = echo_weight(volume, limits, grid)
+    weight = echo_weight(volume, levels.limits, grid)
     wanted = wanted & (weight > 0)
-    results = _translate_array(seen, wanted, limits, bundle, flips, most_voxels, progress)
+    results = _translate_array(seen, wanted, levels, bundle, flips, most_voxels, progress)
     for array in results:
         array *= weight
     if grid != volume.grid:
@@ -349,7 +354,7 @@ def _largest_window(
 def _translate_array(
     array: np.ndarray,
     wanted: np.ndarray,
-    limits: tuple[float, float],
+    levels: GreyLevels,
     bundle: Bundle,
     flips: Sequence[tuple[int, ...]],
     most_voxels: int,
@@ -369,7 +374,7 @@ def _translate_array(
     passes = itertools.product([p for p in placed if wanted[p[1]].any()], flips)
     answers: list[np.ndarray] = []
     for (seen, place, core), axes in progress.track("windows", list(passes)):
-        ultrasound = np.flip(rescale(padded.read(seen), *limits), axes)
+        ultrasound = np.flip(levels.seen(padded.read(seen)), axes)
         mri = np.flip(_generate(ultrasound, bundle.net), axes)[core]
         answers.append(np.clip((mri + 1) * np.float32(127.5), 0, 255))
         if len(answers) == len(flips):
