@@ -29,6 +29,7 @@ _ANIMATED = ("PNG", "GIF", "WEBP")
 # The ends of a PNG, its checksum included, and of a GIF.
 _PNG_END, _GIF_END = b"IEND\xaeB`\x82", b"\0;"
 _ORIENTATION = 0x0112  # EXIF's tag
+_KEYWORD_BYTES = 79  # of a PNG's text
 
 
 def open_picture(path: Path) -> ImageFile:
@@ -210,7 +211,9 @@ def _save_options(suffix: str, metadata: dict[str, str]) -> dict[str, Any]:
     if suffix == ".png":
         chunks = PngInfo()
         for key, value in metadata.items():
-            chunks.add_itxt(key, value)
+            keyword = key.encode("latin-1", "backslashreplace")[:_KEYWORD_BYTES]
+            if keyword.strip():
+                chunks.add_itxt(keyword.decode("latin-1"), value)
         return {"pnginfo": chunks}
     if suffix in (".jpg", ".jpeg"):
         return {"quality": 95, "comment": text.encode()[:65000]}  # a JPEG segment ends at 64 KiB
