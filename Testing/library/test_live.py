@@ -201,9 +201,11 @@ def fixture_peer(link: list[str], port: int) -> Iterator[RawPeer]:
     peer.close()
 
 
-def packed(pixels: np.ndarray, stamp: float, version: int = 1, finer: int = 1) -> bytes:
+def packed(
+    pixels: np.ndarray, stamp: float, version: int = 1, finer: int = 1, name: str = "Image_Probe"
+) -> bytes:
     place = PLACE @ np.diag([1 / finer, 1 / finer, 1, 1])
-    message = pyigtl.ImageMessage(pixels, place, "lps", stamp, "Image_Probe")
+    message = pyigtl.ImageMessage(pixels, place, "lps", stamp, name)
     message.header_version = version
     message.metadata = {"FrameNumber": "7"} if version > 1 else {}
     return bytes(message.pack())
@@ -235,6 +237,18 @@ def test_what_a_peer_may_send_is_understood(peer: RawPeer) -> None:
     for number, message in enumerate(sent, start=1):
         peer.link.sendall(other + message + changed(other, 2, b"TDATA\0\0\0\0\0\0\0"))
         assert peer.answers_until(number) == [number]
+
+
+def test_of_several_images_one_is_translated(peer: RawPeer, link: list[str]) -> None:
+    """The one that came first, as long as it comes, and not one by turns."""
+    pixels = made_cine(1)[0].array
+    peer.link.sendall(packed(pixels, 1.0))
+    assert peer.answers_until(1.0) == [1.0]
+    peer.link.sendall(packed(pixels[:, 1:], 3.0, name="Reconstruction"))
+    time.sleep(0.5)
+    peer.link.sendall(packed(pixels, 2.0))
+    assert peer.answers_until(2.0) == [2.0]
+    assert any("Translating Image_Probe" in text for text in link)
 
 
 def test_what_cannot_be_read_is_told_and_passed_over(peer: RawPeer, link: list[str]) -> None:

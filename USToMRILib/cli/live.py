@@ -30,6 +30,8 @@ MRI_NAME, TISSUES_NAME = "SYNTHETIC_MRI", "SYNTHETIC_TISSUES"
 _WAIT_S = 0.002
 # Between attempts to reach a peer, and between looks at whether it is still there.
 _RETRY_S = 0.5
+# Images that have not come for so long give way to others that come.
+_SILENT_S = 5.0
 # How often the same trouble is told.
 _TELL_S = 5.0
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -42,7 +44,7 @@ def add_live(commands: Any) -> None:
         "--igtl", required=True, metavar="HOST:PORT", help="of the server that sends ultrasound"
     )
     command.add_argument(
-        "--device-name", metavar="NAME", help="of the images to translate; default: any"
+        "--device-name", metavar="NAME", help="of the images to translate; default: the first"
     )
     command.add_argument(
         "--tissues", action="store_true", help=f"send labels too, as {TISSUES_NAME}"
@@ -79,6 +81,8 @@ class LiveLink:
         self._told: dict[str, float] = {}
         self._looked = 0.0
         self._was_connected = False
+        # The images that are translated, where a server sends several, and when they last came.
+        self._name, self._heard = "", -np.inf
 
     def run(self, cancel: CancelToken) -> None:
         """Answer until the token is set."""
@@ -104,14 +108,21 @@ class LiveLink:
     def _newest(self) -> ImageMessage | None:
         """The image that came last; what came before it and was not translated is dropped."""
         client = self._connected()
-        images = [
-            message
+        images = {
+            message.device_name: message
             for message in client.get_latest_messages()
             if message.message_type == "IMAGE"
             and message.device_name not in (MRI_NAME, TISSUES_NAME)
             and self._only in (None, message.device_name)
-        ]
-        return max(images, key=lambda message: message.timestamp, default=None)
+        }
+        now = time.monotonic()
+        if images and self._name not in images and now - self._heard > _SILENT_S:
+            self._name = max(images.values(), key=lambda message: message.timestamp).device_name
+            if self._only is None:
+                self._tell(f"Translating {self._name}; --device-name chooses other images.")
+        if self._name in images:
+            self._heard = now
+        return images.get(self._name)
 
     def _followed(self, message: ImageMessage) -> tuple[Volume, Ellipse] | None:
         """The image of a message and the head in it; None where there is none, which is told."""
@@ -160,6 +171,7 @@ class LiveLink:
 
     def _close(self) -> None:
         client, self._client, self._was_connected = self._client, None, False
+        self._heard = -np.inf
         if client is not None:
             client.stop()
 
