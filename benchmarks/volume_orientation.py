@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
@@ -26,9 +26,11 @@ from training.data.location import add_data_option
 from training.data.pairs import Pair
 from training.data.splits import read_split
 from training.runinfo import run_record
+from training.simulation import adult_pairs
 from training.simulation.adult_anatomy import MriPriors, read_head
 from training.simulation.adult_domain import NARROW
 from training.simulation.adult_pairs import make_case
+from training.simulation.ultrasound import simulate_bmode
 from USToMRILib.compute.bundle import Bundle, load_bundle
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.volume import Volume
@@ -53,11 +55,19 @@ _EDGE = 3
 
 @dataclass(frozen=True)
 class Case:
-    """A simulated pair and what the library makes of its ultrasound as it was simulated."""
+    """A simulated pair and what the library makes of its ultrasound as it was simulated.
+
+    Attributes:
+        pair: on a grid along the probe's axes.
+        volume: its ultrasound.
+        answer: of the library.
+        scan: the ultrasound of the same scan at places [3, k, j, i], in voxels of the volume.
+    """
 
     pair: Pair
     volume: Volume
     answer: np.ndarray
+    scan: Callable[[np.ndarray], np.ndarray]
 
     @property
     def core(self) -> np.ndarray:
@@ -76,9 +86,16 @@ class Case:
 def translated_case(data: Path, head: str, bundle: Bundle) -> Case:
     """Simulate a pair of a head and translate it."""
     priors = MriPriors.of("T1", data)
-    pair = make_case(read_head(data, head), priors, 0, SHAPE, NARROW, 0.3).pair
+    with patch.object(adult_pairs, "simulate_bmode", wraps=simulate_bmode) as simulated:
+        pair = make_case(read_head(data, head), priors, 0, SHAPE, NARROW, 0.3).pair
+    maps, scan, seed, _ = simulated.call_args.args
     volume = Volume(pair.ultrasound, Grid(SHAPE[::-1]))
-    return Case(pair, volume, translated(volume, bundle))
+    return Case(
+        pair,
+        volume,
+        translated(volume, bundle),
+        lambda at: simulate_bmode(maps, scan, seed, at=at)[0],
+    )
 
 
 def translated(volume: Volume, bundle: Bundle, forced: Orientation | None = None) -> np.ndarray:
@@ -124,26 +141,49 @@ def resampled(volume: Volume, grid: Grid) -> Volume:
     return Volume(sitk.GetArrayFromImage(sitk.Resample(image, target)), grid)
 
 
-def oblique(case: Case, bundle: Bundle, rotation: Rotation) -> tuple[float, float, float, float]:
+@dataclass(frozen=True)
+class Oblique:
     """One oblique orientation.
 
-    Returns:
-        The angle in degrees from the nearest axes to the depth; the difference there; that of the
-        library's answer which is only interpolated there and back; and that of the answer to
-        ultrasound which is.
+    Attributes:
+        angle: in degrees from the nearest axis of the grid to the depth.
+        scanned: difference of the library's answer to what the same scan gives on the oblique grid.
+        interpolated: of that to ultrasound that is interpolated from one grid to the other.
+        back: of the answer as it is, which is only interpolated there and back.
     """
+
+    angle: float
+    scanned: float
+    interpolated: float
+    back: float
+
+
+def oblique(case: Case, bundle: Bundle, rotation: Rotation) -> Oblique:
+    """Measure an orientation."""
     grid = turned_grid(case.volume.grid, rotation)
-    turned = resampled(case.volume, grid)
+    interpolated = resampled(case.volume, grid)
     # Interpolation leaves a rim of faint voxels around the cone.
-    turned.array[turned.array < 1] = 0
-    answer = resampled(Volume(translated(turned, bundle), grid), case.volume.grid).array
-    answered = case.volume.with_array(case.answer)
-    back = resampled(resampled(answered, grid), case.volume.grid).array
-    off = float(np.degrees(np.arccos(np.abs(rotation.as_matrix()[1]).max())))
-    blurred = resampled(turned, case.volume.grid)
-    blurred.array[blurred.array < 1] = 0
-    of_blurred = translated(blurred, bundle)
-    return off, case.difference(answer), case.difference(back), case.difference(of_blurred)
+    interpolated.array[interpolated.array < 1] = 0
+
+    def difference(turned: Volume) -> float:
+        answer = Volume(translated(turned, bundle), turned.grid)
+        return case.difference(resampled(answer, case.volume.grid).array)
+
+    answered = resampled(case.volume.with_array(case.answer), grid)
+    return Oblique(
+        float(np.degrees(np.arccos(np.abs(rotation.as_matrix()[1]).max()))),
+        difference(scanned(case, grid)),
+        difference(interpolated),
+        case.difference(resampled(answered, case.volume.grid).array),
+    )
+
+
+def scanned(case: Case, grid: Grid) -> Volume:
+    """The scan of a case on another grid, as a scanner would store it, uint8."""
+    at = np.moveaxis(case.volume.grid.physical_to_index(grid.points())[..., ::-1], -1, 0)
+    beyond = np.array(SHAPE)[:, None, None, None] - 0.5
+    inside = ((at >= -0.5) & (at <= beyond)).all(axis=0)
+    return Volume(np.rint(case.scan(at) * inside).astype(np.uint8), grid)
 
 
 def exchanged_and_unfaded(case: Case, bundle: Bundle) -> tuple[float, float, float]:
@@ -160,7 +200,7 @@ class Measured:
 
     found: list[float]
     plain: list[float]
-    oblique: list[tuple[float, float, float, float]]
+    oblique: list[Oblique]
     errors: tuple[float, float, float]
 
 
@@ -181,14 +221,15 @@ def measure(data: Path, number: int) -> Measured:
     return Measured(found, plain, turned, errors)
 
 
-def oblique_rows(found: list[tuple[float, float, float, float]]) -> list[list[str]]:
+def oblique_rows(found: list[Oblique]) -> list[list[str]]:
     """Rows of the table: all, and those nearer to and farther from an axis."""
     rows = []
     for name, low, high in (("all", 0, 90), ("below 25", 0, 25), ("25 to 55", 25, 90)):
-        part = np.array([row for row in found if low <= row[0] < high]).reshape(-1, 4)
-        if len(part):
-            means = [f"{value:.2f}" for value in part[:, 1:].mean(axis=0)]
-            rows.append([name, str(len(part)), *means, f"{part[:, 1].max():.2f}"])
+        part = [row for row in found if low <= row.angle < high]
+        if part:
+            columns = np.array([[r.scanned, r.interpolated, r.back] for r in part]).T
+            first, *others = [f"{value:.2f}" for value in columns.mean(axis=1)]
+            rows.append([name, str(len(part)), first, f"{columns[0].max():.2f}", *others])
     return rows
 
 
@@ -218,10 +259,10 @@ def report(measured: Sequence[Measured]) -> str:
     angles = (
         "angle in degrees",
         "volumes",
-        "mean difference",
-        "answer there and back",
-        "ultrasound there and back",
+        "same scan, mean difference",
         "largest",
+        "interpolated ultrasound",
+        "answer there and back",
     )
     names = (
         "the library",
@@ -242,10 +283,11 @@ head in a third of the orientations.
 
 ## {OBLIQUE} oblique orientations
 
-Turned at random with linear interpolation, translated, and interpolated back. What the \
-measurement itself costs: the answer of the volume as simulated, only interpolated there and back; \
-and the answer to ultrasound that is interpolated there and back. The angle is that between the \
-depth and the nearest axis.
+Turned at random. "Same scan": its echoes are laid on the oblique grid as on the straight one, as \
+a scanner does it. "Interpolated ultrasound" is the volume of the straight grid, linearly \
+interpolated on the oblique one, which blurs its speckle. All answers are interpolated back, which \
+by itself costs what "there and back" says. The angle is that between the depth and the nearest \
+axis.
 
 {table(angles, oblique_rows(turned))}
 

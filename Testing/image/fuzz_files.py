@@ -84,12 +84,14 @@ def _write_nifti2(path: Path, array: np.ndarray, grid: Grid) -> None:
     nibabel.save(nibabel.Nifti2Image(array.T, np.diag([-1.0, -1, 1, 1]) @ grid.ijk_to_lps), path)
 
 
-def _write_picture(path: Path, array: np.ndarray, grid: Grid) -> None:
-    Image.fromarray(array[0]).save(path)
+def _write_picture(**how: object) -> Callable[[Path, np.ndarray, Grid], None]:
+    return lambda path, array, grid: Image.fromarray(array[0]).save(path, **how)
 
 
 def _read_picture(path: Path) -> Reference:
     with Image.open(path) as picture:
+        if getattr(picture, "n_frames", 1) > 1:
+            raise ValueError("not one picture")
         values = np.array(picture if picture.mode in ("L", "I;16") else picture.convert("RGB"))
     return (luma(values) if values.ndim == 3 else values)[None], None
 
@@ -129,9 +131,11 @@ FORMATS = {
     "nii": Format(_write_itk(False), _read_itk, _ANY),
     "nii.gz": Format(_write_itk(True), _read_itk, _ANY, checked=True),
     "2.nii": Format(_write_nifti2, _read_nibabel, _ANY),
-    "png": Format(_write_picture, _read_picture, ("u1", "u2"), True, False, True),
-    "bmp": Format(_write_picture, _read_picture, ("u1",), True, False),
-    "jpg": Format(_write_picture, _read_picture, ("u1",), True, False),
+    "png": Format(_write_picture(), _read_picture, ("u1", "u2"), True, False, True),
+    "bmp": Format(_write_picture(), _read_picture, ("u1",), True, False),
+    "jpg": Format(_write_picture(), _read_picture, ("u1",), True, False),
+    "gif": Format(_write_picture(), _read_picture, ("u1",), True, False),
+    "webp": Format(_write_picture(lossless=True), _read_picture, ("u1",), True, False),
     "tif": Format(_write_tiff(), _read_tiff, _ANY, True, False),
     "lzw.tif": Format(_write_tiff(compression="lzw"), _read_tiff, _ANY, True, False),
     "zip.tif": Format(_write_tiff(compression="zlib"), _read_tiff, _ANY, True, False, True),

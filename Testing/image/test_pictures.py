@@ -33,6 +33,16 @@ def test_pictures_round_trip(tmp_path: Path, suffix: str) -> None:
     assert back.grid == volume.grid
 
 
+@pytest.mark.parametrize("suffix", PICTURES)
+def test_names_of_fields_that_a_picture_has_no_letters_for(tmp_path: Path, suffix: str) -> None:
+    """As the fields of an ultrasound's header may have, which go into what is made of it."""
+    volume = numbered(Grid((7, 5, 1)))
+    volume.write(tmp_path / f"p.{suffix}", {"名前": "値", "": "none", "x" * 99: "long", "ä": "ö"})
+    fields = Volume.read(tmp_path / f"p.{suffix}", 1.0).metadata
+    if suffix == "png":
+        assert fields == {r"\u540d\u524d": "値", "x" * 79: "long", "ä": "ö"}
+
+
 def test_floats_are_rounded_and_clipped_and_masks_stretched(tmp_path: Path) -> None:
     grid = Grid((4, 1, 1))
     values = np.array([[[-3.0, 0.6, 254.4, 300.0]]], np.float32)
@@ -125,7 +135,9 @@ def test_whole_jpegs_of_all_forms_are_read(
         np.testing.assert_allclose(array.astype(int), expected, atol=1)
 
 
-@pytest.mark.parametrize(("suffix", "missing"), [("png", 1), ("png", 20), ("gif", 1), ("webp", 1)])
+@pytest.mark.parametrize(
+    ("suffix", "missing"), [("png", 1), ("png", 20), ("gif", 1), ("gif", 40), ("webp", 1)]
+)
 def test_pictures_without_an_end_are_damaged(tmp_path: Path, suffix: str, missing: int) -> None:
     path = tmp_path / f"a.{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
@@ -133,7 +145,7 @@ def test_pictures_without_an_end_are_damaged(tmp_path: Path, suffix: str, missin
     content = path.read_bytes()
     path.write_bytes(content[:-missing])
     assert "damaged" in refusal(path, pixel_size=1.0)
-    path.write_bytes(content + b"more")
+    path.write_bytes(content + (b"\0\0" if suffix == "gif" else b"more"))
     assert Volume.read(path, 1.0).grid.size == (30, 20, 1)
 
 

@@ -307,3 +307,11 @@ def test_every_head_is_in_one_part_of_the_split_and_every_label_is_a_tissue() ->
     known = {label for tissue in TISSUES.values() for label in tissue.labels}
     found = set(np.unique(read_head(Path(folder), names[0]).labels).tolist())
     assert found <= known
+
+
+def test_a_scan_is_laid_on_any_places() -> None:
+    plain, cone = simulate_bmode(uniform(), SCAN, seed=0)
+    every_other = np.indices(plain.shape, np.float32)[:, ::2, 1:]
+    image, inside = simulate_bmode(uniform(), SCAN, seed=0, at=every_other)
+    np.testing.assert_array_equal(inside, cone[::2, 1:])
+    np.testing.assert_allclose(image, plain[::2, 1:], atol=1e-3)

@@ -68,10 +68,11 @@ class EpsPair:
 
     def nets(self, sizes: torch.Tensor) -> tuple[EpsNet, EpsNet]:
         """Both networks for heads of these sizes in mm, float32 [B]."""
-        return _told(self.us, sizes), _told(self.mri, sizes)
+        return _of_sizes(self.us, sizes), _of_sizes(self.mri, sizes)
 
 
-def _told(bundle: Bundle, sizes: torch.Tensor) -> EpsNet:
+def _of_sizes(bundle: Bundle, sizes: torch.Tensor) -> EpsNet:
+    """Return a network for heads of these sizes, whether or not it is conditioned on them."""
     net: EpsNet = bundle.net
     return (lambda x, t: bundle.net(x, t, sizes)) if takes_size(bundle) else net
 

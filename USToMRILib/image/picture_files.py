@@ -26,11 +26,10 @@ WRITE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 SUFFIXES = (*WRITE_SUFFIXES, ".jpe", ".jfif", ".gif", ".webp")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _ANIMATED = ("PNG", "GIF", "WEBP")
-# What programs append to pictures may be long.
-_MOST_AFTER_END = 2**16
-# The end of a PNG, its checksum included, and that of a GIF.
-_ENDS = {"PNG": b"IEND\xaeB`\x82", "GIF": b"\0;"}
+# The ends of a PNG, its checksum included, and of a GIF.
+_PNG_END, _GIF_END = b"IEND\xaeB`\x82", b"\0;"
 _ORIENTATION = 0x0112  # EXIF's tag
+_KEYWORD_BYTES = 79  # of a PNG's text
 
 
 def open_picture(path: Path) -> ImageFile:
@@ -113,7 +112,9 @@ def _is_whole(format: str, content: bytes) -> bool:
     """Whether a file that Pillow reads to its end, and beyond where it has none, has one."""
     if format in ("JPEG", "MPO"):
         return is_whole(content)
-    return _ENDS.get(format, b"") in content[-_MOST_AFTER_END:]
+    if format == "GIF":
+        return content.rstrip(b"\0\r\n").endswith(_GIF_END)
+    return format != "PNG" or _PNG_END in content
 
 
 def _seconds(picture: Image.Image, count: int) -> tuple[float, ...]:
@@ -210,7 +211,9 @@ def _save_options(suffix: str, metadata: dict[str, str]) -> dict[str, Any]:
     if suffix == ".png":
         chunks = PngInfo()
         for key, value in metadata.items():
-            chunks.add_itxt(key, value)
+            keyword = key.encode("latin-1", "backslashreplace")[:_KEYWORD_BYTES]
+            if keyword.strip():
+                chunks.add_itxt(keyword.decode("latin-1"), value)
         return {"pnginfo": chunks}
     if suffix in (".jpg", ".jpeg"):
         return {"quality": 95, "comment": text.encode()[:65000]}  # a JPEG segment ends at 64 KiB

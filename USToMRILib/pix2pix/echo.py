@@ -1,12 +1,14 @@
-"""Where ultrasound shows something: a pseudo-MRI fades where there is no echo to tell of."""
+"""Where ultrasound echoes, and how brightly that is shown."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..image.grid import Grid
+from ..image.intensity import rescale
 from ..image.volume import Volume
 
 if TYPE_CHECKING:
@@ -19,6 +21,45 @@ _AVERAGED_MM = 2.0
 # As far from the nearest echo the pseudo-MRI is shown in full, and no more: a ventricle, which
 # does not echo, is seldom wider than twice the first.
 _FULL_MM, _NONE_MM = 5.0, 10.0
+# Beyond, an image is noise, which would only be brightened.
+_LEAST_EXPONENT = 0.4
+
+
+@dataclass(frozen=True)
+class GreyLevels:
+    """How grey levels of an ultrasound become those that the generator sees.
+
+    Attributes:
+        limits: values that count as -1 and 1.
+        exponent: of the grey levels between them, on 0..1; below 1 it brightens.
+    """
+
+    limits: tuple[float, float]
+    exponent: float = 1.0
+
+    @classmethod
+    def of(cls, array: np.ndarray, limits: tuple[float, float], dark: float | None) -> GreyLevels:
+        """Those of an ultrasound, a darker one brightened to what the generator knows.
+
+        Scanners compress the echo's range by curves of their own. Tissue that is darker than in
+        training is fluid with specks in it to the generator.
+
+        Args:
+            array: ultrasound.
+            limits: of it.
+            dark: :func:`median_echo` of what was dark in training; None to brighten nothing.
+        """
+        echo = 1.0 if dark is None else median_echo(array, limits)
+        if dark is None or echo >= dark:
+            return cls(limits)
+        return cls(limits, max(_LEAST_EXPONENT, float(np.log(dark) / np.log(echo))))
+
+    def seen(self, array: np.ndarray) -> np.ndarray:
+        """Values in [-1, 1], float32 of the same shape."""
+        scaled = rescale(array, *self.limits)
+        if self.exponent == 1:
+            return scaled
+        return ((scaled + 1) / 2) ** np.float32(self.exponent) * 2 - 1
 
 
 def echo_weight(volume: Volume, limits: tuple[float, float], grid: Grid) -> np.ndarray:
@@ -42,6 +83,20 @@ def echo_weight(volume: Volume, limits: tuple[float, float], grid: Grid) -> np.n
     away = sitk.SignedMaurerDistanceMap(echo, squaredDistance=False, useImageSpacing=True)
     shown = sitk.Clamp((_NONE_MM - away) / (_NONE_MM - _FULL_MM), sitk.sitkFloat32, 0, 1)
     return grid.resample(shown * shown * (3 - 2 * shown))
+
+
+def median_echo(array: np.ndarray, limits: tuple[float, float]) -> float:
+    """Return how bright the echo is in the middle: 0 is the display's floor, 1 its white.
+
+    Args:
+        array: ultrasound.
+        limits: of :func:`~.pix2pix3d.ultrasound_range`.
+    """
+    low, high = limits
+    above = array[array > low + _FLOOR * (high - low)]
+    if not above.size:
+        return 1.0
+    return min(1.0, (float(np.median(above)) - low) / (high - low))
 
 
 def _coarse(volume: Volume) -> sitk.Image:

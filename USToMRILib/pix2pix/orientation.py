@@ -9,7 +9,9 @@ import numpy as np
 
 from ..image.grid import Grid
 from ..image.volume import Volume
+from .body import Body
 
+SCAN_AXES = ("sweep", "depth", "lateral")
 CONE, ECHO = "the cone's shape", "the echo, which fades with depth"
 
 UNSURE = (
@@ -17,9 +19,13 @@ UNSURE = (
     "the echo fades with depth. Where that is wrong, the pseudo-MRI is less reliable."
 )
 
-# A cone's cross-section grows with depth: of the voxels' depths, this much skewness at least, and
-# so many times that of any other axis. Of simulated cones it is 0.18 to 0.9.
-_LEAST_SKEWNESS, _CLEARLY = 0.15, 1.3
+# A cone is narrow at the probe, so that along the depth it is less alike to its mirror image, by
+# this factor, than along any other axis; its cross-section grows: the voxels' depths are skewed.
+# Of 24 simulated convex probes all are told so, and of 6 linear ones none.
+_LESS_ALIKE, _LEAST_SKEWNESS = 1.4, 0.08
+# Of few slices, which have no such shape, only the skewness tells: so much, and so many times that
+# of any other axis.
+_FLAT_SKEWNESS, _CLEARLY = 0.15, 1.3
 # A slab thinner than this part of the longest axis is not seen from its thin side.
 _THIN = 0.25
 # Of the depth: where the cone is next to the probe's face.
@@ -70,7 +76,7 @@ class Orientation:
         """For the record: the volume's axes along the sweep, the depth and laterally."""
         signs = ["-" if axis in self.flipped else "+" for axis in range(3)]
         names = [sign + "kji"[axis] for sign, axis in zip(signs, self.axes)]
-        return {**dict(zip(("sweep", "depth", "lateral"), names)), "probe_side_from": self.told_by}
+        return {**dict(zip(SCAN_AXES, names)), "probe_side_from": self.told_by}
 
 
 def find_orientation(
@@ -82,7 +88,7 @@ def find_orientation(
     strong. Laterally a cone widens more than along the sweep. Sweep and lateral axis begin on the
     side with more echo, which only makes the answer one: a head in a mirror is a head still.
 
-    An oblique cone gets the nearest axes.
+    An oblique cone (:mod:`~.straight`) gets the nearest axes.
 
     Args:
         array: ultrasound [k, j, i].
@@ -93,16 +99,35 @@ def find_orientation(
     extents = _extents(echoes, mm)
     usable = [axis for axis in range(3) if extents[axis] >= _THIN * max(extents)]
     skewness = {axis: _skewness(_counts(echoes, axis)) for axis in usable}
-    ordered = sorted((abs(value) for value in skewness.values()), reverse=True)
-    is_clear = ordered[0] >= max(_LEAST_SKEWNESS, _CLEARLY * ordered[1] if ordered[1:] else 0)
+    depth = _narrowing(Body.of(echoes, mm), skewness)
+    is_clear = depth is not None
     rise = skewness if is_clear else {axis: _rise(array, echoes, axis) for axis in usable}
-    depth = max(usable, key=lambda axis: abs(rise[axis]))
+    if depth is None:
+        depth = max(usable, key=lambda axis: abs(rise[axis]))
     from_end = rise[depth] > 0
     sweep, lateral = _sweep_and_lateral(np.flip(echoes, depth) if from_end else echoes, depth, mm)
     axes = (sweep, depth, lateral)
     flipped = [1] if from_end else []
     flipped += [place for place in (0, 2) if _rise(array, echoes, axes[place]) > 0]
     return Orientation(axes, tuple(sorted(flipped)), CONE if is_clear else ECHO)
+
+
+def _narrowing(body: Body | None, skewness: dict[int, float]) -> int | None:
+    """Return the axis along which a cone narrows; None where its shape does not show it.
+
+    Args:
+        body: of what echoes; None where it has few slices.
+        skewness: of voxels along the axes (k, j, i) that it may be.
+    """
+    if body is None:
+        unlike = {axis: abs(value) for axis, value in skewness.items()}
+        factor, least = _CLEARLY, _FLAT_SKEWNESS
+    else:
+        unlike = {axis: body.beyond(np.eye(3)[2 - axis]) for axis in skewness}
+        factor, least = _LESS_ALIKE, _LEAST_SKEWNESS
+    depth, *others = sorted(unlike, key=lambda axis: -unlike[axis])
+    stands_out = not others or unlike[depth] >= factor * unlike[others[0]]
+    return depth if stands_out and abs(skewness[depth]) >= least else None
 
 
 def _others(axis: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,15 +17,15 @@ from ..compute.device import list_devices
 from ..compute.precision import has_matrix_unit
 from ..image.belonging import check_belong_together
 from ..image.grid import Grid
-from ..image.intensity import rescale
 from ..image.volume import Volume
 from ..options import option
 from ..progress import Progress
 from ..result import Made, Request
 from .cone import cone_around, echoing
-from .echo import echo_weight
+from .echo import GreyLevels, echo_weight
 from .memory import WINDOW_BYTES, MemoryNeed
-from .orientation import ECHO, UNSURE, Orientation, find_orientation
+from .orientation import ECHO, SCAN_AXES, UNSURE, Orientation, find_orientation
+from .straight import Straightened, cone_axes
 from .windows import Padded, plan_windows, smallest_window
 
 if TYPE_CHECKING:
@@ -114,15 +114,28 @@ class VolumeTranslation:
     Attributes:
         array: float32 [k, j, i] in 0..255 on the volume's grid, 0 outside the ultrasound's cone
             and, smoothly, where nothing echoes.
-        orientation: how the volume was turned for the generator.
+        orientation: how the volume was turned for the generator; an oblique one, after it was
+            brought along its ultrasound's own axes.
+        axes: of an oblique volume, [3, 3], unit vectors in LPS along the sweep, away from the
+            probe and laterally, as columns.
         spread: where it was asked for, the same for the standard deviation of the answers over
             :data:`FLIPS`, in the units of `array`. It shows where the answer depends on how the
             volume lies. It is not the error: where it is small, the answer may still be wrong.
+        echo_exponent: of the grey levels that the generator saw (:class:`~.echo.GreyLevels`).
     """
 
     array: np.ndarray
     orientation: Orientation
+    axes: np.ndarray | None = None
     spread: np.ndarray | None = None
+    echo_exponent: float = 1.0
+
+    def describe(self) -> dict[str, Any]:
+        """For the record: sweep, depth and lateral as the volume's axes, or as vectors in LPS."""
+        said = self.orientation.describe()
+        if self.axes is None:
+            return said
+        return {**said, **dict(zip(SCAN_AXES, np.round(self.axes.T, 3).tolist()))}
 
 
 @dataclass(frozen=True)
@@ -149,7 +162,8 @@ class VolumeMethod:
                 # Bundles that do not say are from when there was none but T1.
                 "contrast": self.bundle.metadata.get("contrast", "T1"),
                 "precision": precision_of(self.bundle),
-                "orientation": done.orientation.describe(),
+                "orientation": done.describe(),
+                "echo_exponent": round(done.echo_exponent, 3),
             },
             (*self.bundle.cautions, *_doubts(volume, done, self.bundle)),
             {} if done.spread is None else {"uncertainty": done.spread},
@@ -189,10 +203,11 @@ def translate_volume(
 
     The generator knows volumes with the probe at the top: any other is turned, by whole axes, and
     the result back, so that the answer does not depend on how a volume is stored
-    (:func:`~.orientation.find_orientation`); an oblique one along the nearest axes. The generator
-    sees voxels of the size that it was trained on (`spacing_mm` in the bundle's metadata): a volume
-    whose voxels differ from it by more than a quarter is resampled to it and the result back; any
-    other stays on its own grid throughout. Windows see everything that can change their answer
+    (:func:`~.orientation.find_orientation`); an oblique one is interpolated along its ultrasound's
+    own axes first (:func:`~.straight.cone_axes`). The generator sees voxels of the size that it was
+    trained on (`spacing_mm` in the bundle's metadata): a volume whose voxels differ from it by more
+    than a quarter is resampled to it and the result back; any other that is not oblique stays on
+    its own grid throughout. Windows see everything that can change their answer
     (`receptive_field`), so that the result is that of one pass over it all. Where nothing echoes it
     fades to the background (:func:`~.echo.echo_weight`).
 
@@ -215,20 +230,87 @@ def translate_volume(
     _largest_window(volume, bundle, memory_gib, len(flips[:2]))
     echoes = echoing(volume.array)
     check_belong_together(volume.array, echoes, volume.grid.spacing[::-1])
+    levels = GreyLevels.of(
+        volume.array, ultrasound_range(volume.array), bundle.metadata.get("dark_echo")
+    )
+    axes = cone_axes(echoes, volume.grid.spacing[::-1])
+
+    def straight(volume: Volume, echoes: np.ndarray, beside: int = 0) -> _Straight:
+        return _translate_straight(
+            volume, echoes, levels, bundle, flips, progress, memory_gib, beside
+        )
+
+    if axes is None:
+        made = straight(volume, echoes)
+        results, cone = made.results, made.cone
+    else:
+        turned = Straightened.of(volume, echoes, axes, min(bundle.metadata["spacing_mm"]))
+        made = straight(turned.volume, turned.echoes, volume.array.nbytes + echoes.nbytes)
+        results = [turned.back(each, volume.grid) for each in made.results]
+        cone = echoes | (turned.back(made.cone, volume.grid) > 0.5)
+    for array in results:
+        array[~cone] = 0
+    mri, *others = results
+    own = None if axes is None else made.axes
+    spreads = others[0] if others else None
+    return VolumeTranslation(mri, made.orientation, own, spreads, levels.exponent)
+
+
+@dataclass(frozen=True)
+class _Straight:
+    """What became of a volume along its ultrasound's axes.
+
+    Attributes:
+        results: float32 [k, j, i]: the answer and, of several flips, their standard deviation.
+        cone: bool [k, j, i], beyond which the results say nothing.
+        orientation: how the volume was turned.
+        axes: [3, 3], unit vectors in LPS along the sweep, the depth and laterally, as columns.
+    """
+
+    results: list[np.ndarray]
+    cone: np.ndarray
+    orientation: Orientation
+    axes: np.ndarray
+
+
+def _translate_straight(
+    volume: Volume,
+    echoes: np.ndarray,
+    levels: GreyLevels,
+    bundle: Bundle,
+    flips: Sequence[tuple[int, ...]],
+    progress: Progress,
+    memory_gib: float,
+    beside: int,
+) -> _Straight:
+    """Translate a volume whose axes are those of its ultrasound, in whatever order.
+
+    Args:
+        volume: ultrasound.
+        echoes: bool [k, j, i], what is not its background.
+        levels: how it becomes what the generator sees.
+        bundle, flips, progress, memory_gib: as of :func:`translate_volume`.
+        beside: bytes that others hold.
+    """
     orientation = find_orientation(volume.array, echoes, volume.grid.spacing[::-1])
     turned = orientation.turn_volume(volume)
     # Where it lies changes nothing, not even by rounding.
     upright = Volume(turned.array, Grid(turned.grid.size, turned.grid.spacing))
-    most_voxels = _largest_window(upright, bundle, memory_gib, len(flips[:2]))
-    echoes = orientation.turn(echoes)
-    results = _translate_upright(upright, echoes, bundle, flips, most_voxels, progress)
-    mri, *others = [orientation.turn_back(result) for result in results]
-    return VolumeTranslation(mri, orientation, others[0] if others else None)
+    most_voxels = _largest_window(upright, bundle, memory_gib, len(flips[:2]), beside)
+    cone = cone_around(orientation.turn(echoes))
+    results = _translate_upright(upright, cone, levels, bundle, flips, most_voxels, progress)
+    return _Straight(
+        [orientation.turn_back(result) for result in results],
+        orientation.turn_back(cone),
+        orientation,
+        turned.grid.axes[:, ::-1],
+    )
 
 
 def _translate_upright(
     volume: Volume,
-    echoes: np.ndarray,
+    cone: np.ndarray,
+    levels: GreyLevels,
     bundle: Bundle,
     flips: Sequence[tuple[int, ...]],
     most_voxels: int,
@@ -236,31 +318,30 @@ def _translate_upright(
 ) -> list[np.ndarray]:
     """Translate a volume with the probe at the top; as :func:`_translate_array`, on its grid."""
     grid = model_grid(volume.grid, bundle.metadata["spacing_mm"])
-    cone, limits = cone_around(echoes), ultrasound_range(volume.array)
     seen, wanted = volume.array, cone
     if grid != volume.grid:
         seen = _resampled(volume, grid, smooth=True).array
         # Smoothed, so that every voxel that the cone's are interpolated from is wanted.
         wanted = _resampled(volume.with_array(cone), grid, smooth=True).array > 0
-    weight = echo_weight(volume, limits, grid)
+    weight = echo_weight(volume, levels.limits, grid)
     wanted = wanted & (weight > 0)
-    results = _translate_array(seen, wanted, limits, bundle, flips, most_voxels, progress)
+    results = _translate_array(seen, wanted, levels, bundle, flips, most_voxels, progress)
     for array in results:
         array *= weight
     if grid != volume.grid:
         results = [_resampled(Volume(r, grid), volume.grid, smooth=False).array for r in results]
-    for array in results:
-        array[~cone] = 0
     return results
 
 
-def _largest_window(volume: Volume, bundle: Bundle, memory_gib: float, results: int) -> int:
+def _largest_window(
+    volume: Volume, bundle: Bundle, memory_gib: float, results: int, beside: int = 0
+) -> int:
     """Return how many voxels a window may have in the memory, and in that of the net's device."""
     in_float32 = bundle.metadata.get("bytes_per_voxel", WINDOW_BYTES)
     window_bytes = in_float32 * _precision(bundle.net).itemsize // 4
     grid = model_grid(volume.grid, bundle.metadata["spacing_mm"])
     voxels = volume.array.size + (math.prod(grid.size) if grid != volume.grid else 0)
-    need = MemoryNeed(volume.array.nbytes, voxels, results, window_bytes)
+    need = MemoryNeed(volume.array.nbytes + beside, voxels, results, window_bytes)
     smallest = smallest_window(_padded_shape(grid.shape, bundle), *_windowing(bundle))
     most = need.largest_window(memory_gib, smallest)
     device = _device(bundle.net).type
@@ -273,7 +354,7 @@ def _largest_window(volume: Volume, bundle: Bundle, memory_gib: float, results: 
 def _translate_array(
     array: np.ndarray,
     wanted: np.ndarray,
-    limits: tuple[float, float],
+    levels: GreyLevels,
     bundle: Bundle,
     flips: Sequence[tuple[int, ...]],
     most_voxels: int,
@@ -293,7 +374,7 @@ def _translate_array(
     passes = itertools.product([p for p in placed if wanted[p[1]].any()], flips)
     answers: list[np.ndarray] = []
     for (seen, place, core), axes in progress.track("windows", list(passes)):
-        ultrasound = np.flip(rescale(padded.read(seen), *limits), axes)
+        ultrasound = np.flip(levels.seen(padded.read(seen)), axes)
         mri = np.flip(_generate(ultrasound, bundle.net), axes)[core]
         answers.append(np.clip((mri + 1) * np.float32(127.5), 0, 255))
         if len(answers) == len(flips):

@@ -85,22 +85,24 @@ def prepared_slices(
 
 
 def augmentation() -> Callable[..., Any]:
-    """Small moves that keep a head a head; mirror images of brains are plausible brains."""
-    return Compose(
-        [
-            RandFlip(prob=0.5, spatial_axis=0),
-            RandFlip(prob=0.5, spatial_axis=1),
-            RandAffine(
-                prob=1.0,
-                rotate_range=math.radians(5),
-                scale_range=(0.1, 0.1),
-                translate_range=(2, 2),
-                mode="bilinear",
-                padding_mode="border",
-            ),
-            RandAdjustContrast(prob=0.5, gamma=(0.8, 1.25)),
-        ]
-    )
+    """Small moves that keep a head a head, and another contrast."""
+    return Compose([*small_moves(5, 0.1), RandAdjustContrast(prob=0.5, gamma=(0.8, 1.25))])
+
+
+def small_moves(degrees: float, scale: float) -> list[Any]:
+    """Turns, scales and shifts by two pixels; mirror images of brains are plausible brains."""
+    return [
+        RandFlip(prob=0.5, spatial_axis=0),
+        RandFlip(prob=0.5, spatial_axis=1),
+        RandAffine(
+            prob=1.0,
+            rotate_range=math.radians(degrees),
+            scale_range=(scale, scale),
+            translate_range=(2, 2),
+            mode="bilinear",
+            padding_mode="border",
+        ),
+    ]
 
 
 def contact_sheet(slices: Iterable[np.ndarray], path: Path, columns: int = 8) -> None:

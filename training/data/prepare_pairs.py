@@ -28,6 +28,7 @@ from training.data.volumes import read_volume
 from USToMRILib import Grid, InputError, Volume
 from USToMRILib.pix2pix.cone import echoing, ultrasound_cone
 from USToMRILib.pix2pix.orientation import find_orientation
+from USToMRILib.pix2pix.straight import Straightened, cone_axes
 
 TABLE = "pairs.json"
 PATCH = (8, 128, 128)
@@ -61,8 +62,9 @@ def prepare_pair(
 ) -> tuple[Pair, Grid]:
     """Bring a pair to one grid, and crop it to where both are.
 
-    The grid has the ultrasound's axes, turned so that the probe is at the top as the generator
-    knows it (:mod:`USToMRILib.pix2pix.orientation`), and isotropic voxels. The extent of the
+    The grid has the ultrasound's axes, of an oblique volume those of its cone, turned so that the
+    probe is at the top as the generator knows it (:mod:`USToMRILib.pix2pix.orientation`), and
+    isotropic voxels. The extent of the
     ultrasound's cone inside the MRI's field of view is centred in a whole number of patches, cut
     where it is wider.
 
@@ -79,7 +81,12 @@ def prepare_pair(
     Raises:
         InputError: if no voxel is in both.
     """
-    us = find_orientation(us.array, echoing(us.array), us.grid.spacing[::-1]).turn_volume(us)
+    echoes = echoing(us.array)
+    axes = cone_axes(echoes, us.grid.spacing[::-1])
+    if axes is not None:
+        straight = Straightened.of(us, echoes, axes, spacing_mm)
+        us, echoes = straight.volume, straight.echoes
+    us = find_orientation(us.array, echoes, us.grid.spacing[::-1]).turn_volume(us)
     cone = us.with_array(ultrasound_cone(us.array).astype(np.uint8))
     seen = mri.with_array(np.ones(mri.array.shape, np.uint8))
     wide = _grid_over(us.grid, spacing_mm)

@@ -28,8 +28,9 @@ from training.simulation.adult_lesions import LESION_PROBABILITY
 from training.simulation.adult_pairs import cached_pairs
 from training.train.runlog import LOG_FILE
 from USToMRILib.compute.bundle import METADATA_FILE, models_dir
+from USToMRILib.pix2pix.echo import median_echo
 from USToMRILib.pix2pix.memory import WINDOW_BYTES, WINDOW_BYTES_WIDTH
-from USToMRILib.pix2pix.pix2pix3d import BUNDLE
+from USToMRILib.pix2pix.pix2pix3d import BUNDLE, ultrasound_range
 
 SPACING_MM = (1.0, 1.0, 1.0)
 CURVES_FILE = "training_curves.png"
@@ -61,7 +62,9 @@ An ultrasound volume, however it lies: the library turns it so that the probe is
 points away from the probe, i is lateral and k the direction of the sweep, as in training. The
 generator works at
 1 mm; the library resamples volumes with other voxels, and back. Intensities: the least value, the
-background, becomes -1 and the 99.5th percentile of the rest 1. Output -1..1 stands for 0..255 in
+background, becomes -1 and the 99.5th percentile of the rest 1; of a scan whose echo is darker, in
+the median, than that of three quarters of its own kind, the grey levels are raised to a power that
+makes it as bright (`dark_echo`). Output -1..1 stands for 0..255 in
 arbitrary units. Normalisation layers are batch normalisation with fixed statistics, folded into the
 convolutions, and there is no dropout: at inference a voxel depends on nothing beyond the receptive
 field, so that windows join. On hardware that multiplies bfloat16 the library runs the network in
@@ -142,13 +145,22 @@ def reach(net: torch.nn.Module) -> list[int]:
     return extents
 
 
-def use_of(net: Generator, config: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of the metadata that the library goes by when it uses the generator."""
+def use_of(net: Generator, config: dict[str, Any], pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Return the part of the metadata that the library goes by when it uses the generator.
+
+    Args:
+        net: the generator.
+        config: of its training.
+        pairs: scanned as those of the training.
+    """
+    echoes = [median_echo(pair.ultrasound, ultrasound_range(pair.ultrasound)) for pair in pairs]
     return {
         "spacing_mm": list(SPACING_MM),
         "divisors": list(DIVISORS),
         "window": config["patch"],
         "receptive_field": {"reach": reach(net), "unit": "voxels along (D, H, W), to each side"},
+        # A quarter of its scans are darker.
+        "dark_echo": round(float(np.quantile(echoes, 0.25)), 2),
         "bytes_per_voxel": round(WINDOW_BYTES * config["width"] / WINDOW_BYTES_WIDTH),
     }
 
@@ -274,13 +286,13 @@ def main() -> None:
                 "--models another folder, and name it in USTOMRI_MODELS to use it"
             )
     net = load_generator(state)
-    use = use_of(net, config)
     traced = trace(net, torch.zeros(1, 1, *config["patch"]))
     heads = read_split("adult")["test"]
     cache = options.work / "pairs"
     pairs = cached_pairs(
         options.data, heads, options.per_head, seed, cache, LESION_PROBABILITY, config["contrast"]
     )
+    use = use_of(net, config, pairs)
     translated = translate_pairs(traced, use, pairs)
     record = run_record(seed)
     metrics = {

@@ -216,7 +216,11 @@ class Sweep(Protocol):
 
 
 def simulate_bmode(
-    maps: TissueMaps, scan: Scan, seed: int, sweep: Sweep | None = None
+    maps: TissueMaps,
+    scan: Scan,
+    seed: int,
+    sweep: Sweep | None = None,
+    at: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Simulate the B-mode volume that a scan makes of tissue.
 
@@ -225,9 +229,11 @@ def simulate_bmode(
         scan: the acquisition.
         seed: of scatterers and noise; the same seed gives the same voxels.
         sweep: how it was swept by hand; by a motor where None.
+        at: where the image has its voxels, [3, k, j, i] in voxels of the tissue's grid; on that
+            grid where None.
 
     Returns:
-        image: float32 [k, j, i] in 0..255 on the tissue's grid, 0 outside the cone and in holes.
+        image: float32 [k, j, i] in 0..255, 0 outside the cone and in holes.
         cone: bool [k, j, i], the voxels that the sweep reaches, holes among them.
     """
     rng = np.random.default_rng(seed)
@@ -235,7 +241,10 @@ def simulate_bmode(
     lost_db = 0.0 if sweep is None else sweep.contact_db
     decibels = 20 * np.log10(envelope(maps, scan, beams, rng, lost_db) + 1e-6)
     grey = np.clip((decibels - scan.white_db) / scan.dynamic_range_db + 1, 0, 1) * 255
-    return _scan_convert(grey.astype(np.float32), maps, scan, beams, sweep)
+    along = [np.arange(n, dtype=np.float32) for n in maps.backscatter.shape]
+    places = np.meshgrid(*along, indexing="ij", sparse=True) if at is None else at
+    from_face = [(place - face) * maps.spacing_mm for place, face in zip(places, scan.face)]
+    return _scan_convert(grey.astype(np.float32), from_face, scan, beams, sweep)
 
 
 def envelope(
@@ -358,19 +367,20 @@ def _sample(array: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _scan_convert(
-    grey: np.ndarray, maps: TissueMaps, scan: Scan, beams: Beams, sweep: Sweep | None
+    grey: np.ndarray, from_face: list[np.ndarray], scan: Scan, beams: Beams, sweep: Sweep | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bring the samples [r, phi, theta] onto the tissue's grid; return image and cone [k, j, i]."""
-    shape = maps.backscatter.shape
-    k, j, i = (
-        (np.arange(n, dtype=np.float32) - centre) * maps.spacing_mm
-        for n, centre in zip(shape, scan.face)
-    )
-    j = j + scan.radius_mm
-    k, j, i = k[:, None, None], j[None, :, None], i[None, None, :]
+    """Bring the samples [r, phi, theta] to voxels; return image and cone [k, j, i].
+
+    Args:
+        grey: the samples.
+        from_face: mm of the voxels from the centre of the probe's face along k, j and i, of
+            shapes that broadcast to [k, j, i].
+        scan, beams, sweep: as of :func:`simulate_bmode`.
+    """
+    k, j, i = from_face[0], from_face[1] + scan.radius_mm, from_face[2]
     r = np.sqrt(k**2 + j**2 + i**2)
     theta = np.arcsin(i / np.maximum(r, 1e-3))
-    phi = np.broadcast_to(np.arctan2(k, j), shape)
+    phi = np.broadcast_to(np.arctan2(k, j), r.shape)
     cone = (r >= scan.radius_mm) & (r <= scan.radius_mm + scan.depth_mm)
     cone &= np.abs(theta) <= math.radians(scan.half_angle_deg)
     cone &= np.abs(phi) <= math.radians(scan.half_sweep_deg)
@@ -382,6 +392,6 @@ def _scan_convert(
             for values, axis in zip(places, (beams.r, beams.phi, beams.theta))
         ]
     )
-    image = np.zeros(shape, np.float32)
+    image = np.zeros(r.shape, np.float32)
     image[cone] = ndimage.map_coordinates(grey, samples, order=1, mode="nearest") * near
     return image, cone

@@ -7,7 +7,6 @@ slices of the atlases with their anatomy warped.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import Compose, RandAffine, RandFlip
+from monai.transforms import Compose
 
 from training.data.brain_slices import FRAME
-from training.data.fetal_slices import contact_sheet
+from training.data.fetal_slices import contact_sheet, small_moves
 from training.networks.eps import USUAL_SIZE_MM, EpsNet
 from training.simulation.brain_pairs import PairPool, read_brains
 from training.train.checkpoint import step_generator
@@ -138,31 +137,14 @@ def draw_samples(net: EpsNet, seed: int) -> np.ndarray:
     return made[:, 0].float().cpu().numpy()
 
 
-def augmentation() -> Callable[..., Any]:
-    """Small moves that keep a brain a brain; anatomy and tone are settled already."""
-    return Compose(
-        [
-            RandFlip(prob=0.5, spatial_axis=0),
-            RandFlip(prob=0.5, spatial_axis=1),
-            RandAffine(
-                prob=1.0,
-                rotate_range=math.radians(3),
-                scale_range=(0.03, 0.03),
-                translate_range=(2, 2),
-                mode="bilinear",
-                padding_mode="border",
-            ),
-        ]
-    )
-
-
 def mri_batches(pool: PairPool) -> Draw:
     """MRI of the pool, moved a little, and sizes not quite right."""
-    augment = augmentation()
+    # Anatomy and tone are settled already.
+    augment = Compose(small_moves(3, 0.03))
 
     def draw(step: int, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         pairs = pool.draw(step, count, rng)
-        augment.set_random_state(seed=int(rng.integers(2**31)))  # type: ignore[attr-defined]
+        augment.set_random_state(seed=int(rng.integers(2**31)))
         images = pairs.mri.astype(np.float32)
         moved = torch.stack([torch.as_tensor(augment(image[None])) for image in images])
         jitter = rng.normal(0, 2, count).astype(np.float32)

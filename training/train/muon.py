@@ -88,11 +88,11 @@ class Muon(torch.optim.Optimizer):
                 state["momentum"] = torch.zeros_like(p)
             state["momentum"].lerp_(p.grad, 1 - group["momentum"])
             moments.append(p.grad.lerp(state["momentum"], group["momentum"]).flatten(1))
-        ways = orthogonalised(torch.stack(moments))
-        scale = _ADAMW_RMS * max(ways.shape[-2:]) ** 0.5
-        for p, way in zip(parameters, ways, strict=True):
+        directions = orthogonalised(torch.stack(moments))
+        scale = _ADAMW_RMS * max(directions.shape[-2:]) ** 0.5
+        for p, direction in zip(parameters, directions, strict=True):
             p.mul_(1 - group["lr"] * group["weight_decay"])
-            p.add_(way.view(p.shape), alpha=-group["lr"] * scale)
+            p.add_(direction.view(p.shape), alpha=-group["lr"] * scale)
 
 
 def orthogonalised(matrices: torch.Tensor) -> torch.Tensor:
