@@ -67,7 +67,7 @@ def library_versions(*packages: str) -> dict[str, str]:
 def voxels_sha256(array: np.ndarray) -> str:
     """SHA-256 of the voxels' bytes in k, j, i order, little-endian."""
     ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return hashlib.sha256(ordered.tobytes()).hexdigest()
+    return hashlib.sha256(ordered.data).hexdigest()
 
 
 def header_fields(provenance: dict[str, Any], part: str = "") -> dict[str, str]:

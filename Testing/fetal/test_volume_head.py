@@ -245,11 +245,51 @@ def test_of_two_heads_one_is_taken_and_the_other_is_warned_of(by_grey: None) -> 
     assert [w for w in result.warnings if "Another head" in w]
 
 
-def test_a_volume_of_noise_is_refused(by_grey: None) -> None:
+@pytest.mark.parametrize("mm", [0.2, 10.0])
+def test_a_volume_that_cannot_hold_a_head_is_refused_at_once(by_grey: None, mm: float) -> None:
+    us = drawn(Rotation.identity())
+    with pytest.raises(InputError, match="check the spacing of its voxels"):
+        translate(Volume(us.array, Grid(us.grid.size, (mm, mm, mm))), device="cpu")
+
+
+def test_what_looks_like_a_head_three_times_too_large_is_refused(by_grey: None) -> None:
+    us = drawn(Rotation.random(random_state=1), around=True)
+    with pytest.raises(InputError, match=r"is 28\d mm long.*check the spacing of its voxels"):
+        translate(Volume(us.array, Grid(us.grid.size, (3.0, 3.0, 3.0))), device="cpu")
+
+
+def test_a_volume_of_noise_is_refused_without_a_search_slice_by_slice(by_grey: None) -> None:
     noise = np.random.default_rng(0).integers(0, 60, (60, 70, 80)).astype(np.uint8)
     noise[30, 30, 30] = 255
-    with pytest.raises(InputError, match="No fetal head was found"):
-        translate(Volume(noise, Grid(noise.shape[::-1])), device="cpu")
+    seen = []
+    with pytest.raises(InputError, match=r"5 slices along each axis.*--axis"):
+        translate(Volume(noise, Grid(noise.shape[::-1])), device="cpu", progress=seen.append)
+    assert max(event.of for event in seen) < len(noise)
+
+
+def test_finer_voxels_make_the_same_picture(by_grey: None) -> None:
+    us = drawn(Rotation.random(random_state=1), around=True)
+    fine = Grid.of(
+        [3 * n for n in GRID.size], [1 / 3] * 3, np.array(GRID.origin) - 1 / 3, np.eye(3)
+    )
+    finer = Volume(us.array.repeat(3, axis=0).repeat(3, axis=1).repeat(3, axis=2), fine)
+    coarse, made = (translate(each, device="cpu") for each in (us, finer))
+    heads = [each.provenance["parameters"]["head"] for each in (coarse, made)]
+    np.testing.assert_allclose(heads[1]["thalami_mm"], heads[0]["thalami_mm"], atol=1)
+    assert made.volume.grid == fine
+    middles = made.volume.array[1::3, 1::3, 1::3]
+    covered = coarse.volume.array > 0
+    assert np.corrcoef(middles[covered], coarse.volume.array[covered])[0, 1] > 0.97
+
+
+def test_the_picture_lies_in_every_part_of_an_oblique_volume(by_grey: None) -> None:
+    turn = Rotation.random(random_state=2).as_matrix()
+    us = drawn(Rotation.random(random_state=1))
+    straight = translate(us, device="cpu").volume.array
+    grid = Grid.of(us.grid.size, us.grid.spacing, turn @ np.array(us.grid.origin), turn)
+    turned = translate(Volume(us.array, grid), device="cpu").volume.array
+    covered = straight > 0
+    assert np.corrcoef(turned[covered], straight[covered])[0, 1] > 0.97
 
 
 def test_a_cancel_stops_the_search_of_the_midline(by_grey: None) -> None:

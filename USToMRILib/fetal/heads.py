@@ -71,6 +71,9 @@ def stack_of(volume: Volume, axis: str, hint: HeadHint, device: str) -> Stack:
             else the one along which most heads are found.
         hint: about the head.
         device: "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: no head is found along any.
     """
     if isinstance(hint, FollowedHead):
         return Stack(volume, "k", in_time=True)
@@ -91,7 +94,14 @@ def _found_axis(volume: Volume, hint: HeadHint, device: str) -> str:
         probes = {int(part * len(stack)) for part in _PROBES}
         return sum(isinstance(_head_of(stack.slice(n), None, device), Head) for n in probes)
 
-    return max(AXES[1:], key=heads)
+    found = {axis: heads(axis) for axis in AXES[1:]}
+    if not any(found.values()):
+        raise InputError(
+            f"No fetal head was found in {len(_PROBES)} slices along each axis of the volume; "
+            "choose an axis with --axis to look in all of its slices, or give the head with "
+            "--head-mask FILE."
+        )
+    return max(AXES[1:], key=lambda axis: found[axis])
 
 
 def find_heads(

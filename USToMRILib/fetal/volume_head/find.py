@@ -7,6 +7,7 @@ from typing import Optional
 
 import numpy as np
 
+from ...errors import InputError
 from ...image.grid import Grid
 from ...image.masks import inside_of, largest_part
 from ...image.volume import Volume
@@ -24,11 +25,20 @@ _THICK_MM = 1.5
 _LEAST_DICE = 0.88
 # Voxels of a mask about so far apart show its shape.
 _APART_MM = 1.0
+# Around a mask, for what of its ellipsoid it lacks.
+_MARGIN_MM = 10.0
+_OTHER_AXES = ((1, 2), (0, 2), (0, 1))
 # Fewer make no shape.
 _LEAST_VOXELS = 100
 # From week 18 to term, and what is a head's shape.
 _LENGTH_MM = (50.0, 150.0)
 _LEAST_RATIO = 0.5
+# The longest side of a volume that shows one, with much to spare.
+_VOLUME_MM = (40.0, 1000.0)
+_NO_HEADS = (
+    f", and fetal heads are {_LENGTH_MM[0]:.0f} to {_LENGTH_MM[1]:.0f} mm long: check the spacing "
+    "of its voxels."
+)
 # Of the skull's surface, so much must lie in the volume: else it is a slab of a head.
 _LEAST_SEEN = 0.85
 # Of the ellipsoid of what the network sees: their overlap, and how sure it is of what lies within.
@@ -85,32 +95,55 @@ class VolumeHead:
         return Ellipse((float(x), float(y)), (float(long), float(short)), 0.0)
 
 
+def may_be_whole(volume: Volume, hint: HeadHint) -> bool:
+    """Whether a volume may show a whole head: it is no slice, nor a stack of thick slices.
+
+    Args:
+        volume: ultrasound.
+        hint: about the head.
+
+    Raises:
+        InputError: it may, but is far smaller or larger than any that does, or a mask does not lie
+            on it.
+    """
+    thickest, middle = sorted(volume.grid.spacing)[:0:-1]
+    known = isinstance(hint, Volume) or hint in (None, "none")
+    if volume.is_slice or thickest > max(THICK * middle, _THICK_MM) or not known:
+        return False
+    if isinstance(hint, Volume):
+        check_mask(hint, volume)
+    extent = np.array(volume.grid.size) * volume.grid.spacing
+    least, most = _VOLUME_MM
+    if not least <= extent.max() <= most:
+        by = " x ".join(f"{mm:.0f}" for mm in extent)
+        raise InputError(f"The volume is {by} mm in size{_NO_HEADS}")
+    return True
+
+
 def find_volume_head(
     volume: Volume, hint: HeadHint, device: str, progress: Progress
 ) -> VolumeHead | None:
     """Find a head that a volume shows as a whole.
 
     Args:
-        volume: ultrasound.
-        hint: about the head; a mask's shape is that of the head.
+        volume: ultrasound that may show it whole.
+        hint: about the head; a mask's shape is that of the head, its voxels may be finer.
         device: "cpu", "cuda" or "mps".
         progress: phase "head".
 
     Returns:
         The head, its front and its top not yet told from back and bottom. None where the volume
-        is no whole head: a slice, a stack of thick slices, a part, or something else.
+        is no whole head: a part, or something else.
 
     Raises:
-        InputError: a mask does not lie on the volume, or the search's bundle cannot be used.
+        InputError: what looks like a head is far larger than any, or the search's bundle cannot be
+            used.
         Cancelled: when the progress' token is set.
     """
-    thickest, middle = sorted(volume.grid.spacing)[:0:-1]
-    known = isinstance(hint, Volume) or hint in (None, "none")
-    if volume.is_slice or thickest > max(THICK * middle, _THICK_MM) or not known:
-        return None
     if isinstance(hint, Volume):
-        check_mask(hint, volume)
-    mask, outline = _masked_head(volume, hint.array if isinstance(hint, Volume) else None)
+        mask, outline = _masked_head(hint.with_array(inside_of(hint.array)), 0)
+    else:
+        mask, outline = _masked_head(volume, float(volume.array.min()))
     alone = True
     if outline is None and hint is None:
         outline, alone = _seen_outline(volume, device, progress)
@@ -123,36 +156,41 @@ def find_volume_head(
     return VolumeHead(outline, axes, midline.point, mask, alone)
 
 
-def _masked_head(
-    volume: Volume, drawn: np.ndarray | None
-) -> tuple[Volume, Ellipsoid] | tuple[None, None]:
+def _masked_head(volume: Volume, least: float) -> tuple[Volume, Ellipsoid] | tuple[None, None]:
     """A mask of about a voxel a millimetre, and its ellipsoid; None where it is no head's shape.
 
     Args:
-        volume: in which all but the head may have the lowest value.
-        drawn: the mask's values [k, j, i] where the user gave one.
+        volume: a mask, or ultrasound in which all but the head may have the lowest value.
+        least: what all but the head has.
     """
     from scipy.ndimage import binary_opening
 
     steps = [max(1, round(_APART_MM / mm)) for mm in volume.grid.spacing]
-    every = tuple(slice(None, None, step) for step in steps[::-1])
-    shown = volume.array[every] > volume.array.min() if drawn is None else inside_of(drawn)[every]
+    shown = volume.array[tuple(slice(None, None, step) for step in steps[::-1])] > least
     inside = _solid(binary_opening(shown))
+    spacing = np.array(volume.grid.spacing) * steps
+    # Cropped, and only where it is no larger than a head: the ellipsoid is drawn in all voxels.
+    low, high = _LENGTH_MM
+    box = [np.flatnonzero(inside.any(axis=axes))[[0, -1]] for axes in _OTHER_AXES if inside.any()]
+    if not box or (np.ptp(box, axis=1) * spacing[::-1] > high).any():
+        return None, None
+    margin = np.ceil(_MARGIN_MM / spacing[::-1]).astype(int)
+    first = np.maximum(np.array(box)[:, 0] - margin, 0)
+    inside = inside[tuple(slice(f, e + m + 1) for f, (_, e), m in zip(first, box, margin))]
     if inside.sum() < _LEAST_VOXELS:
         return None, None
-    spacing = np.array(volume.grid.spacing) * steps
-    grid = Grid.of(inside.shape[::-1], spacing, volume.grid.origin, volume.grid.axes)
+    origin = volume.grid.index_to_physical(first[::-1] * steps)
+    grid = Grid.of(inside.shape[::-1], spacing, origin, volume.grid.axes)
     outline, overlap = _fitted(inside, grid, volume.grid)
-    if overlap < _LEAST_DICE or not _is_whole_head(outline, volume.grid):
+    of_a_size = low <= 2 * outline.semi_axes[0] <= high
+    if overlap < _LEAST_DICE or not of_a_size or not _is_whole_head(outline, volume.grid):
         return None, None
     return Volume(inside.astype(np.uint8), grid), outline
 
 
 def _is_whole_head(outline: Ellipsoid, grid: Grid) -> bool:
-    """Whether an ellipsoid has a head's size and shape, and lies in a volume's grid."""
-    low, high = _LENGTH_MM
-    length = 2 * outline.semi_axes[0]
-    if not low <= length <= high or outline.semi_axes[2] < _LEAST_RATIO * outline.semi_axes[0]:
+    """Whether an ellipsoid has a head's shape and lies in a volume's grid."""
+    if outline.semi_axes[2] < _LEAST_RATIO * outline.semi_axes[0]:
         return False
     z = np.linspace(-1, 1, 15)[1:-1, None]
     angle = np.linspace(0, 2 * np.pi, 25)[None, :-1]
@@ -169,11 +207,20 @@ def _seen_outline(volume: Volume, device: str, progress: Progress) -> tuple[Elli
     """The ellipsoid of the head that the network sees, and whether it sees no other one.
 
     A head that is small in the volume is looked at again, closely and along its own axes.
+
+    Raises:
+        InputError: it is larger than any.
     """
     cube = Cube.around(volume.grid)
     seen = seen_head(volume, cube, device, progress)
     outline = _outline_of(seen, volume.grid)
     if outline is None:
+        return None, True
+    low, high = _LENGTH_MM
+    length = 2 * outline.semi_axes[0]
+    if length > high:
+        raise InputError(f"What looks like a head in the volume is {length:.0f} mm long{_NO_HEADS}")
+    if length < low:
         return None, True
     beside = outline.radius(seen.grid.points()) > _BESIDE
     other = _outline_of(seen.with_array(seen.array * beside), volume.grid)

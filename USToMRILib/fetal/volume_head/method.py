@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...compute.bundle import load_bundle
+from ...image.binning import no_finer
 from ...image.intensity import to_mri_values
 from ...image.volume import Volume
 from ...result import Made, Request
@@ -20,7 +21,7 @@ from ..skull import brain_inside
 from ..tissue_codes import TISSUE_LABELS
 from ..tissues import Tissue
 from .anatomy import upright
-from .find import VolumeHead, find_volume_head
+from .find import VolumeHead, find_volume_head, may_be_whole
 from .planes import Planes
 
 # Heights are in lengths of the brain above the plane through the thalami.
@@ -31,6 +32,8 @@ _FADE = 0.03
 _APART = 0.01
 # About the head's centre, in which the thalami are looked for.
 _LOOKED, _LOOKED_APART = 0.2, 0.025
+# Smaller voxels than about half of the network's are seen as means of several.
+_FINEST_MM = 0.4
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,12 @@ class VolumeHeadMethod:
             Cancelled: when the progress' token is set.
         """
         head = None
-        if self.slices.axis == "auto":
-            head = find_volume_head(volume, request.head, request.device, request.progress)
+        if self.slices.axis == "auto" and may_be_whole(volume, request.head):
+            seen = no_finer(volume, _FINEST_MM)
+            head = find_volume_head(seen, request.head, request.device, request.progress)
         if head is None:
             return self.slices.translate(volume, request)
-        image = volume.to_sitk()
+        image = seen.to_sitk()
         head = self._upright(image, head, request)
         length = _brain_length(head)
         parts = np.arange(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import SimpleITK as sitk
@@ -25,6 +26,10 @@ _SEEN = 1.25
 _LOOKS_MM = 4.0
 # Less of a masked head in a slice is no outline.
 _LEAST_PIXELS = 200
+# Slices of a volume that are brought back at a time.
+_SLAB = 16
+# A line that rises less, in voxels, is level.
+_LEVEL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -94,14 +99,55 @@ class Planes:
             slices: [k, j, i]; uint8 are labels, the others are interpolated linearly.
             grid: of the volume.
         """
-        labels = slices.dtype == np.uint8
-        like = sitk.Image(grid.size, sitk.sitkUInt8)
-        like.SetOrigin(grid.origin)
-        like.SetSpacing(grid.spacing)
-        like.SetDirection(grid.direction)
-        by = sitk.sitkLabelLinear if labels else sitk.sitkLinear
+        by = sitk.sitkLabelLinear if slices.dtype == np.uint8 else sitk.sitkLinear
         image = self.volume.with_array(slices).to_sitk()
-        return sitk.GetArrayFromImage(sitk.Resample(image, like, sitk.Transform(), by, 0.0))
+        made = np.zeros(grid.shape, slices.dtype)  # of which only what is written takes memory
+        for first in range(0, grid.size[2], _SLAB):
+            part = _part_between(self.volume.grid, grid, first, min(first + _SLAB, grid.size[2]))
+            if part is None:
+                continue
+            start, size = part
+            i, j, k = (slice(f, f + n) for f, n in zip(start, size))
+            origin = grid.index_to_physical(np.array(start)).tolist()
+            laid = sitk.Resample(
+                image, size, sitk.Transform(), by, origin, grid.spacing, grid.direction, 0.0
+            )
+            made[k, j, i] = sitk.GetArrayViewFromImage(laid)
+        return made
+
+
+def _part_between(
+    slices: Grid, grid: Grid, first: int, end: int
+) -> tuple[list[int], list[int]] | None:
+    """The box of a grid, between some of its slices, that other slices reach into.
+
+    Args:
+        slices: the others.
+        grid: in which the box lies.
+        first: of the grid's slices.
+        end: the one behind the last.
+
+    Returns:
+        Index (i, j, k) of the box's first voxel, and its size; None where they do not reach.
+    """
+    ends = np.array(list(product(*((-0.5, n - 0.5) for n in slices.size))))
+    corners = grid.physical_to_index(slices.index_to_physical(ends))
+    # What of the lines between all corners lies between the planes bounds what of the box does.
+    start, way = (each.reshape(-1, 3) for each in np.broadcast_arrays(corners[:, None], corners))
+    way = way - start
+    rise = np.where(np.abs(way[:, 2]) < _LEVEL, _LEVEL, way[:, 2])
+    low, high = first - 0.5, end - 0.5
+    cuts = [np.clip((plane - start[:, 2]) / rise, 0, 1)[:, None] for plane in (low, high)]
+    points = np.concatenate([start + cut * way for cut in cuts])
+    points = points[(points[:, 2] > low - _LEVEL) & (points[:, 2] < high + _LEVEL)]
+    if not len(points):
+        return None
+    sides = np.array(grid.size[:2])
+    lower = np.clip(np.floor(points.min(axis=0)[:2]).astype(int), 0, sides)
+    upper = np.clip(np.ceil(points.max(axis=0)[:2]).astype(int) + 1, 0, sides)
+    if (upper <= lower).any():
+        return None
+    return [*lower.tolist(), first], [*(upper - lower).tolist(), end - first]
 
 
 def _grid(image: sitk.Image, head: VolumeHead, heights: np.ndarray, spec: FrameSpec) -> Grid:
