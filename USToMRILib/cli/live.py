@@ -81,6 +81,7 @@ class LiveLink:
         self._told: dict[str, float] = {}
         self._looked = 0.0
         self._was_connected = False
+        self._answer_s = 0.0  # that the last answer took
         # The images that are translated, where a server sends several, and when they last came.
         self._name, self._heard = "", -np.inf
 
@@ -88,20 +89,26 @@ class LiveLink:
         """Answer until the token is set."""
         before: Future[None] = Future()
         before.set_result(None)
+        due = 0.0
         try:
             with ThreadPoolExecutor(1) as beside:
                 while not cancel.cancelled:
                     if before.done():
                         before.result()  # raises what went wrong
-                    message = self._newest()
+                    # Not before its head can be found in time: until then newer images may come.
+                    waits = not before.done() and time.monotonic() < due
+                    message = None if waits else self._newest()
                     if message is None:
                         time.sleep(_WAIT_S)
                         continue
+                    begin = time.monotonic()
                     followed = self._followed(message)
+                    takes_s = time.monotonic() - begin
                     before.result()
                     if followed:
                         assert self._client is not None
                         before = beside.submit(self._answer, self._client, message, *followed)
+                        due = time.monotonic() + self._answer_s - takes_s
         finally:
             self._close()
 
@@ -138,6 +145,7 @@ class LiveLink:
     def _answer(
         self, client: LiveClient, message: ImageMessage, frame: Volume, head: Ellipse
     ) -> None:
+        begin = time.monotonic()
         try:
             made = self._live.translate_head(frame, head)
         except InputError as error:
@@ -145,6 +153,7 @@ class LiveLink:
             return
         for answer in answers_to(message, made):
             client.send_now(answer)
+        self._answer_s = time.monotonic() - begin
 
     def _connected(self) -> LiveClient:
         """The link, made anew where the peer has closed it."""
