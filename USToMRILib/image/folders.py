@@ -41,6 +41,10 @@ class Problem:
     metric: str
     text: str
 
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.case, self.method, self.metric) if part)
+        return f"{where}: {self.text}"
+
 
 @dataclass(frozen=True)
 class Reader:
