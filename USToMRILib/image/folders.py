@@ -66,10 +66,9 @@ class Reader:
         Raises:
             InputError: as :meth:`Volume.read`.
         """
-        if is_picture(path):
-            return Volume.read(path, self.pixel_size or 1.0)
+        usual = 1.0 if is_picture(path) else None
         try:
-            return Volume.read(path, self.pixel_size)
+            return Volume.read(path, self.pixel_size or usual)
         except NeedlessPixelSizeError:
             return Volume.read(path)
 
