@@ -348,11 +348,11 @@ Live, played at {FRAMES_A_SECOND} frames a second for {seconds:.0f} s:
 {played}
 
 Latency is from a frame's being there to its picture's being read, or drawn, in the median and the
-95th percentile. Memory is that after the first pictures, the most when looked at every minute, and that
-in the end.
+95th percentile. Memory is that after the first pictures, the most when looked at every minute, and
+that in the end.
 
-The views are two of {_VIEW[0]} x {_VIEW[1]} pixels, drawn by VTK without a window in the process that
-plays, as Slicer draws them in its own. In Slicer itself live mode was not measured.
+The views are two of {_VIEW[0]} x {_VIEW[1]} pixels, drawn by VTK without a window in the process
+that plays, as Slicer draws them in its own. In Slicer itself live mode was not measured.
 """
 
 
