@@ -4,6 +4,7 @@ python3 dev.py demo [IMAGE] [--pixel-size MM]   translate the sample, or an imag
                                                 all options of "ustomri translate" after it
 python3 dev.py test [PYTEST OPTIONS]            style, types, imports and tests
 python3 dev.py setup                            only make the environment, .venv in this folder
+python3 dev.py index-entry OUT.json             write what Slicer's Extensions Index is to be sent
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +28,10 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 METHOD = "pix2pix2d"
 SAMPLE = ROOT / "Resources" / "Sample" / "fetal_head.png"
 OUTPUT = ROOT / "demo_output"
+SCHEMA = (
+    "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/"
+    "slicer-extension-catalog-entry-schema-v1.0.1.json#"
+)
 
 # The version that the tests pass with. The plain wheel for Linux brings gigabytes of CUDA; a
 # machine without an NVIDIA driver takes the one for CPUs, unless pip is told where to look.
@@ -38,15 +44,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("setup", "demo", "test"))
+    commands = {"setup": _setup_all, "demo": _demo, "test": _test, "index-entry": _index_entry}
+    parser.add_argument("command", choices=commands)
     options, rest = parser.parse_known_args()
     if not (3, 10) <= sys.version_info[:2] <= (3, 13):
         found = platform.python_version()
         print(f"Python 3.10 to 3.13 is needed and this is {found}; run dev.py with one of those.")
         return 2
-    command = {"setup": _setup_all, "demo": _demo, "test": _test}[options.command]
     try:
-        return command(rest)
+        return commands[options.command](rest)
     except subprocess.CalledProcessError as error:
         print(f"This failed: {subprocess.list2cmdline(map(str, error.cmd))}", file=sys.stderr)
         return 1
@@ -149,6 +155,58 @@ def _test(rest: list[str]) -> int:
     subprocess.run([PYTHON.with_name("lint-imports")], cwd=ROOT, check=True, env=module)
     pytest = [PYTHON, "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile", *rest]
     return subprocess.run(pytest, cwd=ROOT).returncode
+
+
+def _index_entry(rest: list[str]) -> int:
+    """Write the entry of the Extensions Index, sorted and indented as the others there."""
+    parser = argparse.ArgumentParser(prog="dev.py index-entry")
+    parser.add_argument("output", type=Path, metavar="OUT.json")
+    parser.add_argument(
+        "--revision", metavar="REV", help="branch, tag or commit to build; default: this commit"
+    )
+    options = parser.parse_args(rest)
+    cmake = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    stated = dict(re.findall(r'^set\(EXTENSION_(\w+) "([^"\n]+)"\)$', cmake, re.MULTILINE))
+    entry = {
+        "$schema": SCHEMA,
+        "build_dependencies": stated["DEPENDS"].split(),
+        "build_subdirectory": ".",
+        "category": "Image Synthesis",
+        "scm_revision": _known_revision(options.revision) or _clean_commit(),
+        "scm_type": "git",
+        "scm_url": stated["HOMEPAGE"] + ".git",
+        "tier": 1,
+    }
+    try:
+        options.output.write_text(json.dumps(entry, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"{options.output} cannot be written ({error.strerror}); choose another path.")
+    return 0
+
+
+def _known_revision(revision: str | None) -> str | None:
+    if revision and not _git("rev-parse", "--verify", "--quiet", revision + "^{commit}"):
+        sys.exit(f"This checkout knows no revision {revision!r}; name a branch, tag or commit.")
+    return revision
+
+
+def _clean_commit() -> str:
+    """Return the current commit, which is all that a build would see."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        sys.exit(f"{ROOT} is no git checkout; run this in one.")
+    if _git("status", "--porcelain"):
+        sys.exit("The checkout differs from its commit; commit first, or name a --revision.")
+    return commit
+
+
+def _git(*arguments: str) -> str:
+    """Return what git says, nothing where it fails or is not there."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from .result import Request
 # The method where the user does not say: it must be fast enough to follow a probe.
 LIVE_METHOD = by_quality(FAST, SLICE)[0].name
 
+_SAME_SPACING = 1e-4
+
 
 @dataclass(frozen=True)
 class LiveFrame:
@@ -101,8 +103,7 @@ class LiveTranslation:
         """
         if not frame.is_slice:
             raise InputError(f"Live images are flat, and this one has {frame.grid.size[2]} slices.")
-        shape = (frame.grid.size, frame.grid.spacing)
-        if self._grid is None or shape != (self._grid.size, self._grid.spacing):
+        if self._grid is None or not _is_as_large(frame.grid, self._grid):
             self._tracker = HeadTracker(self._head_net, self._device)
         self._grid = frame.grid
         with one_thread():
@@ -132,3 +133,10 @@ class LiveTranslation:
             return LiveFrame(mri, head, record)
         tissues = Volume(labels, frame.grid, header_fields(record, "TISSUES"))
         return LiveFrame(mri, head, record, tissues)
+
+
+def _is_as_large(grid: Grid, before: Grid) -> bool:
+    """Whether depth and zoom are as before; a tracked probe's axes have single precision only."""
+    return grid.size == before.size and np.allclose(
+        grid.spacing, before.spacing, rtol=_SAME_SPACING, atol=0
+    )

@@ -133,7 +133,8 @@ def test_other_scales_are_rescaled_on_request(folders, tmp_path):
         volume = Volume.read(folders.reference / f"c{i}.nrrd")
         write(tmp_path / "raw", f"c{i}.nrrd", volume.array * 10 - 300)
     raw = replace(folders, images={"raw": tmp_path / "raw"})
-    assert evaluate(raw, ["mae"]).metrics["mae"].values == {}
+    with pytest.raises(InputError, match="scale it, or give --rescale"):
+        evaluate(raw, ["mae"])
     rescaled = evaluate(raw, ["mae"], reader=Reader(rescale=True))
     assert rescaled.metrics["mae"].values["raw"] == pytest.approx({"c1": 0, "c2": 0}, abs=1e-3)
 
@@ -168,9 +169,8 @@ def test_sets_in_a_small_part_of_the_grey_levels_are_refused(folders, tmp_path, 
         for path in (tmp_path / "small").iterdir():
             volume = Volume.read(path)
             volume.with_array(volume.array.astype(np.uint8)).write(path)
-    found = evaluate(replace(folders, images={"small": tmp_path / "small"}), FAST)
-    assert found.metrics["mae"].values == {}
-    assert f"have values up to {brightest} only" in problems_of(found)[("c1", "small", "")]
+    with pytest.raises(InputError, match=f"c1, small: .* have values up to {brightest} only"):
+        evaluate(replace(folders, images={"small": tmp_path / "small"}), FAST)
 
 
 def test_one_dark_image_among_others_is_measured_as_it_is(folders):
@@ -286,6 +286,34 @@ def test_one_case_is_measured_without_tests(arguments, folders, tmp_path):
     assert "fid" not in found["metrics"]
     assert {p["metric"] for p in found["problems"]} >= {"fid", "kid"}
     assert "no test computed" in (tmp_path / "out.html").read_text()
+
+
+def test_an_evaluation_of_nothing_is_an_error(arguments, folders, tmp_path, capsys):
+    """Every case is refused, its reference or all of its images."""
+    (folders.reference / "c1.nrrd").write_bytes(b"NRRD0005\n")
+    for i in range(2, 6):
+        for folder, suffix in ((folders.images["near"], "mha"), (folders.images["far"], "nrrd")):
+            write(folder, f"c{i}.{suffix}", np.ones((1, 20, 23)), replace(GRID, size=(23, 20, 1)))
+    assert main(arguments) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "Nothing could be measured of the 5 cases; c1: " in sentence
+    assert not [*tmp_path.glob("out.*")]
+
+
+def test_metrics_that_apply_to_no_case_are_an_error(arguments, folders, tmp_path, capsys):
+    (tmp_path / "rois").mkdir()
+    assert main([*arguments, "--metrics", "cnr", "--rois", str(tmp_path / "rois")]) == 2
+    assert "None of the metrics asked for applies" in capsys.readouterr().err
+
+
+def test_an_evaluation_of_some_cases_says_how_many_were_refused(
+    arguments, folders, tmp_path, capsys
+):
+    for i in (1, 4):
+        (folders.reference / f"c{i}.nrrd").write_bytes(b"NRRD0005\n")
+    assert main(arguments) == 0
+    assert "Of 2 of the 5 cases nothing could be measured." in capsys.readouterr().err
+    assert (tmp_path / "out.json").exists()
 
 
 def test_unusable_arguments_are_said_before_anything_is_measured(arguments, folders, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from USToMRILib.bridge.schedule import CLEAN, Schedule
 from USToMRILib.cli.command import main
 from USToMRILib.compute.bundle import load_bundle
 from USToMRILib.fetal.ellipse import Ellipse
-from USToMRILib.fetal.pix2pix2d import all_views, one_pass
+from USToMRILib.fetal.guided import GuidedOptions
+from USToMRILib.fetal.pix2pix2d import Views, all_views, one_pass
 from USToMRILib.fetal.skull import brain_inside
 from USToMRILib.fetal.tissues import (
     Tissue,
@@ -116,13 +118,46 @@ def test_the_picture_of_a_mirrored_image_is_the_mirrored_picture(flip: list[int]
     net = load_bundle("pix2pix2d", "cpu").net
     images = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
     sizes = torch.tensor([70.0, 100.0])
-    plain, spread = all_views(net, images, sizes, "cpu")
-    mirrored, _ = all_views(net, images.flip(flip), sizes, "cpu")
+    views = all_views(net, images, sizes, "cpu")
+    plain, spread = views.mean, views.spread
+    mirrored = all_views(net, images.flip(flip), sizes, "cpu").mean
     torch.testing.assert_close(mirrored.images.flip(flip), plain.images, atol=1e-4, rtol=0)
     torch.testing.assert_close(mirrored.tissues.flip(flip), plain.tissues, atol=1e-4, rtol=0)
     assert spread.mean() > 0.01
     one = one_pass(net, images, sizes, "cpu")
     assert (one.images - plain.images).abs().mean() > 0.01
+
+
+def test_the_typical_view_is_the_nearest_to_the_mean_within_the_same_outline() -> None:
+    generator = torch.Generator().manual_seed(1)
+    images = 0.3 * torch.randn(4, 2, 1, 128, 128, generator=generator)
+    common = images.mean(dim=0)
+    for view, share in enumerate((0.2, 0.9, 0.5, 0.0)):  # how much each has of the mean
+        images[view] = share * common + (1 - share) * images[view]
+    probability = torch.zeros(4, 2, 9, 128, 128)
+    probability[:, :, 0] = 1
+    for view in range(4):  # brains that are larger from view to view
+        inside = slice(40 - 2 * view, 90 + 2 * view)
+        probability[view, :, 0, inside, inside] = 0
+        probability[view, :, Tissue.EXTERNAL_CSF, inside, inside] = 1
+    views = Views(images, probability)
+    for rank, view in enumerate((1, 2, 0, 3, 1)):
+        typical = views.typical(rank)
+        core = (..., slice(50, 80), slice(50, 80))
+        torch.testing.assert_close(typical.images[core], images[view][core])
+        torch.testing.assert_close(typical.tissues[:, 0], views.mean.tissues[:, 0])
+
+
+def test_samples_begin_with_views_of_their_own(head_slice: Volume) -> None:
+    """With the bundled networks, from so little noise that it changes next to nothing."""
+    options = GuidedOptions(samples=4, start=20)
+    four = translate(head_slice, "ddic-guided", options=options, head=HEAD).samples
+    again = translate(
+        head_slice, "ddic-guided", options=replace(options, seed=5), head=HEAD
+    ).samples
+    apart = [abs(sample.array - four[0].array).mean() for sample in four[1:]]
+    same = [abs(one.array - other.array).mean() for one, other in zip(four, again)]
+    assert max(same) < 0.5 * min(apart)
 
 
 def test_a_volume_is_a_stack_of_slices(tiny_models: Path, head_slice: Volume) -> None:

@@ -163,3 +163,82 @@ def test_a_transparent_border_shows_black(tmp_path: Path) -> None:
         Image.fromarray(layered).save(tmp_path / f"a.{suffix}")
         array = Volume.read(tmp_path / f"a.{suffix}", 1.0).array[0]
         np.testing.assert_array_equal(array, shown)
+
+
+def imagej(path: Path, unit: str | None, per_unit: tuple[float, float], **how: Any) -> Path:
+    """Write a TIFF as ImageJ does, with so many pixels in a unit along both axes."""
+    metadata = {} if unit is None else {"unit": unit}
+    return write(path, PICTURE, imagej=True, resolution=per_unit, metadata=metadata, **how)
+
+
+def ome(path: Path, sizes: tuple[float, float], *units: str) -> Path:
+    metadata: dict[str, Any] = dict(zip(("PhysicalSizeX", "PhysicalSizeY"), sizes))
+    metadata.update(zip(("PhysicalSizeXUnit", "PhysicalSizeYUnit"), units))
+    return write(path, PICTURE, ome=True, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ("unit", "mm"),
+    [("mm", 1), ("cm", 10), ("micron", 1e-3), ("\\u00B5m", 1e-3), ("um", 1e-3), ("m", 1000)],
+)
+def test_what_imagej_calibrated_states_its_pixel_size(tmp_path: Path, unit: str, mm: float) -> None:
+    path = imagej(tmp_path / "a.tif", unit, (mm / 0.16, mm / 0.24))
+    volume = Volume.read(path)
+    np.testing.assert_allclose(volume.grid.spacing, (0.16, 0.24, 1.0), rtol=1e-5)
+    np.testing.assert_array_equal(volume.array[0], PICTURE)
+    assert "has its own" in refusal(path, pixel_size=0.5)
+
+
+def test_what_ome_calibrated_states_its_pixel_size(tmp_path: Path) -> None:
+    for sizes, units in (
+        ((0.16, 0.24), ("mm", "mm")),
+        ((160, 0.024), ("µm", "cm")),
+        ((160, 240), ()),
+    ):
+        volume = Volume.read(ome(tmp_path / "a.ome.tif", sizes, *units))
+        np.testing.assert_allclose(volume.grid.spacing, (0.16, 0.24, 1.0), rtol=1e-6)
+
+
+def test_a_calibrated_picture_is_turned_with_its_pixels(tmp_path: Path) -> None:
+    tag = [(274, "H", 1, 6, True)]
+    path = imagej(tmp_path / "a.tif", "mm", (1 / 0.16, 1 / 0.24), extratags=tag)
+    np.testing.assert_allclose(Volume.read(path).grid.spacing, (0.24, 0.16, 1.0), rtol=1e-5)
+
+
+def test_planes_of_a_calibrated_stack(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"resolution": (1 / 0.16, 1 / 0.16), "metadata": {"unit": "mm"}}
+    path = write(tmp_path / "a.tif", STACK, imagej=True, **how)
+    assert ImageSequence.read(path).grid.spacing == pytest.approx((0.16, 0.16, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_unit"),
+    [
+        (None, (5, 5)),
+        ("pixel", (5, 5)),
+        ("sec", (5, 5)),
+        ("inch", (300, 300)),  # a print that ImageJ opened and wrote
+        ("inches", (5, 5)),
+        ("cm", (118.11, 118.11)),  # 300 dpi
+        ("cm", (72 / 2.54, 72 / 2.54)),
+        ("mm", (1, 1)),
+        ("nm", (1 / 65, 1 / 65)),  # of a microscope
+    ],
+)
+def test_what_imagej_did_not_calibrate_is_asked_for(
+    tmp_path: Path, unit: str | None, per_unit: tuple[float, float]
+) -> None:
+    path = imagej(tmp_path / "a.tif", unit, per_unit)
+    assert "--pixel-size" in refusal(path)
+    assert Volume.read(path, 0.5).grid.spacing == (0.5, 0.5, 1.0)
+
+
+def test_what_ome_did_not_calibrate_is_asked_for(tmp_path: Path) -> None:
+    paths = [
+        ome(tmp_path / "a.ome.tif", (5, 5), "pixel", "pixel"),
+        ome(tmp_path / "b.ome.tif", (1, 1)),
+        write(tmp_path / "c.ome.tif", PICTURE, ome=True),
+        write(tmp_path / "d.tif", PICTURE, resolution=(50, 50), resolutionunit="CENTIMETER"),
+    ]
+    for path in paths:
+        assert "--pixel-size" in refusal(path)

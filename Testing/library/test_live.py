@@ -19,6 +19,7 @@ from USToMRILib import CancelToken, Grid, InputError, Volume
 from USToMRILib.cli.command import main
 from USToMRILib.cli.live import MRI_NAME, TISSUES_NAME, LiveLink, volume_of
 from USToMRILib.cli.live_frame import translate_live_frame
+from USToMRILib.fetal import tracking
 from USToMRILib.live import LiveTranslation
 
 pyigtl = pytest.importorskip("pyigtl")
@@ -322,6 +323,33 @@ def test_a_clock_that_stands_still_does_not_hold_the_head(peer: RawPeer) -> None
         time.sleep(0.2)
     moved = (head_at(20).centre[0] - head_at(0).centre[0]) / GRID.spacing[0]
     assert columns[-1] - columns[0] == pytest.approx(moved, abs=3)
+
+
+def test_the_head_is_followed_while_a_tracked_probe_turns(
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its axes come in single precision; only another depth lets the head be looked for anew."""
+    searches: list[Volume] = []
+    search = tracking.find_head_with
+
+    def counted(net: Any, image: Volume, device: str) -> Any:
+        searches.append(image)
+        return search(net, image, device)
+
+    monkeypatch.setattr(tracking, "find_head_with", counted)
+    live = LiveTranslation()
+    for number in range(4):
+        angle = 0.1 * number
+        turn = np.array([[np.cos(angle), 0, np.sin(angle)], [np.sin(angle), 0, -np.cos(angle)]])
+        place = PLACE.copy()
+        place[:2, :3] = turn * (0.45, 0.45, 1.0)
+        message = pyigtl.ImageMessage(frame_of(head_at(number), number)[None], place, "lps")
+        live.translate(volume_of(message), number * STEP_S)
+    assert len(searches) == 1
+    place[:3, :2] *= 1.1
+    message = pyigtl.ImageMessage(frame_of(head_at(4), 4)[None], place, "lps")
+    live.translate(volume_of(message), 4 * STEP_S)
+    assert len(searches) == 2
 
 
 def test_the_worker_writes_bytes(tiny_models: Path, tmp_path: Path) -> None:

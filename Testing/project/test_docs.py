@@ -150,16 +150,3 @@ def test_versions_agree() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {__version__}\n" in citation
     assert __version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-
-
-def test_the_entry_of_the_extensions_index_is_that_of_the_extension() -> None:
-    entry = json.loads((ROOT / "USToMRI.json").read_text(encoding="utf-8"))
-    cmake = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    values = dict(re.findall(r'^set\(EXTENSION_(\w+) "([^"\n]+)"\)$', cmake, re.MULTILINE))
-    assert entry["scm_url"] == values["HOMEPAGE"] + ".git"
-    assert " ".join(entry["build_dependencies"]) == values["DEPENDS"]
-    # Slicer's schema lets no other field in.
-    assert set(entry) <= {
-        "$schema", "build_dependencies", "build_subdirectory", "category", "enabled",
-        "scm_revision", "scm_type", "scm_url", "tier",
-    }  # fmt: skip

@@ -20,6 +20,7 @@ from slicer_host.waiting import own_time, wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 from Testing.made_cine import frame_of, head_at, made_cine  # noqa: E402
+from USToMRILib import Volume  # noqa: E402
 
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
@@ -196,6 +197,79 @@ def test_both_are_recorded(section: Any, ultrasound: Any) -> None:
         assert made.GetNthDataNode(n).GetAttribute("USToMRI.synthetic") == "true"
     peaks = [round(float(shown(ours.GetNthDataNode(n)).max())) for n in range(4)]
     assert peaks == [1, 2, 0, 3]
+
+
+def test_a_recording_lies_where_the_tracked_probe_was(section: Any, ultrasound: Any) -> None:
+    """In the world, frame by frame; the live picture itself stays under the transform."""
+    probe = volumes.add_transform(np.eye(4))
+    ultrasound.SetAndObserveTransformNodeID(probe.GetID())
+    section.ui.recordButton.checked = True
+    output, places = None, []
+    for value in (2.0, 3.0, 4.0):
+        c, s = np.cos(0.2 * value), np.sin(0.2 * value)
+        matrix = np.array([[c, -s, 0, 10 * value], [s, c, 0, -value], [0, 0, 1, 5], [0, 0, 0, 1]])
+        probe.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+        places.append(matrix @ volumes.ijk_to_ras(ultrasound))
+        show(ultrasound, value)
+        output = output or start(section)
+        wait_until(lambda made=output: np.array_equal(shown(made), shown(ultrasound)))
+        assert output.GetTransformNodeID() == probe.GetID()
+        np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(ultrasound))
+    section.ui.liveButton.click()
+    for sequence in slicer.util.getNodesByClass("vtkMRMLSequenceNode"):
+        frames = [sequence.GetNthDataNode(n) for n in range(sequence.GetNumberOfDataNodes())]
+        assert len(frames) == len(places)
+        for frame, place in zip(frames, places):
+            np.testing.assert_allclose(volumes.ijk_to_ras(frame), place, atol=1e-9)
+
+
+def test_another_pixel_size_is_taken_up(section: Any, sections: Any) -> None:
+    """While it runs, for the frame that is shown; not that of an image chosen meanwhile."""
+    node = add_ultrasound()
+    node.SetSpacing(1, 1, 1)
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetFileName("head.png")
+    chosen = sections.parameter_node
+    chosen.inputVolume, chosen.pixelSize = node, 0.5
+    start(section)
+    asked = sizes_asked_for(section)
+    chosen.pixelSize = 0.25
+    wait_until(lambda: asked == [0.25])
+    chosen.inputVolume = add_ultrasound()
+    chosen.pixelSize = 0.0
+    show(node, 2.0)
+    wait_until(lambda: len(asked) == 2)
+    chosen.inputVolume = node  # of which the panel has forgotten the size
+    show(node, 3.0)
+    wait_until(lambda: len(asked) == 3)
+    assert asked == [0.25] * 3
+
+
+def test_another_scale_of_the_transform_is_taken_up(section: Any, ultrasound: Any) -> None:
+    """There SlicerIGT keeps the pixel size; the image itself need not change."""
+    probe = volumes.add_transform(np.eye(4))
+    ultrasound.SetAndObserveTransformNodeID(probe.GetID())
+    start(section)
+    asked = sizes_asked_for(section)
+    own = ultrasound.GetSpacing()[0]
+    scale = np.diag([0.5, 0.5, 0.5, 1.0])
+    probe.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(scale))
+    wait_until(lambda: len(asked) == 1)
+    assert asked == pytest.approx([0.5 * own])
+
+
+def sizes_asked_for(section: Any) -> list[float]:
+    """The width of the pixels of every frame that is sent from now on, in mm."""
+    sizes: list[float] = []
+    client = section.logic._worker()
+    send = client.send
+
+    def counted(task: str, arguments: dict[str, Any], handlers: Any) -> Any:
+        sizes.append(Volume.read(arguments["input"]).grid.spacing[0])
+        return send(task, arguments, handlers)
+
+    client.send = counted
+    return sizes
 
 
 def test_colour_is_followed_and_recorded(section: Any, sections: Any) -> None:

@@ -26,6 +26,7 @@ from USToMRITests import volumes  # noqa: E402
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(MODULE.parent)
 
+from USToMRIModule.Scene.VolumeNodes import volumeFromNode  # noqa: E402
 from USToMRIModule.Synthetic import TissueNodes  # noqa: E402
 
 
@@ -118,6 +119,36 @@ def test_the_pixel_size_can_be_written_into_the_volume(section: Any) -> None:
     assert node.GetSpacing()[:2] == (0.14, 0.14)
     assert ui.pixelSizeWaySelector.isHidden()
     assert ui.translateButton.enabled
+
+
+def test_pixels_of_pictures_may_be_oblong(section: Any) -> None:
+    """The resolution of a print is no pixel size, but it says what shape the pixels are."""
+    ui, node = section.ui, add_picture()
+    node.SetSpacing(1, 2, 1)
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeWaySelector.currentIndex = 1
+    ui.rulerButton.click()
+    ruler = section.logic.getParameterNode().rulerLine
+    for ijk in ((50, 10, 0), (50, 110, 0)):
+        ruler.AddControlPointWorld(volumes.world_position(node, ijk))
+    # 50 mm for 100 pixels that are twice as high as wide.
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(0.25)
+    spacing = volumeFromNode(node, 0.25).grid.spacing
+    assert spacing == pytest.approx((0.25, 0.5, 1))
+    ui.writePixelSizeButton.click()
+    assert node.GetSpacing() == pytest.approx((0.25, 0.5, 1))
+
+
+def test_the_size_of_oblong_pixels_by_the_circumference(section: Any) -> None:
+    """Nothing of the picture is larger than the width at which a head is looked for."""
+    ui, node = section.ui, add_picture()
+    node.SetSpacing(1, 2, 1)
+    ui.inputSelector.setCurrentNode(node)
+    ui.pixelSizeWaySelector.currentIndex = 2
+    ui.knownCircumferenceSpinBox.value = 10
+    ui.circumferenceButton.click()
+    wait_until(lambda: section.logic.getParameterNode().pixelSize > 0)
+    assert section.logic.getParameterNode().pixelSize == pytest.approx(130 / 240 * 10 / 4.7, 1e-6)
 
 
 def test_what_was_made_of_a_picture_gets_its_pixel_size_too(section: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
@@ -13,7 +14,13 @@ from .Dependencies import ensureDependencies
 from .Scene.PixelSize import lacksPixelSize
 from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
 from .Scene.Sequences import sequenceOf
-from .Scene.VolumeNodes import isSlice, reasonNotAnInput, reasonSynthetic, volumeFromNode
+from .Scene.VolumeNodes import (
+    isSlice,
+    reasonNotAnInput,
+    reasonSynthetic,
+    spacingOf,
+    volumeFromNode,
+)
 from .Synthetic.SequenceNodes import reasonNotAnOutput
 from .Translate.HeadCurve import FoundHead, showEllipse
 from .Translate.MethodChoice import takesSlices
@@ -219,7 +226,8 @@ class USToMRILogic(ScriptedLoadableModuleLogic):
         from .Worker.WorkerJobs import HeadJob
 
         # At which a head is looked for: nearly every head in the image then has a possible size.
-        trial = _TRIAL_WIDTH_MM / max(inputNode.GetImageData().GetDimensions())
+        sides = np.multiply(inputNode.GetImageData().GetDimensions(), spacingOf(inputNode, 1.0))
+        trial = _TRIAL_WIDTH_MM / float(sides[:2].max())
 
         def finished(found: Any, error: Optional[Exception]) -> None:
             size = None

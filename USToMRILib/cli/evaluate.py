@@ -78,9 +78,10 @@ def _evaluate(options: argparse.Namespace) -> int:
         write_results(options.json, sections)
     if options.report:
         write_report(options.report, "Evaluation", summary(evaluation), sections)
-    for problem in evaluation.problems:
-        where = ", ".join(part for part in (problem.case, problem.method, problem.metric) if part)
-        warn([f"{where}: {problem.text}"])
+    warn(map(str, evaluation.problems))
+    if evaluation.refused:
+        number, of = len(evaluation.refused), len(evaluation.cases)
+        warn([f"Of {number} of the {of} cases nothing could be measured."])
     return DONE
 
 

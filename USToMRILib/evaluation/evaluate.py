@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,8 +70,8 @@ def evaluate(
         cancel: looked at before every case.
 
     Raises:
-        InputError: if nothing can be measured, or something that a metric needs is missing. What
-            concerns one case becomes a problem, and the rest goes on.
+        InputError: if nothing could be measured, or something that a metric needs is missing.
+            What concerns one case becomes a problem, and the rest goes on.
         Cancelled: when the token was set.
     """
     if REFERENCE in folders.images:
@@ -78,6 +79,7 @@ def evaluate(
     metrics = choose_metrics(names, lpips_weights, folders.rois is not None)
     reader = reader or Reader()
     cases, problems = match_files(folders)
+    unpaired = len(problems)
     extractor = None
     if any(name in DISTANCES for name in metrics):
         extractor = (
@@ -94,11 +96,33 @@ def evaluate(
         if name not in DISTANCES
     }
     results.update(_distances(folders, reader, collected))
+    if not any(set(result.summaries) - {REFERENCE} for result in results.values()):
+        raise _nothing_measured(cases, problems[unpaired:])
     records = {
         method: read_made_by(case.images[method] for case in cases if method in case.images)
         for method in folders.images
     }
-    return Evaluation(folders, cases, results, problems, records, reader)
+    refused = _without_value(cases, collected)
+    return Evaluation(folders, cases, results, problems, records, reader, refused)
+
+
+def _nothing_measured(cases: list[CaseFiles], problems: list[Problem]) -> InputError:
+    count = f"the {len(cases)} cases" if len(cases) > 1 else "the only case"
+    if not problems:
+        return InputError(f"None of the metrics asked for applies to {count}; choose others.")
+    return InputError(f"Nothing could be measured of {count}; {problems[0]}")
+
+
+def _without_value(cases: list[CaseFiles], collected: _Collected) -> list[str]:
+    found: list[Mapping[str, Mapping[str, Any]]] = [*collected.values.values(), collected.features]
+    measured = {
+        case
+        for by_method in found
+        for method, by_case in by_method.items()
+        if method != REFERENCE
+        for case in by_case
+    }
+    return [case.name for case in cases if case.name not in measured]
 
 
 def _measure_case(case: CaseFiles, folders: Folders, reader: Reader, into: _Collected) -> None:

@@ -47,6 +47,7 @@ class Evaluation:
         problems: what could not be measured, and why.
         records: of each method, what made its images.
         reader: how the images were read.
+        refused: names of the cases of which nothing could be measured.
     """
 
     folders: Folders
@@ -55,6 +56,7 @@ class Evaluation:
     problems: list[Problem]
     records: dict[str, list[dict[str, Any]]]
     reader: Reader
+    refused: list[str]
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:

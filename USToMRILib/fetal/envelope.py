@@ -23,25 +23,28 @@ if TYPE_CHECKING:
 _DIRECTIONS, _ROUNDED_DEG = 180, 9.0
 
 
-def up_to_envelope(answer: Answer) -> Answer:
+def up_to_envelope(answer: Answer, seen: Answer | None = None) -> Answer:
     """Frames and their tissues with external fluid up to the envelope of each brain.
 
     Args:
         answer: with tissues.
+        seen: another answer for the same frames, in which the brains are seen; the same where None.
 
     Returns:
         The frames filled; those in which no brain is seen as they were.
     """
+    seen = seen or answer
     assert answer.tissues is not None
+    assert seen.tissues is not None
     images, tissues = answer.images.clone(), answer.tissues.clone()
-    for image, tissue in zip(images[:, 0].numpy(), tissues.numpy()):
-        _fill(image, tissue)
+    brains = seen.tissues[:, 0].numpy() < 0.5
+    for image, tissue, brain in zip(images[:, 0].numpy(), tissues.numpy(), brains):
+        _fill(image, tissue, largest_part(brain))
     return replace(answer, images=images, tissues=tissues)
 
 
-def _fill(image: np.ndarray, tissue: np.ndarray) -> None:
+def _fill(image: np.ndarray, tissue: np.ndarray, brain: np.ndarray) -> None:
     """Fill one frame [rows, columns] and its probabilities [labels, rows, columns] in place."""
-    brain = largest_part(tissue[0] < 0.5)
     fluid = tissue[Tissue.EXTERNAL_CSF] ** 2
     if not brain.any() or not fluid.sum() > 0:
         return

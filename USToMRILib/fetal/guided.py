@@ -1,4 +1,9 @@
-"""DDIC with the right contrast: the one-pass picture, drawn anew by the diffusion model of MRI."""
+"""DDIC with the right contrast: the one-pass picture, drawn anew by the diffusion model of MRI.
+
+The network for slices sees an image from four sides (:class:`.pix2pix2d.Views`). Each sample begins
+with one of these views, the most typical first, whose picture is crisp; several samples begin with
+several, so that their spread holds what the network is in doubt of.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +50,7 @@ class GuidedOptions:
     )
     seed: int = option(0, "of what is drawn; another seed, another sample", least=0)
     start: int = option(
-        150,
+        100,
         "noise level from which the picture is drawn anew; the higher, the more is the model's",
         least=20,
         most=900,
@@ -66,23 +71,29 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         import torch
 
         with frames.progress.phase("generate"):
-            guess, _ = pix2pix2d.all_views(first.net, frames.images, frames.sizes, device)
-        assert guess.tissues is not None
-        outside = guess.tissues[:, :1] > 0.5
+            views = pix2pix2d.all_views(first.net, frames.images, frames.sizes, device)
         wanted = "uncertainty" in frames.wanted
         count = max(options.samples, _LEAST_FOR_SPREAD if wanted else 1)
-        samples = []
+        samples, tissues = [], []
         with frames.progress.within("samples", count * STEPS) as inner:
             for number in range(count):
                 # One noise for all slices, so that neighbours are drawn alike.
                 generator = torch.Generator().manual_seed(options.seed * 1_000_003 + number)
-                noise = torch.randn((1, *guess.images.shape[1:]), generator=generator)
+                noise = torch.randn((1, *frames.images.shape[1:]), generator=generator)
+                guess = views.typical(number)
+                assert guess.tissues is not None
                 drawn = drawn_anew(model, guess.images, frames.sizes, noise, options, device, inner)
-                samples.append(drawn.masked_fill(outside, -1))
+                samples.append(drawn.masked_fill(guess.tissues[:, :1] > 0.5, -1))
+                tissues.append(guess.tissues)
         several = torch.stack(samples)
         maps = {"uncertainty": several.std(dim=0)} if wanted else {}
-        kept = tuple(samples[: options.samples]) if options.samples > 1 else ()
-        return Answer(several[: options.samples].mean(dim=0), maps, guess.tissues, kept)
+        kept = samples[: options.samples]
+        return Answer(
+            torch.stack(kept).mean(dim=0),
+            maps,
+            torch.stack(tissues[: options.samples]).mean(dim=0),
+            tuple(kept) if len(kept) > 1 else (),
+        )
 
     return FrameMethod(
         frame,

@@ -59,9 +59,9 @@ def load(options: Pix2Pix2dOptions, device: str) -> VolumeHeadMethod:
 
     def look_from_all_sides(frames: Frames) -> Answer:
         with frames.progress.phase("generate"):
-            answer, spread = all_views(bundle.net, frames.images, frames.sizes, device)
+            views = all_views(bundle.net, frames.images, frames.sizes, device)
         wanted = "uncertainty" in frames.wanted
-        return replace(answer, maps={"uncertainty": spread} if wanted else {})
+        return replace(views.mean, maps={"uncertainty": views.spread} if wanted else {})
 
     def translate(frames: Frames) -> Answer:
         if frames.in_time and "uncertainty" not in frames.wanted:
@@ -101,18 +101,49 @@ def one_pass(net: SliceNet, images: torch.Tensor, sizes: torch.Tensor, device: s
     return Answer(torch.cat(made), tissues=torch.cat(tissues))
 
 
-def all_views(
-    net: SliceNet, images: torch.Tensor, sizes: torch.Tensor, device: str
-) -> tuple[Answer, torch.Tensor]:
-    """The mean answer over the frames as they are and mirrored, and the pseudo-MRI's spread.
+@dataclass(frozen=True)
+class Views:
+    """What the network makes of frames as they are, mirrored either way, and both; turned back.
 
-    A mirrored brain is as good a brain: what changes with it is the network's own doubt, and the
-    mean of the answers is nearer to the truth than any of them.
+    A mirrored brain is as good a brain: what changes with it is the network's own doubt.
 
-    Returns:
-        Answer: the mean of images and of tissues, up to the brains' envelopes.
-        Standard deviation of the images, float32 [n, 1, 128, 128].
+    Attributes:
+        images: float32 [4, n, 1, 128, 128].
+        tissues: probability of each label [4, n, labels, 128, 128].
     """
+
+    images: torch.Tensor
+    tissues: torch.Tensor
+
+    @property
+    def mean(self) -> Answer:
+        """The mean, up to the brains' envelopes: nearer to the truth than any of them."""
+        return up_to_envelope(self._mean)
+
+    @property
+    def spread(self) -> torch.Tensor:
+        """Standard deviation of the images, float32 [n, 1, 128, 128]."""
+        return self.images.std(dim=0)
+
+    def typical(self, rank: int) -> Answer:
+        """The view that is so near to the mean, the nearest first: crisp where the mean is soft.
+
+        One view for all frames, so that neighbours stay alike; up to the envelopes of the mean.
+
+        Args:
+            rank: from 0; after the last view comes the first again.
+        """
+        away = (self.images - self.images.mean(dim=0)).square().flatten(1).mean(dim=1)
+        view = int(away.argsort()[rank % len(away)])
+        return up_to_envelope(Answer(self.images[view], tissues=self.tissues[view]), self._mean)
+
+    @property
+    def _mean(self) -> Answer:
+        return Answer(self.images.mean(dim=0), tissues=self.tissues.mean(dim=0))
+
+
+def all_views(net: SliceNet, images: torch.Tensor, sizes: torch.Tensor, device: str) -> Views:
+    """What the network makes of frames from four sides; arguments as of :func:`one_pass`."""
     import torch
 
     flips = [[], [2], [3], [2, 3]]
@@ -123,6 +154,4 @@ def all_views(
     def back(of_views: torch.Tensor) -> torch.Tensor:
         return torch.stack([x.flip(axes) for x, axes in zip(of_views.chunk(len(flips)), flips)])
 
-    made, tissues = back(answer.images), back(answer.tissues)
-    mean = Answer(made.mean(dim=0), tissues=tissues.mean(dim=0))
-    return up_to_envelope(mean), made.std(dim=0)
+    return Views(back(answer.images), back(answer.tissues))

@@ -41,6 +41,10 @@ class Problem:
     metric: str
     text: str
 
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.case, self.method, self.metric) if part)
+        return f"{where}: {self.text}"
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -62,10 +66,9 @@ class Reader:
         Raises:
             InputError: as :meth:`Volume.read`.
         """
-        if is_picture(path):
-            return Volume.read(path, self.pixel_size or 1.0)
+        usual = 1.0 if is_picture(path) else None
         try:
-            return Volume.read(path, self.pixel_size)
+            return Volume.read(path, self.pixel_size or usual)
         except NeedlessPixelSizeError:
             return Volume.read(path)
 

@@ -16,7 +16,7 @@ from . import (
 )
 from .image_file import ImageFile
 
-# Pictures have no geometry of their own.
+# Pictures have no place of their own, and of them only TIFF may state the size of a pixel.
 PICTURE_SUFFIXES = (*picture_files.SUFFIXES, *tiff_files.SUFFIXES)
 WRITE_PICTURE_SUFFIXES = (*picture_files.WRITE_SUFFIXES, *tiff_files.SUFFIXES)
 VOLUME_SUFFIXES = (*nrrd_files.SUFFIXES, *nifti_files.SUFFIXES, *meta_image_files.SUFFIXES)

@@ -16,6 +16,7 @@ from .grid import Grid
 from .image_file import COLOUR, GREY, VECTOR, ImageFile
 from .orientation import is_turned, upright
 from .reading import UnreadableError, pixel_aspect
+from .tiff_calibration import calibration
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -33,8 +34,8 @@ def open_tiff(path: Path) -> ImageFile:
     """Read the directories of a TIFF file, whose pictures lie at the origin as viewers show them.
 
     Its frames are its pages, or the planes of a stack that has one directory for all of them, as
-    ImageJ writes. The resolution that it may state is that of a print: of it only the shape of the
-    pixels is used.
+    ImageJ writes. The size of its pixels is that of :func:`.tiff_calibration.calibration`. Any
+    other resolution is that of a print: of it only the shape of the pixels is used.
 
     Raises:
         InputError: damaged, or its colours are of a kind that is not read.
@@ -66,8 +67,10 @@ def _picture(path: Path, tiff: Any, index: int) -> ImageFile:
         raise InputError(f"{path} holds values that are no real numbers; save it as grey.")
     components, meaning = _components(page)
     height, width, aspect = page.imagelength, page.imagewidth, _aspect(page)
+    sizes = calibration(tiff, page)
     if is_turned(_orientation(page)):
         height, width, aspect = width, height, 1 / aspect
+        sizes = sizes and sizes[::-1]
 
     def load(frame: int) -> np.ndarray:
         with _opened(path) as tiff:
@@ -76,8 +79,8 @@ def _picture(path: Path, tiff: Any, index: int) -> ImageFile:
 
     return ImageFile(
         path=path,
-        grid=Grid((width, height, 1)),
-        states_spacing=False,
+        grid=Grid((width, height, 1), (*(sizes or (1.0, 1.0)), 1.0)),
+        states_spacing=sizes is not None,
         aspect=aspect,
         dtype=np.dtype(np.uint8) if photometric == _PALETTE or page.dtype == bool else page.dtype,
         load=load,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..image.masks import largest_part
+
 if TYPE_CHECKING:
     from scipy.spatial import ConvexHull
 
@@ -27,21 +29,18 @@ class Body:
     @classmethod
     def of(cls, echoes: np.ndarray, spacing: Sequence[float]) -> Body | None:
         """The body of a mask [k, j, i]; None where it has no shape."""
-        from scipy.ndimage import binary_erosion, label
+        from scipy.ndimage import binary_erosion
         from scipy.spatial import ConvexHull, QhullError
 
         if min(echoes.shape) < _LEAST_THICK:
             return None
         steps = [max(1, round(APART_MM / mm)) for mm in spacing]
         coarse = echoes[tuple(slice(None, None, step) for step in steps)]
-        parts, count = label(coarse)
-        if not count:
-            return None
-        largest = parts == np.bincount(parts.flat)[1:].argmax() + 1
+        largest = largest_part(coarse)
         voxels = np.argwhere(largest & ~binary_erosion(largest))
         try:
             return cls(ConvexHull((voxels * (np.array(spacing) * steps))[:, ::-1]))
-        except QhullError:  # flat, or fewer than four voxels
+        except (QhullError, ValueError):  # flat, or fewer than four voxels
             return None
 
     @cached_property

@@ -85,7 +85,7 @@ def on_real_heads(methods: Sequence[str], data: Path, count: int, output: Path) 
     results["steady_heads"] = len(few)
     results["cerebellum"] = cerebella.measure(methods, data, output / "cerebella.jpg")
     results["cerebellum_elsewhere"] = {n: cerebella.named_in(p) for n, p in known.items()}
-    draw_sheet(heads, pictures, min(40, len(heads) // 10 * 10), output / "heads.jpg")
+    draw_sheet(heads, pictures, min(20, len(heads) // 10 * 10), output / "heads.jpg")
     best = {name: pictures[name] for name in (real.ULTRASOUND, *ORDER[:2]) if name in pictures}
     draw_sheet(heads, best, 6, output / "first.jpg", across=6)
     return results

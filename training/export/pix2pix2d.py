@@ -99,7 +99,7 @@ def seen_by_method(
         MRI float32 and tissues uint8, [N, 128, 128].
     """
     images = torch.from_numpy(us.astype(np.float32))[:, None]
-    made, _ = all_views(net, images, torch.from_numpy(size_mm.astype(np.float32)), "cpu")
+    made = all_views(net, images, torch.from_numpy(size_mm.astype(np.float32)), "cpu").mean
     assert made.tissues is not None
     likely = made.tissues.numpy()
     labels = np.where(likely[:, 0] < 0.5, 1 + likely[:, 1:].argmax(1), 0)

@@ -18,6 +18,7 @@ from ..Scene.NodeEvents import eventsOf
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.Throttle import Throttle
 from ..Scene.VolumeNodes import HeldImage, Result, isSlice, reasonNotAnInput, reasonSynthetic
+from ..Scene.WorldSpace import isBent, worldSpacing
 from ..Synthetic.OutputNodes import OutputLocation, fillNode, publish
 from ..Worker.Coroutine import Coroutine
 from ..Worker.VolumeReading import readVolume
@@ -45,10 +46,15 @@ class Measure(NamedTuple):
 
 
 class _Sent(NamedTuple):
-    """A frame that the worker has, where it was when it was sent, and where its answers go."""
+    """A frame that the worker has, where it was when it was sent, and where its answers go.
+
+    locationNode - lies where the frame lay under its parent transform
+    worldNode - lies there in the world, without one
+    """
 
     image: HeldImage
     locationNode: Any
+    worldNode: Any
     changed: float
     output: Path
     tissues: Path
@@ -146,6 +152,12 @@ class LiveJob(VTKObservationMixin):
             self._recording.finish()
             self._recording = None
 
+    def setPixelSize(self, pixelSize: float) -> None:
+        """Go on with another size of the pixels, in mm; 0: that of the volume, if it has one."""
+        if pixelSize or not lacksPixelSize(self._inputNode):
+            self._pixelSize = pixelSize
+            self._throttle.request()
+
     def _onChanged(self, caller: Any = None, event: Any = None) -> None:
         self._changed = time.monotonic()
         self._followTransform()
@@ -172,7 +184,7 @@ class LiveJob(VTKObservationMixin):
         node = self._inputNode
         if not self.running or self._sent is not None:
             return
-        state = _stateOf(node)
+        state = (*_stateOf(node), self._pixelSize)
         if state == self._shown:
             return
         self._shown = state
@@ -187,7 +199,9 @@ class LiveJob(VTKObservationMixin):
         # By turns: the answer before is read while this one is made.
         output, tissues = (self._path(f"{name}{self._turn}.mha") for name in ("output", "tissues"))
         self._turn = 1 - self._turn
-        self._sent = _Sent(self._kept(held), locationNode, self._changed, output, tissues)
+        self._sent = _Sent(
+            self._kept(held), locationNode, _inWorld(node), self._changed, output, tissues
+        )
         arguments = {
             **self._settings,
             "input": str(self._path("input.mhd")),
@@ -226,7 +240,7 @@ class LiveJob(VTKObservationMixin):
             self._showNothing(sent, str(error))
         else:
             if self._recording:
-                self._recording.add(sent.changed, sent.image.image, sent.locationNode, result)
+                self._recording.add(sent.changed, sent.image.image, sent.worldNode, result)
             self.onFrame(self._measure(sent))
         self._throttle.request()
 
@@ -257,7 +271,7 @@ class LiveJob(VTKObservationMixin):
         if self.tissues:
             self.tissues.clear()
         if self._recording and sent:
-            self._recording.add(sent.changed, sent.image.image, sent.locationNode, None)
+            self._recording.add(sent.changed, sent.image.image, sent.worldNode, None)
         self._times.clear()
         self.onTrouble(sentence)
 
@@ -280,13 +294,30 @@ class LiveJob(VTKObservationMixin):
         return self._folder / name
 
 
-def _stateOf(node: Any) -> Any:
-    """Return what differs whenever a node shows another image, or the same elsewhere."""
+def _stateOf(node: Any) -> tuple[Any, ...]:
+    """Return what differs whenever a node shows another image, or the same elsewhere or larger."""
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     image = node.GetImageData()
     numbers = slicer.util.arrayFromVTKMatrix(matrix).tolist()
-    return (image.GetMTime() if image else 0, numbers)
+    # The transform of a tracked probe turns all the time, and has single precision only.
+    spacing = [f"{distance:.4g}" for distance in worldSpacing(node)]
+    return image.GetMTime() if image else 0, numbers, spacing
+
+
+def _inWorld(node: Any) -> Any:
+    """Return a volume node without a parent that lies where a node lies in the world now.
+
+    Where its transform is not linear no volume lies as it does: it is left out.
+    """
+    placed = slicer.vtkMRMLScalarVolumeNode()
+    placed.CopyOrientation(node)
+    parent = node.GetParentTransformNode()
+    if parent is not None and not isBent(node):
+        toWorld = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToWorld(toWorld)
+        placed.ApplyTransformMatrix(toWorld)
+    return placed
 
 
 def _finish(coroutine: Coroutine) -> Any:

@@ -28,7 +28,8 @@ class LiveRecording:
 
         :param seconds: by any clock; later than those before.
         :param image: the ``vtkImageData`` of the ultrasound, which nobody changes any more.
-        :param locationNode: a volume node that lies where the frame lay.
+        :param locationNode: a volume node that lies where the frame lay in the world: a probe's
+            transform is not recorded.
         :param result: None where there was no head: the pseudo-MRI is empty then.
         """
         if self._start is None:

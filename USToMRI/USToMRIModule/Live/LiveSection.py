@@ -151,6 +151,8 @@ class LiveSection(VTKObservationMixin):
         self._update()
 
     def _onChange(self, caller: Any, event: str) -> None:
+        if self._isLive() and self._chosen.inputVolume is self._inputNode:
+            self._job.setPixelSize(self._chosen.pixelSize)
         self._update()
 
     def _stop(self) -> None:

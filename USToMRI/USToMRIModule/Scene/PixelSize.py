@@ -10,7 +10,7 @@ import numpy as np
 import slicer
 
 from .Sequences import sequenceOf
-from .VolumeNodes import ATTRIBUTE_PREFIX, DICOM_ATTRIBUTE, holdsImage, isSlice
+from .VolumeNodes import ATTRIBUTE_PREFIX, DICOM_ATTRIBUTE, holdsImage, isSlice, spacingOf
 from .WorldSpace import worldSpacing
 
 # Formats of pictures. Some state a resolution: that of a print (96 dpi), not of the ultrasound.
@@ -44,12 +44,13 @@ def lacksPixelSize(node: Any) -> bool:
 
 
 def writePixelSize(node: Any, pixelSize: float) -> None:
-    """Give a volume of a single slice square pixels of a size in mm, as seen in the world.
+    """Give a volume of a single slice pixels of a width in mm, as seen in the world.
 
-    What is to be saved with the volume, and to be measured with Slicer's own tools.
+    Their shape is kept: files tell it that do not tell their size. What is to be saved with the
+    volume, and to be measured with Slicer's own tools.
     """
     own, world = np.array(node.GetSpacing()), np.array(worldSpacing(node))
-    spacing = own * np.array([pixelSize, pixelSize, world[2]]) / world
+    spacing = own * np.array(spacingOf(node, pixelSize)) / world
     with slicer.util.NodeModify(node):
         node.SetSpacing(*spacing)
         node.SetAttribute(_GIVEN_ATTRIBUTE, "true")

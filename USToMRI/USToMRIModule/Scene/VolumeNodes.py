@@ -134,8 +134,8 @@ class HeldImage(NamedTuple):
         world. Else it is kept by placing the output under the same one.
 
         :param node: ``vtkMRMLScalarVolumeNode``, or ``vtkMRMLVectorVolumeNode`` for colour.
-        :param pixelSize: in mm, in the plane of a single slice, in the place of the node's own;
-            0: its own.
+        :param pixelSize: width of a pixel in mm, in the plane of a single slice, in the place of
+            the node's own, of which only the shape of the pixels is kept; 0: its own.
         :raises InputError: the node has no image, no grey or colour image, or sheared axes.
         """
         from USToMRILib import InputError
@@ -188,8 +188,13 @@ def spacingOf(node: Any, pixelSize: float = 0.0) -> tuple[float, float, float]:
 
     :param pixelSize: see :meth:`HeldImage.of`.
     """
+    from USToMRILib.image.reading import pixel_aspect
+
     spacing = worldSpacing(node)
-    return (pixelSize, pixelSize, spacing[2]) if pixelSize and isSlice(node) else spacing
+    if not (pixelSize and isSlice(node)):
+        return spacing
+    across, down = (1 / distance for distance in spacing[:2])
+    return pixelSize, pixelSize * pixel_aspect(across, down), spacing[2]
 
 
 def _axes(node: Any) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..ParameterNode import PixelSizeWay
 from ..Scene.DisplayableNodes import removeDisplayable
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.Placement import isPlacing, modeNodes, startPlacing, stopPlacing
-from ..Scene.VolumeNodes import holdsImage, isSlice
+from ..Scene.VolumeNodes import holdsImage, isSlice, spacingOf
 from ..Scene.WorldSpace import worldFromIjk
 from ..Synthetic.Resizing import resize
 
@@ -157,7 +157,8 @@ class PixelSizeChoice(VTKObservationMixin):
             np.array(toIjk.TransformPoint(ruler.GetNthControlPointPositionWorld(n)))[:2]
             for n in range(2)
         ]
-        pixels = float(np.linalg.norm(ends[1] - ends[0]))
-        size = chosen.rulerLength / pixels if pixels else 0.0
+        widths = (ends[1] - ends[0]) * spacingOf(chosen.inputVolume, 1.0)[:2]
+        length = float(np.linalg.norm(widths))  # in widths of a pixel, which may be oblong
+        size = chosen.rulerLength / length if length else 0.0
         if abs(size - chosen.pixelSize) > 1e-6:
             self.setSize(size)
