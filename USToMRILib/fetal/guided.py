@@ -1,8 +1,8 @@
 """DDIC with the right contrast: the one-pass picture, drawn anew by the diffusion model of MRI.
 
-The network for slices sees an image from four sides (:class:`.pix2pix2d.Views`). Each sample begins
-with one of these views, the most typical first, whose picture is crisp; several samples begin with
-several, so that their spread holds what the network is in doubt of.
+The network for slices sees an image from four sides (:class:`.pix2pix2d.Views`). The first sample
+begins with the mean of these views, which is the steadiest; further ones with one view each, the
+most typical first, so that their spread holds what the network is in doubt of.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class GuidedOptions:
     )
     seed: int = option(0, "of what is drawn; another seed, another sample", least=0)
     start: int = option(
-        100,
+        150,
         "noise level from which the picture is drawn anew; the higher, the more is the model's",
         least=20,
         most=900,
@@ -80,7 +80,7 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
                 # One noise for all slices, so that neighbours are drawn alike.
                 generator = torch.Generator().manual_seed(options.seed * 1_000_003 + number)
                 noise = torch.randn((1, *frames.images.shape[1:]), generator=generator)
-                guess = views.typical(number)
+                guess = views.typical(number - 1) if number else views.mean
                 assert guess.tissues is not None
                 drawn = drawn_anew(model, guess.images, frames.sizes, noise, options, device, inner)
                 samples.append(drawn.masked_fill(guess.tissues[:, :1] > 0.5, -1))
