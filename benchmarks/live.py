@@ -39,8 +39,8 @@ METHOD = ["--method", "pix2pix2d", "--device", "cpu"]
 FRAMES_A_SECOND = 30
 # Until networks are loaded and the first answers have come.
 _WARM_S = 10.0
-# Pixels of a slice view, two of which lie side by side.
-_VIEW = (800, 800)
+# Pixels of a slice view, two of which lie side by side in a window of 1600 x 1000 with the panel.
+_VIEW = (600, 900)
 # Between looks at the memory.
 _LOOK_S = 60.0
 
