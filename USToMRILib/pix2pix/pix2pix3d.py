@@ -234,23 +234,14 @@ def translate_volume(
         volume.array, ultrasound_range(volume.array), bundle.metadata.get("dark_echo")
     )
     axes = cone_axes(echoes, volume.grid.spacing[::-1])
-
-    def straight(volume: Volume, echoes: np.ndarray, beside: int = 0) -> _Straight:
-        return _translate_straight(
-            volume, echoes, levels, bundle, flips, progress, memory_gib, beside
-        )
-
+    how = levels, bundle, flips, progress, memory_gib
     if axes is None:
-        made = straight(volume, echoes)
-        results, cone = made.results, made.cone
+        made = _translate_straight(volume, echoes, *how)
     else:
-        turned = Straightened.of(volume, echoes, axes, min(bundle.metadata["spacing_mm"]))
-        made = straight(turned.volume, turned.echoes, volume.array.nbytes + echoes.nbytes)
-        results = [turned.back(each, volume.grid) for each in made.results]
-        cone = echoes | (turned.back(made.cone, volume.grid) > 0.5)
-    for array in results:
-        array[~cone] = 0
-    mri, *others = results
+        made = _translate_oblique(volume, echoes, axes, *how)
+    for array in made.results:
+        array[~made.cone] = 0
+    mri, *others = made.results
     own = None if axes is None else made.axes
     spreads = others[0] if others else None
     return VolumeTranslation(mri, made.orientation, own, spreads, levels.exponent)
@@ -273,6 +264,33 @@ class _Straight:
     axes: np.ndarray
 
 
+def _translate_oblique(
+    volume: Volume,
+    echoes: np.ndarray,
+    axes: np.ndarray,
+    levels: GreyLevels,
+    bundle: Bundle,
+    flips: Sequence[tuple[int, ...]],
+    progress: Progress,
+    memory_gib: float,
+) -> _Straight:
+    """Translate a volume along its ultrasound's own axes, and bring results and cone back.
+
+    Args:
+        volume, echoes, levels, bundle, flips, progress, memory_gib: as of
+            :func:`_translate_straight`.
+        axes: of :func:`~.straight.cone_axes`.
+    """
+    turned = Straightened.of(volume, echoes, axes, min(bundle.metadata["spacing_mm"]))
+    beside = volume.array.nbytes + echoes.nbytes
+    made = _translate_straight(
+        turned.volume, turned.echoes, levels, bundle, flips, progress, memory_gib, beside
+    )
+    results = [turned.back(each, volume.grid) for each in made.results]
+    cone = echoes | (turned.back(made.cone, volume.grid) > 0.5)
+    return replace(made, results=results, cone=cone)
+
+
 def _translate_straight(
     volume: Volume,
     echoes: np.ndarray,
@@ -281,7 +299,7 @@ def _translate_straight(
     flips: Sequence[tuple[int, ...]],
     progress: Progress,
     memory_gib: float,
-    beside: int,
+    beside: int = 0,
 ) -> _Straight:
     """Translate a volume whose axes are those of its ultrasound, in whatever order.
 
