@@ -24,9 +24,9 @@ from training.networks.eps import EpsNet
 from training.networks.inference_form import inference_form
 from training.train.brain_eps import BrainEpsConfig, draw_samples, held_out_loss
 from USToMRILib.bridge.schedule import Schedule
-from USToMRILib.fetal.guided import MRI_BUNDLE
+from USToMRILib.fetal.diffusion import BRAIN_MRI_BUNDLE, BRAIN_US_BUNDLE
 
-NAMES = {"us": "fetal_brain_us_eps", "mri": MRI_BUNDLE}
+NAMES = {"us": BRAIN_US_BUNDLE, "mri": BRAIN_MRI_BUNDLE}
 PARTS = ("validation", "test")
 PLANES = 24
 
