@@ -1,11 +1,11 @@
-"""The commands of the two brain networks, from data as published to what the library draws."""
+"""The commands of the brain networks, from data as published to what the library draws."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from Testing.conftest import HEAD
 from Testing.training.feta_phantom import phantom
 from Testing.training.written_hc18 import write_hc18
+from training.data.agreed_heads import FILE as AGREED_HEADS
 from training.data.fetal_labels import FETA
 from training.data.splits import PARTS, read_split
 from training.export import brain_eps as export_brain_eps
@@ -38,10 +39,14 @@ GREYS = np.array([0, 165, 270, 150, 240, 90, 120, 120, 150], np.float32)
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """HC18 and the atlases, all of them of one head."""
+    """HC18, an agreed head of FETAL_PLANES_DB and the atlases, all of them of one head."""
     folder = tmp_path / "data"
     heads = read_split("hc18")
-    write_hc18(folder / "hc18", [*heads["validation"][:2], *heads["test"][:2]])
+    write_hc18(folder / "hc18", [subject for part in PARTS for subject in heads[part][:3]])
+    (folder / "fetal_planes").mkdir()
+    agreed = next(iter(json.loads(AGREED_HEADS.read_text())["heads"]))
+    speckle = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(speckle), str(folder / f"fetal_planes/{agreed}.png"))
     week = folder / "week"
     week.mkdir()
     _, numbers = phantom(np.eye(3))
@@ -74,9 +79,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, value)
     for module, name in ((train_pix2pix2d, "SliceConfig"), (train_brain_eps, "BrainEpsConfig")):
         usual = getattr(module, name)
-        monkeypatch.setattr(
-            module, name, lambda seed, usual=usual: replace(usual(), batch=2, width=8, seed=seed)
-        )
+        monkeypatch.setattr(module, name, partial(usual, batch=2, width=8))
 
 
 @pytest.fixture
@@ -91,11 +94,11 @@ def run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     return run
 
 
-def an_earlier_run(folder: Path) -> Path:
+def an_earlier_run(folder: Path, width: int) -> Path:
     """A run of ``training.train.eps`` that was just begun."""
     folder.mkdir()
     none = np.zeros((1, 128, 128), np.float32)
-    trainer = EpsTrainer(EpsConfig("mri", 1, width=8), none, torch.device("cpu"))
+    trainer = EpsTrainer(EpsConfig("mri", 1, width=width), none, torch.device("cpu"))
     save_checkpoint(folder / CHECKPOINT, trainer.state())
     append_record(folder / "run.json", run_record(seed=0), 0)
     return folder
@@ -113,38 +116,47 @@ def trained_in_two_goes(run: Callable[..., None], module: Any, work: Path, *word
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
-def test_both_are_trained_and_exported_and_the_library_translates_with_them(
+def test_all_are_trained_and_exported_and_the_library_translates_with_them(
     data: Path, tmp_path: Path, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models, pairs = tmp_path / "models", ("--pairs", str(tmp_path / "pairs"))
-    start = ("--start-from", str(an_earlier_run(tmp_path / "earlier")))
+    us, mri = ("--domain", "us"), ("--domain", "mri")
+    start = ("--start-from", str(an_earlier_run(tmp_path / "earlier", 10)))
     trained_in_two_goes(run, train_pix2pix2d, tmp_path / "slices", *pairs)
-    trained_in_two_goes(run, train_brain_eps, tmp_path / "brains", *pairs, *start)
-    run(export_pix2pix2d, tmp_path / "slices", "--models", str(models))
-    run(export_brain_eps, tmp_path / "brains", "--models", str(models), "--note", "Only a test.")
+    trained_in_two_goes(run, train_brain_eps, tmp_path / "us", *us)
+    trained_in_two_goes(run, train_brain_eps, tmp_path / "mri", *mri, *pairs, *start)
+    to = ("--models", str(models))
+    run(export_pix2pix2d, tmp_path / "slices", *to)
+    run(export_brain_eps, tmp_path / "us", *us, *to)
+    run(export_brain_eps, tmp_path / "mri", *mri, *to, "--note", "Only a test.")
+    with pytest.raises(SystemExit):
+        run(export_brain_eps, tmp_path / "us", *mri, *to)
 
     monkeypatch.setenv("USTOMRI_MODELS", str(models))
-    for name in ("pix2pix2d", "fetal_brain_mri_eps"):
+    pictures = {
+        "pix2pix2d": ("pairs.jpg", "heads.jpg"),
+        "fetal_brain_us_eps": ("samples.png",),
+        "fetal_brain_mri_eps": ("samples.png",),
+    }
+    for name in pictures:
         verify_bundle(name)
         assert read_metadata(name)["steps"] == 3
         assert len(read_metadata(name)["training"]["runs"]) == 2
-    one_pass, drawn = (read_metadata(n) for n in ("pix2pix2d", "fetal_brain_mri_eps"))
+        card = (models / name / "docs/README.md").read_text()
+        for picture in pictures[name]:
+            assert f"({picture})" in card
+            assert (models / name / "docs" / picture).stat().st_size > 1000
+    one_pass, seen, drawn = map(read_metadata, pictures)
     kinds = ("usual", "widened", "spina bifida", "transcerebellar")
     assert all(-1 <= one_pass["metrics"][kind]["correlation"] <= 1 for kind in kinds)
     assert one_pass["metrics"]["usual"]["ultrasound_itself"]["correlation"] != 0
-    assert drawn["metrics"]["velocity_loss_test"] > 0
-    assert drawn["metrics"]["samples"] == 3
+    for metadata in (seen, drawn):
+        assert metadata["metrics"]["velocity_loss_test"] > 0
+        assert metadata["metrics"]["samples"] == 3
+    assert [source["name"] for source in seen["data"]] == ["HC18", "FETAL_PLANES_DB"]
+    assert "started_from" not in seen["training"]["runs"][0]
     assert drawn["training"]["runs"][0]["started_from"][0]["from_step"] == 0
-    cards = {name: models / name / "docs" for name in ("pix2pix2d", "fetal_brain_mri_eps")}
-    assert "Only a test." in (cards["fetal_brain_mri_eps"] / "README.md").read_text()
-    for name, pictures in (
-        ("pix2pix2d", ("pairs.jpg", "heads.jpg")),
-        ("fetal_brain_mri_eps", ("samples.png",)),
-    ):
-        card = (cards[name] / "README.md").read_text()
-        for picture in pictures:
-            assert f"({picture})" in card
-            assert (cards[name] / picture).stat().st_size > 1000
+    assert "Only a test." in (models / "fetal_brain_mri_eps/docs/README.md").read_text()
 
     subject = read_split("hc18")["test"][0]
     scan = Volume.read(data / "hc18/training_set" / f"{subject}_HC.png", pixel_size=0.3)

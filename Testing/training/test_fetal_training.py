@@ -12,12 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.data.brain_slices import FRAME, BrainUltrasound
 from training.export.bundle import trace
 from training.networks.eps import EpsNet
 from training.runinfo import append_record, run_record
 from training.simulation.brain_pairs import Pairs
 from training.train import head_seg as train_head_seg
-from training.train.brain_eps import BrainEpsConfig, BrainEpsTrainer
+from training.train.brain_eps import BrainEpsConfig, BrainEpsTrainer, us_batches
 from training.train.checkpoint import load_checkpoint, save_checkpoint, step_generator
 from training.train.eps import EpsConfig, EpsTrainer
 from training.train.eps import train as train_eps
@@ -34,7 +35,7 @@ from USToMRILib.fetal.head import CLOSE_WIDTHS, close_grid
 CPU = torch.device("cpu")
 EPS = EpsConfig("us", steps=6, batch=2, width=8, warmup=2)
 HEADS = HeadConfig(batch=2)
-BRAINS = BrainEpsConfig(batch=2, width=8, warmup=2)
+BRAINS = BrainEpsConfig("us", batch=2, width=8, warmup=2)
 SLICES = SliceConfig(batch=2, width=8, warmup=2)
 
 
@@ -127,6 +128,24 @@ def test_a_resumed_run_ends_with_the_weights_of_one_that_never_stopped(tmp_path,
         assert torch.equal(found, expected)
         assert not torch.equal(found, weights(getattr(stopped, name)))
     assert resumed.step == through.step == 4
+
+
+def test_heads_move_beneath_masks_that_stay_where_frames_have_them():
+    y, x = np.indices(FRAME.shape)
+    mask = ((x - 63.5) / 56) ** 2 + ((y - 63.5) / 40) ** 2 <= 1
+    speckle = np.random.default_rng(0).rayleigh(50, FRAME.shape).astype(np.float32)
+    head = BrainUltrasound("head", speckle, mask, 80.0)
+    draw = us_batches([head])
+    images, sizes = draw(0, 6, np.random.default_rng(1))
+    again, _ = draw(0, 6, np.random.default_rng(1))
+    assert torch.equal(images, again)
+    assert images.shape == (6, 1, *FRAME.shape)
+    outside = torch.from_numpy(~mask)
+    assert (images[..., outside] == -1).all()
+    assert (images.abs() <= 1).all()
+    inside = np.stack([head.pixels[mask], *(image[0].numpy()[mask] for image in images)])
+    assert np.corrcoef(inside)[np.triu_indices(7, 1)].max() < 0.9
+    assert 0.1 < (sizes - 80).abs().max() < 10
 
 
 def test_a_run_may_become_longer_but_nothing_else_may_change():

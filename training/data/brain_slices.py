@@ -1,4 +1,4 @@
-"""Brains in the head-scaled frame: slices of the MRI atlases, and the heads of HC18.
+"""Brains in the head-scaled frame: slices of the MRI atlases, and real heads in ultrasound.
 
 In :data:`FRAME` a brain's long axis has one length and is horizontal, whatever its size,
 and nothing but the brain is shown. The atlases differ in tone: white matter is brighter in one
@@ -20,10 +20,11 @@ import SimpleITK as sitk
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import distance_transform_edt
 
+from training.data.agreed_heads import read_agreed_heads
 from training.data.fetal_mri import pitch_through, transthalamic_plane
 from training.data.fetal_slices import contact_sheet
 from training.data.fetal_volumes import FetalVolume, read_upright
-from training.data.hc18 import HeadImage, read_hc18
+from training.data.hc18 import read_hc18
 from training.data.location import add_data_option
 from training.data.splits import read_split
 from USToMRILib.fetal.brain import normalise_brain
@@ -216,27 +217,48 @@ def _length_mm(labels: sitk.Image) -> float:
 
 @dataclass(frozen=True)
 class BrainUltrasound:
-    """A head of HC18 in the frame: pixels float32 [128, 128] in [-1, 1], and the brain's length."""
+    """A real head in the frame.
+
+    Attributes:
+        name: of its image.
+        grey: float32 [128, 128], the image as resampled, with what lies beyond the brain.
+        mask: bool [128, 128], inside the brain.
+        size_mm: the brain's long axis.
+    """
 
     name: str
-    pixels: np.ndarray
+    grey: np.ndarray
+    mask: np.ndarray
     size_mm: float
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """As the networks see it: float32 [128, 128] in [-1, 1], -1 outside the brain."""
+        return normalise_brain(self.grey, self.mask)
 
 
 def hc18_brains(root: Path, part: str) -> Iterator[BrainUltrasound]:
     """The brains of one part of HC18."""
     for head in read_hc18(root, part):
-        yield prepare_brain(head)
+        spacing = (head.pixel_size_mm, head.pixel_size_mm)
+        yield _seen_brain(head.name, head.pixels, spacing, head.ellipse)
 
 
-def prepare_brain(head: HeadImage) -> BrainUltrasound:
-    """One annotated head in the frame."""
-    spacing = (head.pixel_size_mm, head.pixel_size_mm)
-    pixels = head.pixels
-    frame = HeadFrame.around(head.ellipse, pixels.shape, spacing, FRAME)
-    return BrainUltrasound(
-        head.name, normalise_brain(frame.to_frame(pixels), frame.mask), frame.size_mm
-    )
+def agreed_brains(root: Path, part: str) -> Iterator[BrainUltrasound]:
+    """The brains of one part of FETAL_PLANES_DB, as far as their heads are agreed on.
+
+    Their images' pixel sizes are assumed, and so are their sizes.
+    """
+    for image, outline in read_agreed_heads(root, part):
+        volume = image.volume
+        yield _seen_brain(image.name, volume.array[0], volume.grid.spacing[:2], outline)
+
+
+def _seen_brain(
+    name: str, pixels: np.ndarray, spacing: tuple[float, float], outline: Ellipse
+) -> BrainUltrasound:
+    frame = HeadFrame.around(outline, pixels.shape, spacing, FRAME)
+    return BrainUltrasound(name, frame.to_frame(pixels), frame.mask, frame.size_mm)
 
 
 def main() -> None:
