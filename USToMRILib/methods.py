@@ -16,7 +16,7 @@ from .fetal import cyclegan, diffusion, guided, pix2pix2d
 from .fetal.frame_spec import FrameSpec
 from .image.volume import Volume
 from .options import Option, check_options, make_options, options_of
-from .pix2pix import pix2pix3d
+from .pix2pix import generator, pix2pix3d
 from .result import MAPS, Made, Request
 
 SLICE, VOLUME = "slice", "volume"
@@ -289,7 +289,7 @@ register(
         "BrainVoxGen: Deep Learning Framework for Synthesis of Ultrasound to MRI",
         (VOLUME,),
         pix2pix3d.Pix2Pix3dOptions,
-        (pix2pix3d.BUNDLE,),
+        (generator.BUNDLE,),
         pix2pix3d.load,
         {"uncertainty": pix2pix3d.UNCERTAINTY},
         subject=ADULT,
