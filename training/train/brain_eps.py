@@ -54,7 +54,7 @@ class BrainEpsConfig:
     """What decides the weights, next to data and seed.
 
     Attributes:
-        width: channels of the first level; with 20 a bundle has 2.4 MB.
+        width: channels of the first level; with 20 a bundle has 2.3 MB.
     """
 
     domain: str
