@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, Protocol
 
-from .compute.bundle import list_bundles, read_metadata
+from .compute.bundle import first_installed, list_bundles, read_metadata
 from .errors import InputError
 from .fetal import cyclegan, diffusion, guided, pix2pix2d
 from .fetal.frame_spec import FrameSpec
 from .image.volume import Volume
 from .options import Option, check_options, make_options, options_of
-from .pix2pix import pix2pix3d
+from .pix2pix import generator, pix2pix3d
 from .result import MAPS, Made, Request
 
 SLICE, VOLUME = "slice", "volume"
@@ -53,6 +53,7 @@ class Method:
         subject: whose brain it knows, :data:`FETAL` or :data:`ADULT`.
         qualities: for which kinds of image, of those that it takes, it is the method that
             :data:`FAST` or :data:`BEST` stands for.
+        preferred: names of bundles that take the place of the others where all are installed.
     """
 
     name: str
@@ -66,6 +67,12 @@ class Method:
     offers: Mapping[str, str] = field(default_factory=dict)
     subject: str = FETAL
     qualities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    preferred: tuple[str, ...] = ()
+
+    @property
+    def bundles_in_use(self) -> tuple[str, ...]:
+        """Names of the bundles that it takes from those that are installed."""
+        return first_installed(self.preferred, self.bundles) if self.preferred else self.bundles
 
     @property
     def option_list(self) -> list[Option]:
@@ -81,7 +88,7 @@ class Method:
         """
         if SLICE not in self.takes or not self.bundles:
             return None
-        return FrameSpec.from_metadata(read_metadata(self.bundles[0]))
+        return FrameSpec.from_metadata(read_metadata(self.bundles_in_use[0]))
 
     def make_options(self, options: Any = None, values: Mapping[str, Any] | None = None) -> Any:
         """Its options: an object of its dataclass, or values by name, or neither.
@@ -118,7 +125,8 @@ class Method:
 
     def describe(self) -> dict[str, Any]:
         """Everything about it, ready for JSON; the frame only where its bundles are here."""
-        installed = set(self.bundles) <= set(list_bundles())
+        bundles = self.bundles_in_use
+        installed = set(bundles) <= set(list_bundles())
         frame = self.frame if installed else None
         return {
             "name": self.name,
@@ -131,7 +139,7 @@ class Method:
             "frame": frame.metadata if frame else None,
             "options": [each.describe() for each in self.option_list],
             "offers": dict(self.offers),
-            "bundles": list(self.bundles),
+            "bundles": list(bundles),
             "installed": installed,
             "default": self.name == DEFAULT,
         }
@@ -239,9 +247,10 @@ register(
         DDIC_PAPER,
         (SLICE, VOLUME),
         diffusion.DdicOptions,
-        (diffusion.US_BUNDLE, diffusion.MRI_BUNDLE),
+        diffusion.HEADS,
         diffusion.load,
         {"residual": diffusion.RESIDUAL},
+        preferred=diffusion.BRAINS,
     )
 )
 register(
@@ -253,9 +262,10 @@ register(
         "Dual Diffusion Implicit Bridges for Image-to-Image Translation (Su et al. 2023)",
         (SLICE, VOLUME),
         diffusion.DdibOptions,
-        (diffusion.US_BUNDLE, diffusion.MRI_BUNDLE),
+        diffusion.HEADS,
         diffusion.load,
         {"residual": diffusion.RESIDUAL},
+        preferred=diffusion.BRAINS,
     )
 )
 register(
@@ -279,7 +289,7 @@ register(
         "BrainVoxGen: Deep Learning Framework for Synthesis of Ultrasound to MRI",
         (VOLUME,),
         pix2pix3d.Pix2Pix3dOptions,
-        (pix2pix3d.BUNDLE,),
+        (generator.BUNDLE,),
         pix2pix3d.load,
         {"uncertainty": pix2pix3d.UNCERTAINTY},
         subject=ADULT,

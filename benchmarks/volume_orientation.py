@@ -34,9 +34,10 @@ from training.simulation.ultrasound import simulate_bmode
 from USToMRILib.compute.bundle import Bundle, load_bundle
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.volume import Volume
-from USToMRILib.pix2pix import pix2pix3d
+from USToMRILib.pix2pix import translation
+from USToMRILib.pix2pix.generator import BUNDLE, load_generator
 from USToMRILib.pix2pix.orientation import CONE, Orientation
-from USToMRILib.pix2pix.pix2pix3d import BUNDLE, load_generator, translate_volume
+from USToMRILib.pix2pix.translation import translate_volume
 from USToMRILib.progress import Progress
 
 SHAPE = (64, 96, 96)
@@ -102,7 +103,7 @@ def translated(volume: Volume, bundle: Bundle, forced: Orientation | None = None
     """Translate; with ``forced``, taken to lie so, whatever the library would find."""
     if forced is None:
         return translate_volume(volume, bundle, Progress()).array
-    with patch.object(pix2pix3d, "find_orientation", return_value=forced):
+    with patch.object(translation, "find_orientation", return_value=forced):
         return translate_volume(volume, bundle, Progress()).array
 
 
@@ -189,7 +190,7 @@ def scanned(case: Case, grid: Grid) -> Volume:
 def exchanged_and_unfaded(case: Case, bundle: Bundle) -> tuple[float, float, float]:
     """Errors of the library's answer, with sweep and lateral axis exchanged, and without fading."""
     wrong = translated(case.volume, bundle, Orientation((2, 1, 0), (), CONE))
-    with patch.object(pix2pix3d, "echo_weight", lambda *of: np.ones(of[-1].shape, np.float32)):
+    with patch.object(translation, "echo_weight", lambda *of: np.ones(of[-1].shape, np.float32)):
         unfaded = translated(case.volume, bundle)
     return case.error(case.answer), case.error(wrong), case.error(unfaded)
 

@@ -32,17 +32,12 @@ from USToMRILib.compute.bundle import Bundle, load_bundle
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.intensity import rescale
 from USToMRILib.image.volume import Volume
-from USToMRILib.pix2pix import pix2pix3d
+from USToMRILib.pix2pix import translation
 from USToMRILib.pix2pix.cone import ultrasound_cone
+from USToMRILib.pix2pix.echo import ultrasound_range
+from USToMRILib.pix2pix.generator import BUNDLE, load_generator, precision_of
 from USToMRILib.pix2pix.memory import GIB
-from USToMRILib.pix2pix.pix2pix3d import (
-    BUNDLE,
-    DEFAULT_MEMORY_GIB,
-    load_generator,
-    precision_of,
-    translate_volume,
-    ultrasound_range,
-)
+from USToMRILib.pix2pix.translation import DEFAULT_MEMORY_GIB, translate_volume
 from USToMRILib.progress import Progress
 
 SHAPE = (128, 160, 192)
@@ -143,9 +138,9 @@ def borders(bundle: Bundle, ultrasound: np.ndarray) -> list[int]:
     """First slices of the windows' cores at the least memory, but for the first window."""
     volume, identity = Volume(ultrasound, Grid(ultrasound.shape[::-1])), torch.nn.Identity()
     alone = Bundle(bundle.name, bundle.metadata, "", identity)
-    with patch.object(pix2pix3d, "plan_windows", wraps=pix2pix3d.plan_windows) as plan:
+    with patch.object(translation, "plan_windows", wraps=translation.plan_windows) as plan:
         translate_volume(volume, alone, Progress(), MEMORIES_GIB[-1])
-    windows = pix2pix3d.plan_windows(*plan.call_args.args)
+    windows = translation.plan_windows(*plan.call_args.args)
     return sorted({window.core[0].start for window in windows})[1:]
 
 

@@ -27,7 +27,6 @@ from USToMRILib.fetal.frame_spec import FrameSpec
 from USToMRILib.fetal.gain import GAINS
 from USToMRILib.fetal.head import Head, find_head
 from USToMRILib.fetal.heads import read_head_hint
-from USToMRILib.fetal.skull import brain_inside
 from USToMRILib.methods import METHODS
 from USToMRILib.pix2pix.orientation import UNSURE
 from USToMRILib.progress import Progress
@@ -79,7 +78,7 @@ def test_networks_of_a_frame_that_follows_the_head_are_told_its_size(
         tiny_models_dir, tmp_path / "models", ignore=shutil.ignore_patterns("*_eps")
     )
     monkeypatch.setenv("USTOMRI_MODELS", str(folder))
-    frame = FrameSpec("head", (128, 128), long_axis_pixels=112, inside="skull").metadata
+    frame = FrameSpec("head", (128, 128), long_axis_pixels=112).metadata
     for name, net in (("fetal_us_eps", ScaledEps(0.5)), ("fetal_mri_eps", SizedEps(0.0))):
         metadata = {**eps_metadata(), "frame": frame}
         if isinstance(net, SizedEps):
@@ -88,13 +87,12 @@ def test_networks_of_a_frame_that_follows_the_head_are_told_its_size(
     stack = np.repeat(head_slice.array, slices, axis=0)
     grid = replace(head_slice.grid, size=(*head_slice.grid.size[:2], slices))
     result = translate(Volume(stack, grid), "ddib", head=HEAD, axis="k", gain="recorded")
-    brain = brain_inside(HEAD)
-    inside = brain.mask(stack.shape[1:], grid.spacing[:2])
+    inside = HEAD.mask(stack.shape[1:], grid.spacing[:2])
     assert (result.volume.array[:, ~inside] == 0).all()
     assert (result.volume.array[:, inside] > 0).mean() > 0.9  # what is black stays black
     core = Ellipse(HEAD.centre, (32.0, 25.0), HEAD.angle).mask(stack.shape[1:], grid.spacing[:2])
     values = result.volume.array[0][core] / 127.5 - 1
-    scale = 2 * brain.semi_axes[0] / 100 / 0.5
+    scale = 2 * HEAD.semi_axes[0] / 100 / 0.5
     assert np.abs(values).max() == pytest.approx(min(scale, 1), abs=0.05)
     seen = values / scale  # -1 .. 1 where it was not clipped
     assert np.corrcoef(seen, head_slice.array[0][core])[0, 1] > 0.95

@@ -10,11 +10,9 @@ import torch
 from USToMRILib.compute.bundle import Bundle
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.volume import Volume
+from USToMRILib.pix2pix.generator import BUNDLE
 from USToMRILib.pix2pix.memory import GIB
-from USToMRILib.pix2pix.pix2pix3d import (
-    BUNDLE,
-    DEFAULT_MEMORY_GIB,
-)
+from USToMRILib.pix2pix.translation import DEFAULT_MEMORY_GIB
 
 SKEWED = (0.0, 0.6, -0.8, 1.0, 0.0, 0.0, 0.0, -0.8, -0.6)
 

@@ -15,16 +15,11 @@ from Testing.pix2pix.known_generators import Net, bundle_of, volume_of
 from USToMRILib import Grid, Volume
 from USToMRILib.compute.bundle import list_bundles, load_bundle
 from USToMRILib.pix2pix.cone import ultrasound_cone
-from USToMRILib.pix2pix.echo import GreyLevels
+from USToMRILib.pix2pix.echo import GreyLevels, ultrasound_range
+from USToMRILib.pix2pix.generator import BUNDLE
 from USToMRILib.pix2pix.orientation import CONE, Orientation
-from USToMRILib.pix2pix.pix2pix3d import (
-    BUNDLE,
-    Pix2Pix3dOptions,
-    VolumeMethod,
-    VolumeTranslation,
-    translate_volume,
-    ultrasound_range,
-)
+from USToMRILib.pix2pix.pix2pix3d import Pix2Pix3dOptions, VolumeMethod
+from USToMRILib.pix2pix.translation import VolumeTranslation, translate_volume
 from USToMRILib.progress import Progress
 from USToMRILib.result import Request
 
@@ -111,7 +106,7 @@ def chequerboard(mri: np.ndarray, dark: np.ndarray) -> float:
 
 def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """The generator's answer as it is: not turned to the probe, not brightened, not faded."""
-    module = "USToMRILib.pix2pix.pix2pix3d."
+    module = "USToMRILib.pix2pix.translation."
     monkeypatch.setattr(f"{module}find_orientation", lambda *_: Orientation((0, 1, 2), (), CONE))
     monkeypatch.setattr(f"{module}GreyLevels.of", lambda _, limits, *dark: GreyLevels(limits))
     monkeypatch.setattr(f"{module}echo_weight", lambda *of: np.ones(of[-1].shape, np.float32))

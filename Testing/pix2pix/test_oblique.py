@@ -14,8 +14,8 @@ from scipy.spatial.transform import Rotation
 from Testing.pix2pix.known_generators import Net, bundle_of, textured
 from USToMRILib import Grid, InputError, Volume, translate
 from USToMRILib.pix2pix.cone import echoing
-from USToMRILib.pix2pix.pix2pix3d import translate_volume
 from USToMRILib.pix2pix.straight import cone_axes
+from USToMRILib.pix2pix.translation import translate_volume
 from USToMRILib.progress import Progress
 
 TURNS = list(Rotation.random(6, random_state=0))

@@ -16,7 +16,7 @@ from training.simulation.ultrasound import ScanRanges
 from USToMRILib import Grid, InputError, Volume, translate
 from USToMRILib.pix2pix.cone import echoing
 from USToMRILib.pix2pix.orientation import CONE, ECHO, UNSURE, Orientation, find_orientation
-from USToMRILib.pix2pix.pix2pix3d import translate_volume
+from USToMRILib.pix2pix.translation import translate_volume
 from USToMRILib.progress import Progress
 
 WAYS = [

@@ -19,14 +19,11 @@ from USToMRILib.image.grid import Grid
 from USToMRILib.image.intensity import rescale
 from USToMRILib.image.volume import Volume
 from USToMRILib.pix2pix.cone import ultrasound_cone
+from USToMRILib.pix2pix.echo import ultrasound_range
+from USToMRILib.pix2pix.generator import BUNDLE
 from USToMRILib.pix2pix.memory import GIB
-from USToMRILib.pix2pix.pix2pix3d import (
-    BUNDLE,
-    DEFAULT_MEMORY_GIB,
-    model_grid,
-    translate_volume,
-    ultrasound_range,
-)
+from USToMRILib.pix2pix.spacing import grid_of_spacing
+from USToMRILib.pix2pix.translation import DEFAULT_MEMORY_GIB, translate_volume
 from USToMRILib.pix2pix.windows import Window, plan_windows
 from USToMRILib.progress import CancelToken, Progress, ProgressEvent
 
@@ -230,9 +227,9 @@ def test_other_voxel_sizes_are_seen_at_the_trained_one_and_come_back_in_place(
     assert np.abs(found - expected)[found > 0].max() < 12
 
 
-def test_model_grid_covers_the_same_extent() -> None:
+def test_the_grid_of_another_spacing_covers_the_same_extent() -> None:
     grid = Grid((100, 40, 1), (0.25, 1.1, 5.0), (1, 2, 3), SKEWED)
-    coarse = model_grid(grid, (1, 1, 1))
+    coarse = grid_of_spacing(grid, (1, 1, 1))
     assert coarse.size == (25, 40, 1)
     for ends in ([-0.5, -0.5, -0.5], [99.5, 39.5, 0.5]):
         corner = grid.index_to_physical(np.array(ends))
@@ -289,7 +286,7 @@ class TestBundle:
             planned[:] = plan_windows(*arguments)
             return planned
 
-        monkeypatch.setattr("USToMRILib.pix2pix.pix2pix3d.plan_windows", plan)
+        monkeypatch.setattr("USToMRILib.pix2pix.translation.plan_windows", plan)
         joined = translate_volume(volume_of(array), replace(bundle, metadata=small), Progress())
         borders = sorted({window.core[0].start for window in planned} - {0})
         assert borders

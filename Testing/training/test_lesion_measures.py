@@ -19,7 +19,7 @@ from training.export.pix2pix3d import CAUTION
 from training.simulation.adult_lesions import KINDS, LESION_TISSUES
 from training.simulation.adult_pairs import Case, make_case
 from USToMRILib.compute.bundle import load_bundle, models_dir, read_metadata, verify_bundle
-from USToMRILib.pix2pix.pix2pix3d import BUNDLE
+from USToMRILib.pix2pix.generator import BUNDLE
 
 
 @pytest.fixture(scope="module")

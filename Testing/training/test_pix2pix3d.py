@@ -25,7 +25,7 @@ from training.train.image_metrics import perceptual_distances, similarity
 from training.train.pair_patches import PatchSampler
 from training.train.pix2pix3d import OPTIMISERS, Pix2PixConfig, Pix2PixTrainer, train
 from USToMRILib.compute.bundle import load_bundle
-from USToMRILib.pix2pix.pix2pix3d import BUNDLE, load_generator, precision_of
+from USToMRILib.pix2pix.generator import BUNDLE, load_generator, precision_of
 
 CONFIG = Pix2PixConfig(
     steps=6, batch=2, patch=(8, 32, 32), width=4, discriminator_width=4, warmup=2, seed=5
@@ -174,7 +174,7 @@ def test_export_makes_a_bundle_that_translates_like_the_averaged_generator(
     x = torch.randn(1, 1, 6, 48, 32).clamp(-1, 1)
     torch.testing.assert_close(bundle.net(x), trainer.ema(x), atol=1e-5, rtol=0)
     assert precision_of(bundle) == "float32"
-    monkeypatch.setattr("USToMRILib.pix2pix.pix2pix3d.has_matrix_unit", lambda device: True)
+    monkeypatch.setattr("USToMRILib.pix2pix.generator.has_matrix_unit", lambda device: True)
     reduced = load_generator("cpu")
     assert precision_of(reduced) == "bfloat16"
     assert load_generator("cpu").net is reduced.net

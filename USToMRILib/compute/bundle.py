@@ -68,6 +68,12 @@ def list_bundles() -> list[str]:
     return sorted(path.parents[1].name for path in models_dir().glob(f"*/{METADATA_FILE}"))
 
 
+def first_installed(*sets: tuple[str, ...]) -> tuple[str, ...]:
+    """The first set of bundles of which all are in :func:`models_dir`; the last where none is."""
+    here = set(list_bundles())
+    return next((names for names in sets if here.issuperset(names)), sets[-1])
+
+
 def read_metadata(name: str) -> dict[str, Any]:
     """The metadata of a bundle.
 

@@ -39,8 +39,3 @@ def normalise_brain(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     mean = smoothed(light * core, sigma) / np.maximum(smoothed(core, sigma), 1e-3)
     even = light * np.clip(_MEAN / np.maximum(mean, 1e-3), *_GAIN_RANGE)
     return np.where(mask, np.clip(even, 0, 1) * 2 - 1, BACKGROUND).astype(np.float32)
-
-
-def normalise_brains(pixels: np.ndarray, masks: np.ndarray, _distance: float) -> np.ndarray:
-    """:func:`normalise_brain` of frames [n, rows, columns], each by itself."""
-    return np.stack([normalise_brain(*of) for of in zip(pixels, masks)])

@@ -11,13 +11,15 @@ from ..bridge.schedule import Schedule
 from ..bridge.shared_latents import reach, share
 from ..bridge.similarity import PEARSON, SIMILARITIES
 from ..bridge.solvers import PUBLISHED, SOLVERS, levels_of
-from ..compute.bundle import Bundle, load_bundle
+from ..compute.bundle import Bundle, first_installed, load_bundle
 from ..compute.threads import at_work, on_threads
 from ..errors import InputError
 from ..options import option
 from ..progress import Progress
-from .frame_spec import FrameSpec, common_frame, takes_size
+from .envelope import drawn_brains
+from .frame_spec import SKULL, FrameSpec, common_frame, takes_size
 from .gain import EVEN, GAINS, even_gain
+from .guided import MRI_BUNDLE as BRAIN_MRI_BUNDLE
 from .pipeline import LATENT_MM, Answer, FrameMethod, Frames
 from .stack import axis_option
 
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 
 US_BUNDLE = "fetal_us_eps"
 MRI_BUNDLE = "fetal_mri_eps"
+BRAIN_US_BUNDLE = "fetal_brain_us_eps"
+
+# Networks of heads in the paper's frame, and of brains in the head-scaled one, which take their
+# place where both are installed.
+HEADS = (US_BUNDLE, MRI_BUNDLE)
+BRAINS = (BRAIN_US_BUNDLE, BRAIN_MRI_BUNDLE)
 
 # What `python -m benchmarks.bridge` measures.
 DEFAULT_SOLVER = "dpm++2m"
@@ -157,20 +165,24 @@ def frames_at_once(device: str) -> int:
     return CPU_FRAMES if device == "cpu" else DEVICE_FRAMES
 
 
-def load_pair(device: str) -> EpsPair:
+def load_pair(device: str, names: Optional[tuple[str, str]] = None) -> EpsPair:
     """Both eps-networks on ``device``.
+
+    Args:
+        device: "cpu", "cuda" or "mps".
+        names: :data:`BRAINS` or :data:`HEADS`; the first of these that is installed where None.
 
     Raises:
         InputError: if a bundle cannot be used, or the two do not fit each other.
     """
-    nets = load_bundle(US_BUNDLE, device), load_bundle(MRI_BUNDLE, device)
-    frame = common_frame(*nets)
-    if nets[0].metadata["schedule"] != nets[1].metadata["schedule"]:
+    us, mri = (load_bundle(name, device) for name in names or first_installed(BRAINS, HEADS))
+    frame = common_frame(us, mri)
+    if us.metadata["schedule"] != mri.metadata["schedule"]:
         raise InputError(
-            f"The bundles {US_BUNDLE!r} and {MRI_BUNDLE!r} were trained with different schedules; "
+            f"The bundles {us.name!r} and {mri.name!r} were trained with different schedules; "
             "install a pair that was trained with one."
         )
-    return EpsPair(*nets, Schedule.from_metadata(nets[0].metadata), frame, device)
+    return EpsPair(us, mri, Schedule.from_metadata(us.metadata), frame, device)
 
 
 def load(options: DdibOptions, device: str) -> FrameMethod:
@@ -182,10 +194,17 @@ def load(options: DdibOptions, device: str) -> FrameMethod:
     """
     pair = load_pair(device)
     levels_of(options.solver, pair.schedule, options.steps_each_way)
+    within_skull = pair.frame.inside == SKULL
+    if within_skull and options.gain != EVEN:
+        raise InputError(
+            f"The network {pair.us.name!r} has learned from brains with even gain alone; leave out "
+            f"the gain {options.gain!r}."
+        )
 
     def translate(frames: Frames) -> Answer:
         how = options, frames.progress, frames.sigma, frames.sizes
-        return Answer(translate_frames(frames.images, pair, *how))
+        made = translate_frames(frames.images, pair, *how)
+        return Answer(made, shown=drawn_brains(made) if within_skull else None)
 
     def residual(frames: Frames, made: torch.Tensor) -> torch.Tensor:
         how = options, frames.progress, frames.sizes
@@ -198,7 +217,8 @@ def load(options: DdibOptions, device: str) -> FrameMethod:
         pair.cautions,
         options.crossing,
         options.axis,
-        prepare=even_gain if options.gain == EVEN else FrameMethod.prepare,
+        # Brains within their skulls have it already.
+        prepare=even_gain if options.gain == EVEN and not within_skull else FrameMethod.prepare,
         residual=residual,
         latent_mm=LATENT_MM,
     )

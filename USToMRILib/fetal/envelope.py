@@ -1,4 +1,4 @@
-"""A brain's picture up to its envelope: smooth, convex, with fluid between it and the tissues.
+"""Where a brain's picture ends: at its envelope, smooth and convex, with fluid up to there.
 
 The skull of a fetus is smooth and convex, and what lies between it and the brain is fluid. The
 masks of the atlases that the networks learned from end before that in places, at the Sylvian
@@ -17,10 +17,16 @@ from ..image.masks import largest_part
 from .tissues import Tissue
 
 if TYPE_CHECKING:
+    import torch
+
     from .pipeline import Answer
 
 # The envelope's directions, and the sigma over which its corners are rounded.
 _DIRECTIONS, _ROUNDED_DEG = 180, 9.0
+
+# Grey that is no background, which is -1: of the MRI that networks learn from in the head-scaled
+# frame, 99 % of what lies inside a brain is brighter (`training/data/brain_slices.py`).
+_LEAST_GREY = -0.6
 
 
 def up_to_envelope(answer: Answer, seen: Answer | None = None) -> Answer:
@@ -56,6 +62,23 @@ def _fill(image: np.ndarray, tissue: np.ndarray, brain: np.ndarray) -> None:
     tissue[Tissue.EXTERNAL_CSF] += tissue[0]
     tissue[1:] *= inside
     tissue[0] = 1 - inside
+
+
+def drawn_brains(images: torch.Tensor) -> torch.Tensor:
+    """Where frames of MRI without tissues show a brain: up to the envelope of what they draw.
+
+    Args:
+        images: float32 [n, 1, rows, columns] in [-1, 1], -1 around the brain, on the CPU.
+
+    Returns:
+        The part of each pixel that lies inside, float32 [n, rows, columns]; 0 where nothing is
+        drawn.
+    """
+    import torch
+
+    drawn = images[:, 0].numpy() > _LEAST_GREY
+    inside = [envelope(largest_part(d)) if d.any() else d.astype(np.float32) for d in drawn]
+    return torch.from_numpy(np.stack(inside))
 
 
 def envelope(brain: np.ndarray) -> np.ndarray:

@@ -28,7 +28,8 @@ class FrameSpec:
         pixel_mm: edge of a pixel, of the kind "fixed".
         long_axis_pixels: length of the long axis of what is shown, of the kind "head".
         inside: what is shown: "outline", everything inside the skull's outer outline, or "skull",
-            the brain within the skull (:func:`.skull.brain_inside`).
+            the brain within the skull (:func:`.skull.brain_inside`), which is given an even gain
+            (:func:`.brain.normalise_brain`).
 
     Raises:
         InputError: for a frame that is none of these.

@@ -16,7 +16,6 @@ from ..compute.bundle import Bundle, load_bundle
 from ..options import option
 from ..progress import Progress
 from . import pix2pix2d
-from .brain import normalise_brains
 from .frame_spec import common_frame
 from .pipeline import Answer, FrameMethod, Frames
 from .stack import axis_option
@@ -101,7 +100,6 @@ def load(options: GuidedOptions, device: str) -> FrameMethod:
         {bundle.name: bundle.sha256 for bundle in (first, model)},
         (*first.cautions, *model.cautions),
         axis=options.axis,
-        normalise=normalise_brains,
         size_errors=size_errors(first.metadata),
     )
 

@@ -20,9 +20,10 @@ from ..image.intensity import to_mri_values
 from ..image.volume import Volume
 from ..progress import Progress
 from ..result import Made, Request
+from .brain import normalise_brain
 from .ellipse import Ellipse
 from .frame import HeadFrame, head_limits, normalise_head
-from .frame_spec import FrameSpec
+from .frame_spec import SKULL, FrameSpec
 from .gain import is_dark
 from .head import ANOTHER_HEAD, doubts_of
 from .head import BUNDLE as HEAD_BUNDLE
@@ -63,6 +64,25 @@ def normalise_heads(pixels: np.ndarray, masks: np.ndarray, distance: float) -> n
     return np.stack([normalise_head(*of) for of in zip(pixels, masks, limits.tolist())])
 
 
+def normalise(
+    spec: FrameSpec, pixels: np.ndarray, masks: np.ndarray, distance: float
+) -> np.ndarray:
+    """Frames [n, rows, columns] as the networks of their kind learned to see them.
+
+    Args:
+        spec: brains within their skulls have even gain, each by itself.
+        pixels: of any range.
+        masks: bool of the same shape, inside of what is shown.
+        distance: of the slices in mm.
+
+    Returns:
+        float32 of the same shape in [-1, 1], -1 outside.
+    """
+    if spec.inside == SKULL:
+        return np.stack([normalise_brain(*of) for of in zip(pixels, masks)])
+    return normalise_heads(pixels, masks, distance)
+
+
 @dataclass(frozen=True)
 class Frames:
     """What a method sees of the slices of a stack that show a head.
@@ -94,14 +114,18 @@ class Answer:
         images: float32 [n, 1, rows, columns] in [-1, 1].
         maps: of a key of :data:`..result.MAPS`, float32 [n, 1, rows, columns] in the units of
             `images`, 0 .. 2.
-        tissues: probability of each label [n, labels, rows, columns]; label 0 is none.
+        tissues: probability of each label [n, labels, rows, columns]; label 0 is none, and there
+            the picture ends.
         samples: several answers of a method that draws, each as `images`.
+        shown: probability of every pixel to be part of the picture [n, rows, columns], of an answer
+            without tissues; inside the masks where None.
     """
 
     images: torch.Tensor
     maps: dict[str, torch.Tensor] = field(default_factory=dict)
     tissues: Optional[torch.Tensor] = None
     samples: tuple[torch.Tensor, ...] = ()
+    shown: Optional[torch.Tensor] = None
 
 
 @dataclass(frozen=True)
@@ -115,8 +139,6 @@ class FrameMethod:
         cautions: what the user of a result should be told.
         parameters: what its options came to, for the record.
         axis: across the slices of a volume, one of :data:`.stack.AXES`.
-        normalise: frames [n, rows, columns] as resampled, masks and the slices' distance in mm to
-            the same in [-1, 1].
         prepare: an ultrasound frame in [-1, 1], its mask and its pixels' edge in mm to the frame
             that is translated.
         residual: frames and what became of them to where they disagree, 0 .. 2; None for a method
@@ -132,7 +154,6 @@ class FrameMethod:
     cautions: tuple[str, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
     axis: str = "auto"
-    normalise: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = normalise_heads
     prepare: Callable[[np.ndarray, np.ndarray, float], np.ndarray] = lambda seen, *_: seen
     residual: Optional[Callable[[Frames, torch.Tensor], torch.Tensor]] = None
     latent_mm: float = 0.0
@@ -164,7 +185,8 @@ class FrameMethod:
         maps = dict(answer.maps)
         if "residual" in request.maps and self.residual:
             maps["residual"] = self.residual(frames, answer.images)
-        shown = None if answer.tissues is None else 1 - answer.tissues[:, 0].numpy()
+        shown = answer.shown if answer.tissues is None else 1 - answer.tissues[:, 0]
+        ends = None if shown is None else shown.numpy()
         carried = framed.maps_back(maps)
         parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
         warnings = _warnings(stack, outline, framed.dark, heads.with_others)
@@ -177,12 +199,12 @@ class FrameMethod:
             if "tissues" in request.maps:
                 carried["tissues"] = stack.volume_array(labels)
         return Made(
-            framed.back(to_mri_values(answer.images[:, 0].numpy()), shown),
+            framed.back(to_mri_values(answer.images[:, 0].numpy()), ends),
             {**self.bundles, **used},
             parameters,
             (*warnings, *self.cautions),
             carried,
-            tuple(framed.back(to_mri_values(each[:, 0].numpy()), shown) for each in answer.samples),
+            tuple(framed.back(to_mri_values(each[:, 0].numpy()), ends) for each in answer.samples),
             TISSUE_LABELS,
         )
 
@@ -219,7 +241,7 @@ class FramedStack:
         """What a method sees."""
         import torch
 
-        seen = method.normalise(self.pixels, self.masks, self.stack.distance)
+        seen = normalise(method.frame, self.pixels, self.masks, self.stack.distance)
         prepared = [method.prepare(*of) for of in zip(seen, self.masks, self._pixels_mm)]
         sizes = torch.tensor([frame.size_mm for frame in self.by_slice.values()])
         images = torch.from_numpy(np.stack(prepared))[:, None]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable
 
 from ..compute.bundle import load_bundle
-from .brain import normalise_brains
 from .envelope import up_to_envelope
 from .frame_spec import FrameSpec
 from .pipeline import Answer, FrameMethod, Frames
@@ -74,7 +73,6 @@ def load(options: Pix2Pix2dOptions, device: str) -> VolumeHeadMethod:
         {bundle.name: bundle.sha256},
         bundle.cautions,
         axis=options.axis,
-        normalise=normalise_brains,
         size_errors=size_errors(bundle.metadata),
     )
     return VolumeHeadMethod(slices, look_from_all_sides, look)

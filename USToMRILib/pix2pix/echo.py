@@ -21,8 +21,25 @@ _AVERAGED_MM = 2.0
 # As far from the nearest echo the pseudo-MRI is shown in full, and no more: a ventricle, which
 # does not echo, is seldom wider than twice the first.
 _FULL_MM, _NONE_MM = 5.0, 10.0
+_HIGH_PERCENTILE = 99.5
 # Beyond, an image is noise, which would only be brightened.
 _LEAST_EXPONENT = 0.4
+
+
+def ultrasound_range(array: np.ndarray) -> tuple[float, float]:
+    """Return the values that normalisation maps to -1 and 1.
+
+    The low end is the smallest value (the background of an ultrasound volume), the high end the
+    99.5th percentile of what lies above it, so that neither the gain nor a few bright echoes nor
+    the size of the background decide. Training and inference use this one function.
+
+    Args:
+        array: ultrasound voxels of any shape and real dtype, all finite.
+    """
+    low = float(array.min())
+    above = array[array > low]
+    high = float(np.percentile(above, _HIGH_PERCENTILE)) if above.size else low
+    return low, high
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,7 @@ def echo_weight(volume: Volume, limits: tuple[float, float], grid: Grid) -> np.n
 
     Args:
         volume: ultrasound.
-        limits: values that count as -1 and 1, of :func:`~.pix2pix3d.ultrasound_range`.
+        limits: values that count as -1 and 1, of :func:`ultrasound_range`.
         grid: of the answer, over the same extent.
     """
     import SimpleITK as sitk
@@ -90,7 +107,7 @@ def median_echo(array: np.ndarray, limits: tuple[float, float]) -> float:
 
     Args:
         array: ultrasound.
-        limits: of :func:`~.pix2pix3d.ultrasound_range`.
+        limits: of :func:`ultrasound_range`.
     """
     low, high = limits
     above = array[array > low + _FLOOR * (high - low)]

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ..image.grid import Grid
 from ..image.volume import Volume
 from .body import APART_MM, Body
+from .spacing import smoothing_variances
 
 # The grid's own axes are as good where the cone is hardly less alike to its mirror images in them.
 # Simulated scans are within 1.6 of the best where the grid is the scanner's own, and beyond 2.6
@@ -52,8 +53,7 @@ class Straightened:
         grid = _grid_around(volume.grid, echoes, volume.grid.axes @ axes, spacing)
         low, high = float(volume.array.min()), float(volume.array.max())
         image = sitk.Cast(volume.to_sitk(), sitk.sitkFloat32)
-        # Half the new voxel less the old one, as a Gaussian's sigma in mm.
-        variances = [max((spacing / 2) ** 2 - (mm / 2) ** 2, 0.0) for mm in volume.grid.spacing]
+        variances = smoothing_variances(volume.grid.spacing, (spacing,) * 3)
         if any(variances):
             image = sitk.DiscreteGaussian(image, variances)
         # Linear interpolation between voxels of nearly that size would blur them.

@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE)
     options = parser.parse_args()
     here = set(list_bundles())
-    methods = [name for name in ORDER if name in METHODS and set(METHODS[name].bundles) <= here]
+    methods = [
+        name for name in ORDER if name in METHODS and here.issuperset(METHODS[name].bundles_in_use)
+    ]
     options.output.mkdir(parents=True, exist_ok=True)
     run = run_record(seed=0)
     results: dict[str, Any] = {
@@ -44,7 +46,7 @@ def main() -> None:
         "bundles": {
             bundle: read_metadata(bundle)["sha256"]
             for name in methods
-            for bundle in METHODS[name].bundles
+            for bundle in METHODS[name].bundles_in_use
         },
         "truth": {
             kind: truth.measure(methods, pairs)

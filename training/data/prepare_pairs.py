@@ -28,6 +28,7 @@ from training.data.volumes import read_volume
 from USToMRILib import Grid, InputError, Volume
 from USToMRILib.pix2pix.cone import echoing, ultrasound_cone
 from USToMRILib.pix2pix.orientation import find_orientation
+from USToMRILib.pix2pix.spacing import smoothing_variances
 from USToMRILib.pix2pix.straight import Straightened, cone_axes
 
 TABLE = "pairs.json"
@@ -135,10 +136,7 @@ def _resampled(
     image = volume.to_sitk()
     if smooth:
         image = sitk.Cast(image, sitk.sitkFloat32)
-        pairs = zip(volume.grid.spacing, grid.spacing)
-        image = sitk.DiscreteGaussian(
-            image, [max((new / 2) ** 2 - (old / 2) ** 2, 0.0) for old, new in pairs]
-        )
+        image = sitk.DiscreteGaussian(image, smoothing_variances(volume.grid.spacing, grid.spacing))
     target = Volume(np.zeros(grid.shape, np.uint8), grid).to_sitk()
     least = float(volume.array.min()) if smooth else 0.0
     interpolator = sitk.sitkLinear if smooth else sitk.sitkNearestNeighbor

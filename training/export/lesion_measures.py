@@ -30,7 +30,7 @@ from training.simulation.adult_domain import NARROW, WIDE, Domain
 from training.simulation.adult_lesions import KINDS
 from training.simulation.adult_pairs import Case, make_case
 from USToMRILib.compute.bundle import METADATA_FILE, models_dir
-from USToMRILib.pix2pix.pix2pix3d import BUNDLE, load_generator
+from USToMRILib.pix2pix.generator import BUNDLE, load_generator
 
 # By what they are called, the parts of lesions that are measured.
 MEASURED: dict[str, tuple[str, ...]] = {

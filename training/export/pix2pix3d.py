@@ -28,9 +28,9 @@ from training.simulation.adult_lesions import LESION_PROBABILITY
 from training.simulation.adult_pairs import cached_pairs
 from training.train.runlog import LOG_FILE
 from USToMRILib.compute.bundle import METADATA_FILE, models_dir
-from USToMRILib.pix2pix.echo import median_echo
+from USToMRILib.pix2pix.echo import median_echo, ultrasound_range
+from USToMRILib.pix2pix.generator import BUNDLE
 from USToMRILib.pix2pix.memory import WINDOW_BYTES, WINDOW_BYTES_WIDTH
-from USToMRILib.pix2pix.pix2pix3d import BUNDLE, ultrasound_range
 
 SPACING_MM = (1.0, 1.0, 1.0)
 CURVES_FILE = "training_curves.png"

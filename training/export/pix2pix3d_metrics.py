@@ -13,7 +13,8 @@ from training.train.image_metrics import perceptual_distances, similarity
 from USToMRILib.compute.bundle import Bundle
 from USToMRILib.image.grid import Grid
 from USToMRILib.image.volume import Volume
-from USToMRILib.pix2pix.pix2pix3d import BUNDLE, DEFAULT_MEMORY_GIB, translate_volume
+from USToMRILib.pix2pix.generator import BUNDLE
+from USToMRILib.pix2pix.translation import DEFAULT_MEMORY_GIB, translate_volume
 from USToMRILib.progress import Progress, ProgressEvent
 
 # Hardly more than the program itself takes: a pair is then cut into many windows.

@@ -1,7 +1,9 @@
 """Muon: momentum whose matrices are made orthogonal (Jordan et al. 2024).
 
 After 350 steps of one run each (``training.train.pix2pix2d``, width 20, learning rate 8e-4, the
-same pairs) the loss was 0.40, and 0.51 with AdamW.
+same pairs) the loss was 0.40, and 0.51 with AdamW. After 150 of ``training.train.brain_eps --domain
+us`` (width 20, batch 4, learning rate 1e-3, warm-up 30) the loss of withheld heads was 0.525, and
+0.538 with AdamW.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import torch
 
 from training.data.pairs import Pair
 from USToMRILib.image.intensity import rescale
-from USToMRILib.pix2pix.pix2pix3d import ultrasound_range
+from USToMRILib.pix2pix.echo import ultrasound_range
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..Scene.VolumeNodes import spacingOf
+from ..Scene.PixelSize import spacingOf
 from ..Scene.WorldSpace import worldSpacing
 from ..Synthetic.OutputNodes import PROVENANCE_ROLE, recordOf
 from ..Synthetic.TissueNodes import cerebellumOf, ventriclesOf
