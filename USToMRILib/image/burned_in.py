@@ -32,7 +32,7 @@ _ENOUGH = 0.1
 def burned_in_marks(pixels: np.ndarray) -> np.ndarray:
     """Where marks are drawn on an image.
 
-    Marks that are grey, or have been blurred by shrinking the image to half and less, are found in
+    Marks that are dark, or have been blurred by shrinking the image to half and less, are found in
     part or not at all.
 
     Args:
