@@ -51,6 +51,12 @@ LATENT_MM = 0.7
 # Over which the brightness of the pseudo-MRI is then steadied, likewise.
 _BRIGHTNESS_MM = 1.0
 
+# Of the head; less is not worth a word.
+_MARKED = 0.001
+_PAINTED = (
+    "bright marks as sharp as calipers and text were seen on the head and painted over before it "
+    "was translated; an image without them is better."
+)
 _DARK = "dark in the ultrasound: what the pseudo-MRI shows there is a guess."
 
 
@@ -189,7 +195,7 @@ class FrameMethod:
         ends = None if shown is None else shown.numpy()
         carried = framed.maps_back(maps)
         parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
-        warnings = _warnings(stack, outline, framed.dark, heads.with_others)
+        warnings = _warnings(framed, outline, heads.with_others)
         if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
             labels = framed.labels_back(answer.tissues)
             if not stack.in_time:
@@ -292,6 +298,12 @@ class FramedStack:
         return [n for n, *of in seen if is_dark(*of)]
 
     @property
+    def marked(self) -> list[int]:
+        """The slices whose heads had marks on them."""
+        shown = {n: self.by_slice[n].source_mask for n in self.stack.marks if n in self.by_slice}
+        return [n for n, mask in shown.items() if self.stack.marks[n][mask].mean() > _MARKED]
+
+    @property
     def _pixels_mm(self) -> list[float]:
         return [frame.pixel_mm for frame in self.by_slice.values()]
 
@@ -333,14 +345,17 @@ def _tissues(
 
 
 def _warnings(
-    stack: Stack, outline: dict[int, Ellipse], dark: list[int], with_others: Sequence[int]
+    framed: FramedStack, outline: dict[int, Ellipse], with_others: Sequence[int]
 ) -> list[str]:
     """What to say of slices without a head or with several, and of doubtful ones."""
+    stack, dark, marked = framed.stack, framed.dark, framed.marked
     shape = stack.array.shape[1:]
     doubts = {n: doubts_of(ellipse, shape, stack.spacing) for n, ellipse in outline.items()}
     if len(stack) == 1:
         several = [ANOTHER_HEAD] if with_others else []
-        return [*doubts[0], *several, *([f"A large part of the head is {_DARK}"] if dark else [])]
+        darkness = [f"A large part of the head is {_DARK}"] if dark else []
+        marks = [_PAINTED[0].upper() + _PAINTED[1:]] if marked else []
+        return [*doubts[0], *several, *darkness, *marks]
     warnings = []
     without = sorted(set(range(len(stack))) - set(outline))
     if without:
@@ -361,6 +376,8 @@ def _warnings(
         )
     if dark:
         warnings.append(f"In the {stack.named(_ranges(dark))} a large part of the head is {_DARK}")
+    if marked:
+        warnings.append(f"In the {stack.named(_ranges(marked))} {_PAINTED}")
     return warnings
 
 
