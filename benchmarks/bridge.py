@@ -32,6 +32,7 @@ from USToMRILib.bridge.similarity import PEARSON, SIMILARITIES
 from USToMRILib.bridge.solvers import PUBLISHED
 from USToMRILib.fetal.diffusion import (
     DEFAULT_SOLVER,
+    HEADS,
     STEPS,
     DdibOptions,
     DdicOptions,
@@ -199,7 +200,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     chosen = tuple(options.places) if options.places else options.heads
-    pair, heads = load_pair(options.device), read_heads(options.data, chosen)
+    pair, heads = load_pair(options.device, HEADS), read_heads(options.data, chosen)
     settings = DdicOptions(options.steps_reference, PUBLISHED)
     part, parts = options.only_published or (0, 1)
     published = published_pictures(

@@ -17,7 +17,7 @@ import torch
 from benchmarks.bridge_heads import read_heads
 from benchmarks.crossing import Attempt, Candidate, cross
 from USToMRILib.bridge import imposed, schedule
-from USToMRILib.fetal.diffusion import load_pair
+from USToMRILib.fetal.diffusion import HEADS, load_pair
 
 
 def crossed(
@@ -49,7 +49,7 @@ _heads = lru_cache(read_heads)
 
 
 def _cross(attempt: Attempt, data: Path, chosen: int | tuple[int, ...], device: str) -> Candidate:
-    heads, pair = _heads(data, chosen, attempt.even), load_pair(device)
+    heads, pair = _heads(data, chosen, attempt.even), load_pair(device, HEADS)
     changes: list[tuple[Any, str, Any]] = [
         (schedule, "LOG_SNR_RANGE", attempt.log_snr_range),
         (imposed, "PULLED_AT_ONCE", attempt.pulled_at_once),

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from USToMRILib.bridge.imposed import Imposed
 from USToMRILib.compute.peak_memory import peak_memory_mib
-from USToMRILib.fetal.diffusion import DdicOptions, EpsPair, load_pair, translate_frames
+from USToMRILib.fetal.diffusion import HEADS, DdicOptions, EpsPair, load_pair, translate_frames
 from USToMRILib.progress import Progress
 
 Clock = Callable[[str], float]
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("device")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pair = load_pair(options.device)
+    pair = load_pair(options.device, HEADS)
     if options.solver != "none":
         frames = torch.zeros(options.frames, 1, 128, 128)
         frames[..., 32:96, 32:96] = torch.linspace(-1, 1, 64)

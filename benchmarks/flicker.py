@@ -30,7 +30,7 @@ from USToMRILib import Grid, Volume, translate
 from USToMRILib.bridge.diffusion_bridge import encode
 from USToMRILib.bridge.shared_latents import share
 from USToMRILib.errors import InputError
-from USToMRILib.fetal.diffusion import DdibOptions, load_pair
+from USToMRILib.fetal.diffusion import HEADS, DdibOptions, load_pair
 from USToMRILib.fetal.ellipse import Ellipse
 from USToMRILib.fetal.frame import BACKGROUND, HeadFrame, normalise_head
 from USToMRILib.fetal.frame_spec import FrameSpec
@@ -150,7 +150,7 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 def latent_correlations(scan: Scan) -> dict[str, list[float]]:
     """Correlation of slices 1, 2 and 3 apart: images, and latents of each by its own network."""
-    pair, settings = load_pair("cpu"), DdibOptions()
+    pair, settings = load_pair("cpu", HEADS), DdibOptions()
     ode = pair.schedule, settings.steps_each_way, settings.solver
     sigma = LATENT_MM / scan.ultrasound.grid.spacing[2]
     found = {}
@@ -235,7 +235,7 @@ def main() -> None:
         }
     results = {
         "run": run_record(0),
-        "weights": load_pair("cpu").bundles,
+        "weights": load_pair("cpu", HEADS).bundles,
         "slices": options.slices,
         "distance_mm": options.every * PLANE_PIXEL_MM,
         "latent_mm": LATENT_MM,

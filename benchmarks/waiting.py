@@ -22,7 +22,7 @@ from benchmarks.machine import processor
 from benchmarks.markdown import table
 from training.runinfo import run_record
 from USToMRILib.compute.threads import power_of_two
-from USToMRILib.fetal.diffusion import DdicOptions, load_pair, translate_frames
+from USToMRILib.fetal.diffusion import HEADS, DdicOptions, load_pair, translate_frames
 from USToMRILib.progress import Progress
 
 # Looks at a barrier before a thread sleeps. The first is the default; none is "passive".
@@ -32,7 +32,7 @@ ROUNDS = 3
 
 def seconds_an_image() -> float:
     """Of wall clock for a drawn frame in the default mode, the least of some rounds."""
-    pair, settings = load_pair("cpu"), DdicOptions()
+    pair, settings = load_pair("cpu", HEADS), DdicOptions()
     frame = torch.full((1, 1, 128, 128), -1.0)
     frame[..., 32:96, 16:112] = torch.linspace(-1, 1, 96)
     seconds = []

@@ -16,6 +16,7 @@ from pydicom.uid import (
 from Testing.image.dicom_files import (
     CINE,
     GREY,
+    US_IMAGE,
     US_MULTIFRAME,
     dicom_image,
     encapsulate,
@@ -27,6 +28,7 @@ from Testing.image.refused import refusal
 from USToMRILib.errors import InputError
 from USToMRILib.image.folders import Reader
 from USToMRILib.image.grid import Grid
+from USToMRILib.image.picture_size import stated_pixel_size
 from USToMRILib.image.sequence import ImageSequence
 from USToMRILib.image.volume import Volume
 
@@ -220,3 +222,16 @@ def test_dicom_without_an_image(tmp_path: Path) -> None:
     no_pixels = dicom_image(GREY)
     del no_pixels.PixelData
     assert "damaged" in refusal(save(no_pixels, tmp_path / "empty.dcm"), pixel_size=1)
+
+
+def test_the_stated_pixel_size_is_known_without_the_pixels(tmp_path: Path) -> None:
+    """ITK reads a picture with calibrated regions as if a pixel measured 1 mm."""
+    region = [us_region(0.016, 0.024)]
+    for number, (pixels, sop_class) in enumerate(((GREY, US_IMAGE), (CINE, US_MULTIFRAME))):
+        dataset = dicom_image(pixels, sop_class, SequenceOfUltrasoundRegions=region)
+        path = save(dataset, tmp_path / f"{number}")  # no suffix, as in Slicer's database
+        assert stated_pixel_size(path) == pytest.approx((0.16, 0.24))
+    assert stated_pixel_size(save(dicom_image(GREY), tmp_path / "a.dcm")) is None
+    both = dicom_image(GREY, SequenceOfUltrasoundRegions=[*region, us_region(0.03, 0.03)])
+    with pytest.raises(InputError, match="different pixel size"):
+        stated_pixel_size(save(both, tmp_path / "b.dcm"))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from Testing.image.refused import refusal
 from USToMRILib.errors import InputError
+from USToMRILib.image.picture_size import stated_pixel_size
 from USToMRILib.image.reading import luma
 from USToMRILib.image.sequence import ImageSequence
 from USToMRILib.image.volume import Volume
@@ -242,3 +243,19 @@ def test_what_ome_did_not_calibrate_is_asked_for(tmp_path: Path) -> None:
     ]
     for path in paths:
         assert "--pixel-size" in refusal(path)
+
+
+def test_a_calibration_is_known_without_the_package_that_reads_tiff(tmp_path: Path) -> None:
+    """Slicer brings Pillow, tifffile only after the first translation."""
+    imagej(tmp_path / "a.tif", "\\u00B5m", (1 / 160, 1 / 240))
+    ome(tmp_path / "b.ome.tif", (160, 0.024), "µm", "cm")
+    write(
+        tmp_path / "c.tif", STACK, imagej=True, resolution=(6.25, 1 / 0.24), metadata={"unit": "mm"}
+    )
+    for name in ("a.tif", "b.ome.tif", "c.tif"):
+        assert stated_pixel_size(tmp_path / name) == pytest.approx((0.16, 0.24), rel=1e-5)
+    imagej(tmp_path / "d.tif", "inch", (300, 300))
+    (tmp_path / "e.tif").write_bytes(b"II*\0 and no more")
+    (tmp_path / "f.png").write_bytes((tmp_path / "a.tif").read_bytes())
+    for name in ("d.tif", "e.tif", "f.png"):
+        assert stated_pixel_size(tmp_path / name) is None

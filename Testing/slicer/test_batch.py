@@ -17,6 +17,7 @@ import pytest
 import slicer_host
 
 from Testing.batch_images import FAST, add_image
+from Testing.image.dicom_files import GREY, dicom_image, save, us_region
 
 slicer_host.require_panel()
 
@@ -229,6 +230,7 @@ def database(monkeypatch, tmp_path) -> Any:
     library.DICOMUtils = utils  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "DICOMLib", library)
     contents = types.SimpleNamespace(
+        isOpen=True,
         seriesForStudy=lambda uid: list(series) if uid == "1.2" else [],
         filesForSeries=lambda uid: ["file"] if uid in series else [],
         fileForInstance=lambda uid: "file" if uid == "1.2.1.1" else "",
@@ -272,6 +274,30 @@ def test_a_derived_image_of_the_dicom_database_is_refused(run, database, monkeyp
     assert "is itself synthetic" in table(output)["dicom/1.2.1"]["reason"]
     files.clear()
     assert run("dicom:1.2.1", output, *FAST) == 0
+
+
+def test_a_calibrated_image_of_the_dicom_database_has_its_size(
+    run, database, monkeypatch, tmp_path
+):
+    """Slicer loads it with 1 mm; its file states more."""
+    calibrated = tmp_path / "0001"
+    region = [us_region(0.3, 0.3)]
+    save(dicom_image(GREY, SequenceOfUltrasoundRegions=region), calibrated)
+    load = sys.modules["DICOMLib"].DICOMUtils.loadSeriesByUID
+
+    def load_as_slicer_does(uids: list[str]) -> list[str]:
+        (name,) = load(uids)
+        node = slicer.mrmlScene.GetNodeByID(name)
+        node.SetSpacing(1, 1, 1)
+        node.SetAttribute("DICOM.instanceUIDs", "1.2.1.7")
+        return [name]
+
+    files = {"1.2.1.7": str(calibrated)}
+    monkeypatch.setattr(sys.modules["DICOMLib"].DICOMUtils, "loadSeriesByUID", load_as_slicer_does)
+    monkeypatch.setattr(slicer.dicomDatabase, "fileForInstance", lambda uid: files.get(uid, ""))
+    assert run("dicom:1.2.1", tmp_path / "out", *FAST) == 0
+    (made,) = (tmp_path / "out").rglob("*.nrrd")
+    assert Volume.read(made).grid.spacing[:2] == pytest.approx((3, 3))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,8 @@ slicer_host.require_panel()
 
 import slicer  # noqa: E402
 from slicer_host.panel import (  # noqa: E402
+    MODULE,
+    alive,
     choose_method,
     fixture_module,  # noqa: F401
     fixture_panel,  # noqa: F401
@@ -24,8 +27,10 @@ from slicer_host.panel import (  # noqa: E402
 from slicer_host.waiting import wait_until  # noqa: E402
 
 slicer_host.start(panel=True)
+slicer_host.add_module_folder(MODULE.parent)
 
 import qt  # noqa: E402
+from USToMRIModule.Worker.ProcessTree import descendants  # noqa: E402
 
 
 @pytest.fixture(name="batch")
@@ -120,10 +125,11 @@ def test_the_dicom_database_is_translated(
 
 def test_cancel_ends_the_process(batch: Any, tmp_path: Path) -> None:
     """And the button is ready again."""
+    before = set(descendants(os.getpid()))
     batch.start(tmp_path / "in", tmp_path / "out")
-    process = batch._process
-    wait_until(process.processId)
+    wait_until(lambda: set(descendants(os.getpid())) - before)
+    started = set(descendants(os.getpid())) - before
     batch.ui.batchCancelButton.click()
     assert batch.ui.batchButton.enabled
     assert "Cancelled" in batch.ui.batchStatusLabel.text
-    assert process.state() == qt.QProcess.NotRunning
+    assert not any(map(alive, started))

@@ -18,7 +18,7 @@ slicer_host.require_panel()
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 from slicer_host.sections import Sections  # noqa: E402
-from slicer_host.waiting import wait_until  # noqa: E402
+from slicer_host.waiting import let_pass, wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 slicer_host.start(panel=True)
@@ -29,6 +29,7 @@ from USToMRIModule.CNR import CNRLogic  # noqa: E402
 from USToMRIModule.CNR.CNRPairs import BACKGROUND, REGION, Pair, addPair, allPairs  # noqa: E402
 from USToMRIModule.CNR.CNRSection import CNRSection  # noqa: E402
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
+from USToMRIModule.Scene.Placement import isPlacing, modeNodes  # noqa: E402
 from USToMRIModule.Scene.RegionVoxels import Region, measureContrast  # noqa: E402
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "slicer.md"
@@ -67,11 +68,11 @@ def images() -> tuple[Any, Any]:
     return slicer.util.getNode("US"), slicer.util.getNode("US SYNTHETIC MRI (DDIC)")
 
 
-def click_at(section: Any, i: float, j: float) -> None:
-    """Do what a click in a view does while the section waits for one."""
-    section._click._point.AddControlPointWorld(volumes.world_position(images()[0], (i, j, 0)))
-    point = section._click._point
-    wait_until(lambda: section._click._point is not point)
+def click_at(i: float, j: float) -> None:
+    """Do what a click in a view does while one is waited for."""
+    point = slicer.mrmlScene.GetNodeByID(modeNodes()[0].GetActivePlaceNodeID())
+    point.AddControlPointWorld(volumes.world_position(images()[0], (i, j, 0)))
+    wait_until(lambda: point.GetScene() is None)
 
 
 def current_pair(section: Any) -> Pair:
@@ -82,8 +83,8 @@ def current_pair(section: Any) -> Pair:
 def place_both(section: Any) -> tuple[Any, Any]:
     """Place region and background with one click each; return the two ROIs."""
     section.ui.regionPlaceButton.click()
-    click_at(section, 40, 60)
-    click_at(section, 120, 60)
+    click_at(40, 60)
+    click_at(120, 60)
     pair = current_pair(section)
     return pair.region(REGION).node, pair.region(BACKGROUND).node
 
@@ -102,10 +103,10 @@ def test_two_clicks_measure(section: Any) -> None:
     section.ui.regionPlaceButton.click()
     assert section.ui.regionPlaceButton.checked
     assert "Click in a view to place the region" in section.ui.cnrStatusLabel.text
-    click_at(section, 40, 60)
+    click_at(40, 60)
     assert section.ui.backgroundPlaceButton.checked
     assert "to place the background" in section.ui.cnrStatusLabel.text
-    click_at(section, 120, 60)
+    click_at(120, 60)
     assert section.ui.cnrStatusLabel.text == ""
     assert not section.ui.backgroundPlaceButton.checked
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
@@ -132,14 +133,14 @@ def test_giving_up_leaves_nothing(section: Any) -> None:
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode") == 0
     section.ui.regionPlaceButton.click()
     section.ui.regionPlaceButton.click()
-    assert not section._click.waiting
+    assert not isPlacing()
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode") == 0
 
 
 def test_numbers_follow_and_are_throttled(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred moves in a row are measured a few times, and the last of them is shown."""
     region, _ = place_both(section)
-    wait_until(lambda: not section._throttle._timer.isActive())
+    let_pass(0.3)  # until all is measured
     calls = []
     measure = CNRLogic.measureAll
     monkeypatch.setattr(
@@ -149,12 +150,11 @@ def test_numbers_follow_and_are_throttled(section: Any, monkeypatch: pytest.Monk
     for step in range(100):
         region.SetCenterWorld(volumes.world_position(images()[0], (40 + step * 0.3, 60, 0)))
         slicer.app.processEvents()
-    wait_until(lambda: not section._throttle._timer.isActive())
-    # One for every tenth of a second.
-    assert 1 <= len(calls) <= 2 + (time.monotonic() - start) / 0.1
     pair = current_pair(section)
     found = measureContrast(images()[0], pair.region(REGION), pair.region(BACKGROUND))
-    assert table_of(section)[2][0] == f"{found.roi.mean:.2f}"
+    wait_until(lambda: table_of(section)[2][0] == f"{found.roi.mean:.2f}")
+    # One for every tenth of a second.
+    assert 1 <= len(calls) <= 2 + (time.monotonic() - start) / 0.1
 
 
 def test_numbers_follow_image_and_transform(section: Any) -> None:
@@ -211,7 +211,7 @@ def test_a_users_own_region_is_never_removed(section: Any) -> None:
     section.ui.regionSelector.setCurrentNode(own)
     assert current_pair(section).region(REGION).node is own
     section.ui.backgroundPlaceButton.click()
-    click_at(section, 120, 60)
+    click_at(120, 60)
     placed = current_pair(section).region(BACKGROUND).node
     other = addPair("Other")
     other.setRegion(BACKGROUND, placed)
@@ -264,9 +264,9 @@ def test_deleted_nodes_and_closed_scenes(sections: Sections, section: Any) -> No
     section.ui.ultrasoundSelector.setCurrentNode(images()[0])
     wait_until(lambda: section.ui.regionPlaceButton.enabled)
     section.ui.regionPlaceButton.click()
-    assert section._click.waiting
+    assert isPlacing()
     section.setParameterNode(None)
-    assert not section._click.waiting
+    assert not isPlacing()
     slicer.mrmlScene.Clear(0)
     slicer.app.processEvents()
 
@@ -330,13 +330,13 @@ def test_a_click_places_no_region_of_another_pair(section: Any, act: str) -> Non
     _, background = place_both(section)
     section.ui.addPairButton.click()
     section.ui.regionPlaceButton.click()
-    click_at(section, 40, 20)
-    assert section._click.waiting
+    click_at(40, 20)
+    assert isPlacing()
     if act == "remove":
         section.ui.removePairButton.click()
     else:
         section.ui.pairSelector.currentIndex = 0
-    assert not section._click.waiting
+    assert not isPlacing()
     assert not section.ui.backgroundPlaceButton.checked
     assert allPairs()[0].region(BACKGROUND).node is background
 
@@ -345,7 +345,7 @@ def test_a_deleted_table_is_made_again_for_the_chart(section: Any) -> None:
     """It is a node as any other, and the user may not have wanted it in the list."""
     place_both(section)
     slicer.mrmlScene.RemoveNode(CNRLogic.tableNode())
-    wait_until(lambda: not section._throttle._timer.isActive())
+    let_pass(0.3)  # until all is measured
     section.ui.chartButton.click()
     assert CNRLogic.tableNode().GetNumberOfRows() == 1
 
@@ -354,7 +354,7 @@ def test_everything_is_saved_with_the_scene(section: Any, tmp_path: Path) -> Non
     """A data bundle holds pairs, regions, table, its references and the chart."""
     place_both(section)
     section.ui.chartButton.click()
-    before = CNRLogic.asText(section._measured)
+    before = CNRLogic.asText(CNRLogic.measureAll(*images()))
     path = tmp_path / "scene.mrb"
     assert slicer.mrmlScene.WriteToMRB(str(path))
     section.setParameterNode(None)

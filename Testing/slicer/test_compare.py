@@ -22,7 +22,9 @@ slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
 from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Compare.CompareSection import CompareSection  # noqa: E402
+from USToMRIModule.Compare.ComparisonParameterNode import comparisonOf  # noqa: E402
 from USToMRIModule.Compare.HeadPoints import headPoints  # noqa: E402
+from USToMRIModule.Logic import USToMRILogic  # noqa: E402
 from USToMRIModule.Scene.VolumeNodes import Result  # noqa: E402
 from USToMRIModule.Synthetic import OutputNodes, TissueNodes  # noqa: E402
 from USToMRIModule.Synthetic.SyntheticMark import markOf  # noqa: E402
@@ -215,7 +217,7 @@ def test_another_image_is_seen(section: Any) -> None:
 def test_there_is_always_a_way_back(section: Any) -> None:
     """To Slicer's usual views where it is not known which were before."""
     section.ui.compareButton.click()
-    section._chosen.layoutBefore = -1
+    comparisonOf(USToMRILogic().getParameterNode()).layoutBefore = -1
     section.ui.compareButton.click()
     assert CompareLayout.currentArrangement() == FOUR_UP
 
@@ -306,7 +308,7 @@ def test_new_pseudo_mri_is_shown_in_its_own_view(section: Any) -> None:
 
 def test_new_pseudo_mri_waits_for_the_user(section: Any) -> None:
     """One that was made while another module was open is compared when the user comes back."""
-    parameter_node = section._logic.getParameterNode()
+    parameter_node = USToMRILogic().getParameterNode()
     section.setParameterNode(None)
     nodes = [
         volumes.add_volume(name, np.full(SHAPE, 50, np.float32), "aligned")

@@ -23,7 +23,7 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
 from USToMRIModule.Logic import USToMRILogic  # noqa: E402
-from USToMRIModule.Scene import VolumeNodes  # noqa: E402
+from USToMRIModule.Scene.HeldImage import volumeFromNode  # noqa: E402
 from USToMRIModule.Worker import WorkerClient  # noqa: E402
 
 COMMAND = [sys.executable, "-m", "USToMRILib"]
@@ -49,7 +49,7 @@ def test_real_library(method: str, head_slice: Volume, tiny_models: Path) -> Non
     node = volumes.add_volume("US", head_slice.array, "rotated")
     node.SetSpacing(*head_slice.grid.spacing)
     output = USToMRILogic(COMMAND).translate(node, method=method, steps=4, device="cpu")
-    expected = translate(VolumeNodes.volumeFromNode(node), method, steps=4, device="cpu")
+    expected = translate(volumeFromNode(node), method, steps=4, device="cpu")
     close(output, expected.volume.array)
     np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))
     bundles = json.loads(output.GetAttribute("USToMRI.bundles"))
@@ -63,7 +63,7 @@ def test_volume_is_translated_slice_by_slice(head_slice: Volume, tiny_models: Pa
     node.SetSpacing(0.6, 0.7, 1.0)
     options: dict[str, Any] = {"axis": "k", "steps": 4, "device": "cpu"}
     output = USToMRILogic(COMMAND).translate(node, method="ddib", **options)
-    expected = translate(VolumeNodes.volumeFromNode(node), "ddib", **options).volume.array
+    expected = translate(volumeFromNode(node), "ddib", **options).volume.array
     close(output, expected)
     assert expected.any(axis=(1, 2)).all()
     np.testing.assert_array_equal(volumes.ijk_to_ras(output), volumes.ijk_to_ras(node))

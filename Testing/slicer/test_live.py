@@ -26,7 +26,7 @@ slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
 from USToMRIModule.Live.LiveSection import LiveSection  # noqa: E402
-from USToMRIModule.Worker.WorkerClient import stopWorkers  # noqa: E402
+from USToMRIModule.Worker.WorkerClient import sharedWorker, stopWorkers  # noqa: E402
 
 
 @pytest.fixture(name="sections")
@@ -59,6 +59,11 @@ def show(node: Any, value: float) -> None:
 
 def shown(node: Any) -> np.ndarray:
     return np.array(slicer.util.arrayFromVolume(node))
+
+
+def worker_of(section: Any) -> Any:
+    """The client of the process that translates."""
+    return sharedWorker(section.logic.libraryCommand())
 
 
 def start(section: Any) -> Any:
@@ -119,7 +124,7 @@ def test_the_parent_transform_is_followed(section: Any, ultrasound: Any) -> None
     section.ui.liveTissuesCheckBox.checked = True
     section.ui.liveButton.click()
     wait_until(lambda: "frames a second" in section.ui.liveStatusLabel.text)
-    output = section._job.outputNode
+    (output,) = (node for node in outputs() if node.GetAttribute("USToMRI.synthetic") == "true")
     (labels,) = slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")
     for name in ("ProbeToReference", "ReferenceToWorld"):
         transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
@@ -143,7 +148,7 @@ def test_another_size_is_followed(section: Any, ultrasound: Any) -> None:
 def test_frames_that_nobody_waits_for_are_dropped(section: Any, ultrasound: Any) -> None:
     output = start(section)
     asked: list[dict[str, Any]] = []
-    client = section.logic._worker()
+    client = worker_of(section)
     send = client.send
     client.send = lambda task, arguments, handlers: (
         asked.append(arguments),
@@ -261,7 +266,7 @@ def test_another_scale_of_the_transform_is_taken_up(section: Any, ultrasound: An
 def sizes_asked_for(section: Any) -> list[float]:
     """The width of the pixels of every frame that is sent from now on, in mm."""
     sizes: list[float] = []
-    client = section.logic._worker()
+    client = worker_of(section)
     send = client.send
 
     def counted(task: str, arguments: dict[str, Any], handlers: Any) -> Any:
@@ -297,12 +302,12 @@ def test_it_stops_within_a_second(section: Any, ultrasound: Any, module: Any) ->
     before = shown(output)
     show(ultrasound, 9.0)
     section.ui.liveButton.click()
-    wait_until(lambda: section._job is not None and getattr(section._job, "_sent", None))
-    process = section.logic._worker().processId
+    wait_until(lambda: worker_of(section).processId)  # which a frame has started
+    process = worker_of(section).processId
     begin = own_time()
     section.ui.liveButton.click()
-    wait_until(lambda: section.logic._worker().processId != process)
-    assert own_time() - begin < 2
+    wait_until(lambda: worker_of(section).processId != process)
+    assert own_time() - begin < 1
     np.testing.assert_array_equal(shown(output), before)
 
 

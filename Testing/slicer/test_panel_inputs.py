@@ -198,6 +198,8 @@ def test_the_head_is_measured(section: Any) -> None:
     assert "outer to outer" in ui.biometryLabel.toolTip
     chosen = section.logic.getParameterNode()
     lines = (chosen.biparietalLine, chosen.occipitofrontalLine)
+    assert [line.GetNthControlPointLabel(0) for line in lines] == ["BPD", "OFD"]
+    assert not any(line.GetDisplayNode().GetPropertiesLabelVisibility() for line in lines)
     ellipse = ((1.2, lines[0]), (1.8, lines[1]))  # as the process says
     for length, line in ellipse:
         assert line.GetLineLengthWorld() == pytest.approx(length)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,10 +25,12 @@ from slicer_host.panel import (  # noqa: E402
 from slicer_host.waiting import wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
+from Testing.image.dicom_files import GREY, dicom_image, save, us_region  # noqa: E402
+
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(MODULE.parent)
 
-from USToMRIModule.Scene.VolumeNodes import volumeFromNode  # noqa: E402
+from USToMRIModule.Scene.HeldImage import volumeFromNode  # noqa: E402
 from USToMRIModule.Synthetic import TissueNodes  # noqa: E402
 
 
@@ -119,6 +123,45 @@ def test_the_pixel_size_can_be_written_into_the_volume(section: Any) -> None:
     assert node.GetSpacing()[:2] == (0.14, 0.14)
     assert ui.pixelSizeWaySelector.isHidden()
     assert ui.translateButton.enabled
+
+
+def test_calibrated_dicom_is_not_asked_for(section: Any, tmp_path: Path) -> None:
+    """Scanners write the calibration of a region, which Slicer reads as 1 mm: the file is asked."""
+    region = [us_region(0.016, 0.024)]
+    path = save(dicom_image(GREY, SequenceOfUltrasoundRegions=region), tmp_path / "us.dcm")
+    logic = slicer.app.applicationLogic().GetModuleLogic("Volumes")
+    node = logic.AddArchetypeVolume(str(path), "us", 0)
+    assert node.GetSpacing() == (1, 1, 1)
+    ui = section.ui
+    ui.inputSelector.setCurrentNode(node)
+    assert ui.translateButton.enabled
+    assert ui.pixelSizeWaySelector.isHidden()
+    assert ui.pixelSizeResultLabel.text == "A pixel is 0.1600 mm wide, as its file says."
+    assert not ui.pixelSizeResultLabel.isHidden()
+    assert volumeFromNode(node).grid.spacing == pytest.approx((0.16, 0.24, 1))
+    ui.writePixelSizeButton.click()
+    assert node.GetSpacing() == pytest.approx((0.16, 0.24, 1))
+    wait_until(ui.pixelSizeResultLabel.isHidden)
+    assert ui.translateButton.enabled
+
+
+def test_calibrated_dicom_of_the_database(
+    section: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The DICOM module notes the instance, whose file has no suffix; the volume has none."""
+    region = [us_region(0.016, 0.016)]
+    path = save(dicom_image(GREY, SequenceOfUltrasoundRegions=region), tmp_path / "0001")
+
+    file_of = {"1.2.3.4": str(path)}.get
+    database = SimpleNamespace(isOpen=True, fileForInstance=lambda instance: file_of(instance, ""))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    for instance, asked in (("1.2.3.4", False), ("1.2.3.5", True)):
+        node = add_picture()
+        node.GetStorageNode().SetFileName("")
+        node.SetAttribute("DICOM.instanceUIDs", instance)
+        section.ui.inputSelector.setCurrentNode(node)
+        assert section.ui.pixelSizeWaySelector.isHidden() is not asked
+        assert section.ui.translateButton.enabled is not asked
 
 
 def test_pixels_of_pictures_may_be_oblong(section: Any) -> None:

@@ -35,7 +35,7 @@ from USToMRILib import Volume, translate  # noqa: E402
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
-from USToMRIModule.Scene import VolumeNodes  # noqa: E402
+from USToMRIModule.Scene.HeldImage import volumeFromNode  # noqa: E402
 
 
 def test_button_makes_a_pseudo_mri(section: Any) -> None:
@@ -194,11 +194,11 @@ def test_real_command_line(
     section.logic = module.USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
     section.ui.inputSelector.setCurrentNode(node)
     section.ui.deviceSelector.currentIndex = 1
-    method = section._parameterNode.method
+    method = section.logic.getParameterNode().method
     section.ui.translateButton.click()
     wait_until(outputs)
     (output,) = outputs()
-    expected = translate(VolumeNodes.volumeFromNode(node), method, device="cpu")
+    expected = translate(volumeFromNode(node), method, device="cpu")
     # The file between the two processes keeps the spacing to its last digit but one.
     np.testing.assert_allclose(
         slicer.util.arrayFromVolume(output), expected.volume.array, atol=0.01

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,14 +22,15 @@ from slicer_host.panel import (  # noqa: E402
 )
 
 slicer_host.start(panel=True)
+slicer_host.add_module_folder(MODULE.parent)
+
+from USToMRIModule import Dependencies  # noqa: E402
 
 
-def test_declined_packages_are_a_clear_state(
-    section: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_declined_packages_are_a_clear_state(section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No exception, no process; the panel says what happened and can be asked again."""
-    (tmp_path / "requirements.txt").write_text("a-package-that-nobody-has>=1\n")
-    section.run._requirementsPath = str(tmp_path / "requirements.txt")
+    missing = ["a-package-that-nobody-has>=1"]
+    monkeypatch.setattr(Dependencies, "missingRequirements", lambda path: missing)
     section.ui.inputSelector.setCurrentNode(add_ultrasound())
     monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *args, **options: False)

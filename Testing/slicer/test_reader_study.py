@@ -26,7 +26,8 @@ import qt  # noqa: E402
 from slicer_host.sections import Sections  # noqa: E402
 from USToMRIModule.ReaderStudy.ReaderStudySection import ReaderStudySection  # noqa: E402
 from USToMRIModule.ReaderStudy.ScenePairs import scenePairs  # noqa: E402
-from USToMRIModule.Scene.VolumeNodes import Result, volumeFromNode  # noqa: E402
+from USToMRIModule.Scene.HeldImage import volumeFromNode  # noqa: E402
+from USToMRIModule.Scene.VolumeNodes import Result  # noqa: E402
 from USToMRIModule.Synthetic.OutputNodes import OutputLocation, publish  # noqa: E402
 
 from USToMRILib.provenance import make_provenance  # noqa: E402

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import slicer_host
 slicer_host.require_panel()
 
 import slicer  # noqa: E402
+from slicer_host.panel import alive  # noqa: E402
 from slicer_host.slicer_python import path_with_python  # noqa: E402
 from slicer_host.waiting import own_time, wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
@@ -84,19 +86,15 @@ def test_what_waits_behind_a_cancelled_command_is_done() -> None:
     reports: list[Any] = []
     steps: list[Any] = []
     first = logic.startTranslation(node, method="ddic", onProgress=steps.append, steps=13)
+    process = WorkerClient.sharedWorker(logic.libraryCommand()).processId
     logic.startTranslation(node, onFinished=lambda *report: reports.append(report))
     wait_until(lambda: steps)
     start = own_time()
     first.cancel()
-    wait_until(lambda: not alive(first))
+    wait_until(lambda: not alive(process))
     assert own_time() - start < 1
     wait_until(lambda: reports)
     assert reports[0][1] is None
-
-
-def alive(job: Any) -> bool:
-    """Return whether the process is still there that a job was given to."""
-    return 1 in job._worker._commands
 
 
 def test_a_callback_that_fails_loses_no_answer() -> None:
@@ -171,21 +169,32 @@ def test_written_volumes_are_read_again_to_the_last_bit(tmp_path: Path, dtype: s
 
 
 @pytest.mark.parametrize("moment", ["written", "read"])
-def test_cancel_while_images_are_exchanged(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancel_while_images_are_exchanged(
+    moment: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Nothing comes after it, and the files are gone."""
     files = {"written": VolumeWriting, "read": VolumeReading}[moment]
     monkeypatch.setattr(files, "_VOXELS", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    name = {"written": "writeVolume", "read": "readVolume"}[moment]
+    begun: list[Path] = []
+
+    def noted(path: Path, *volume: Any) -> Any:
+        begun.append(path)
+        return getattr(files, name)(path, *volume)
+
+    monkeypatch.setattr(WorkerJobs, name, noted)
     node = volumes.add_volume("US", np.ones((50, 5, 6), np.float32))
     reports: list[Any] = []
     before = slicer.mrmlScene.GetNumberOfNodes()
     job = fake("good").startTranslation(node, onFinished=lambda *report: reports.append(report))
-    wait_until(lambda: job._exchange.running and bool(job._number) == (moment == "read"))
-    folder = job._folder
+    wait_until(lambda: begun)
     job.cancel()
     for _ in range(100):
         slicer.app.processEvents()
     assert reports == []
-    assert not folder.exists()
+    assert not begun[0].parent.exists()
+    assert not any(tmp_path.iterdir())
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 

@@ -131,6 +131,7 @@ def test_all_are_trained_and_exported_and_the_library_translates_with_them(
     run(export_brain_eps, tmp_path / "mri", *mri, *to, "--note", "Only a test.")
     with pytest.raises(SystemExit):
         run(export_brain_eps, tmp_path / "us", *mri, *to)
+    assert "FETAL_PLANES_DB" in (models / "fetal_brain_us_eps/LICENSE").read_text()
 
     monkeypatch.setenv("USTOMRI_MODELS", str(models))
     pictures = {
@@ -164,3 +165,5 @@ def test_all_are_trained_and_exported_and_the_library_translates_with_them(
         made = translate(scan, method, head=HEAD, tissues=True)
         assert made.volume.array.std() > 0
         assert made.labels is not None
+    bridged = translate(scan, "ddic", head=HEAD, steps=3)
+    assert set(bridged.provenance["bundles"]) == {"fetal_brain_us_eps", "fetal_brain_mri_eps"}

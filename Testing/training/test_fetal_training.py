@@ -286,6 +286,14 @@ def test_a_training_of_heads_begins_with_the_weights_of_a_bundle(tmp_path):
     assert torch.equal(weights(second.ema), weights(first.net))
 
 
+def test_where_there_is_nothing_to_begin_with_a_sentence_says_so(tmp_path, monkeypatch, capsys):
+    options = ["--data", str(tmp_path), "--start-from", str(tmp_path / "nowhere")]
+    monkeypatch.setattr(sys, "argv", ["command", *options])
+    with pytest.raises(SystemExit):
+        train_head_seg.main()
+    assert "nowhere holds neither a bundle nor the checkpoint.pt" in capsys.readouterr().err
+
+
 def test_images_without_head_hold_every_kind_in_range():
     image, target = View.whole().show(head_examples(1).pixels[0], HEAD)
     made = [without_head(image, target, step_generator(0, n)) for n in range(40)]

@@ -11,15 +11,14 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .Dependencies import ensureDependencies
-from .Scene.PixelSize import lacksPixelSize
+from .Scene.HeldImage import volumeFromNode
+from .Scene.PixelSize import lacksPixelSize, spacingOf
 from .Scene.RegionVoxels import reasonBeside, reasonNotUsable
 from .Scene.Sequences import sequenceOf
 from .Scene.VolumeNodes import (
     isSlice,
     reasonNotAnInput,
     reasonSynthetic,
-    spacingOf,
-    volumeFromNode,
 )
 from .Synthetic.SequenceNodes import reasonNotAnOutput
 from .Translate.HeadCurve import FoundHead, showEllipse

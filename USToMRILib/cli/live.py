@@ -242,7 +242,7 @@ def _run(options: argparse.Namespace) -> int:
         import pyigtl  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError(
-            "Live images by OpenIGTLink need the Python package pyigtl; install 'ustomri[live]'."
+            "Live images by OpenIGTLink need a Python package; install it with: pip install pyigtl"
         ) from error
     how = method_options(options)
     live = LiveTranslation(options.method, how, options.device, options.tissues)

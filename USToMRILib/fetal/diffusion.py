@@ -165,13 +165,17 @@ def frames_at_once(device: str) -> int:
     return CPU_FRAMES if device == "cpu" else DEVICE_FRAMES
 
 
-def load_pair(device: str) -> EpsPair:
-    """Both eps-networks on ``device``: those of brains where they are installed, else of heads.
+def load_pair(device: str, names: Optional[tuple[str, str]] = None) -> EpsPair:
+    """Both eps-networks on ``device``.
+
+    Args:
+        device: "cpu", "cuda" or "mps".
+        names: :data:`BRAINS` or :data:`HEADS`; the first of these that is installed where None.
 
     Raises:
         InputError: if a bundle cannot be used, or the two do not fit each other.
     """
-    us, mri = (load_bundle(name, device) for name in first_installed(BRAINS, HEADS))
+    us, mri = (load_bundle(name, device) for name in names or first_installed(BRAINS, HEADS))
     frame = common_frame(us, mri)
     if us.metadata["schedule"] != mri.metadata["schedule"]:
         raise InputError(

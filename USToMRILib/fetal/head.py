@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from ..compute.bundle import load_bundle
 from ..errors import InputError
+from ..image.burned_in import burned_in_marks, painted_over
 from ..image.intensity import percentile, rescale
 from ..image.masks import head_in
 from ..image.resampling import on_grid
@@ -151,6 +152,9 @@ def find_head(volume: Volume, device: str = "cpu") -> Head:
 
 def find_head_with(net: HeadNet, volume: Volume, device: str = "cpu") -> Head:
     """:func:`find_head` with a network that maps pixels [B, 1, 192, 192] to probabilities."""
+    if volume.is_slice:
+        marks = burned_in_marks(volume.array[0])
+        volume = volume.with_array(painted_over(volume.array[0], marks)[None])
     first, looks = look_for_head(net, volume, device)
     outline = Ellipse.mean([look.ellipse for look in looks])
     outline = with_midline(outline, volume.array[0], volume.grid.spacing[:2])

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..compute.bundle import load_bundle
 from ..image.belonging import check_belong_together
+from ..image.burned_in import burned_in_marks, painted_over
 from ..image.intensity import to_mri_values
 from ..image.volume import Volume
 from ..progress import Progress
@@ -51,6 +52,12 @@ LATENT_MM = 0.7
 # Over which the brightness of the pseudo-MRI is then steadied, likewise.
 _BRIGHTNESS_MM = 1.0
 
+# Of the head; less is not worth a word.
+_MARKED = 0.001
+_PAINTED = (
+    "bright marks as sharp as calipers and text were seen on the head and painted over before it "
+    "was translated; an image without them is better."
+)
 _DARK = "dark in the ultrasound: what the pseudo-MRI shows there is a guess."
 
 
@@ -189,7 +196,7 @@ class FrameMethod:
         ends = None if shown is None else shown.numpy()
         carried = framed.maps_back(maps)
         parameters = {**self.parameters, **_parameters(stack, outline, self.latent_mm)}
-        warnings = _warnings(stack, outline, framed.dark, heads.with_others)
+        warnings = _warnings(framed, outline, heads.with_others)
         if answer.tissues is not None and (not stack.in_time or "tissues" in request.maps):
             labels = framed.labels_back(answer.tissues)
             if not stack.in_time:
@@ -218,12 +225,14 @@ class FramedStack:
         by_slice: the frame of each slice, by its number.
         masks: bool [n, rows, columns], inside of what is shown.
         pixels: float32 of the same shape, the ultrasound as resampled.
+        marked: the slices whose heads had marks of the scanner on them, which were painted over.
     """
 
     stack: Stack
     by_slice: dict[int, HeadFrame]
     masks: np.ndarray
     pixels: np.ndarray
+    marked: list[int]
 
     @classmethod
     def on(cls, stack: Stack, outline: dict[int, Ellipse], spec: FrameSpec) -> FramedStack:
@@ -234,8 +243,14 @@ class FramedStack:
             for n, ellipse in outline.items()
         }
         masks = np.stack([frame.mask for frame in by_slice.values()])
-        pixels = np.stack([frame.to_frame(stack.array[n]) for n, frame in by_slice.items()])
-        return cls(stack, by_slice, masks, pixels)
+        pixels, marked = [], []
+        for n, frame in by_slice.items():
+            seen = stack.array[n]
+            if stack.of_a_screen:
+                seen, share = without_marks(seen, frame)
+                marked += [n] if share > _MARKED else []
+            pixels.append(frame.to_frame(seen))
+        return cls(stack, by_slice, masks, np.stack(pixels), marked)
 
     def frames(self, method: FrameMethod, request: Request) -> Frames:
         """What a method sees."""
@@ -296,6 +311,17 @@ class FramedStack:
         return [frame.pixel_mm for frame in self.by_slice.values()]
 
 
+def without_marks(pixels: np.ndarray, frame: HeadFrame) -> tuple[np.ndarray, float]:
+    """A slice [rows, columns] without the marks on its head, and how much of that they covered."""
+    part = frame.source_part
+    marks = burned_in_marks(pixels[part])
+    if not marks.any():
+        return pixels, 0.0
+    clean = pixels.astype(np.float32)
+    clean[part] = painted_over(pixels[part], marks)
+    return clean, float(marks[frame.source_mask[part]].mean())
+
+
 def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> dict[str, Any]:
     """What the record says about the heads."""
     if len(stack) == 1:
@@ -333,14 +359,17 @@ def _tissues(
 
 
 def _warnings(
-    stack: Stack, outline: dict[int, Ellipse], dark: list[int], with_others: Sequence[int]
+    framed: FramedStack, outline: dict[int, Ellipse], with_others: Sequence[int]
 ) -> list[str]:
     """What to say of slices without a head or with several, and of doubtful ones."""
+    stack, dark, marked = framed.stack, framed.dark, framed.marked
     shape = stack.array.shape[1:]
     doubts = {n: doubts_of(ellipse, shape, stack.spacing) for n, ellipse in outline.items()}
     if len(stack) == 1:
         several = [ANOTHER_HEAD] if with_others else []
-        return [*doubts[0], *several, *([f"A large part of the head is {_DARK}"] if dark else [])]
+        darkness = [f"A large part of the head is {_DARK}"] if dark else []
+        marks = [_PAINTED[0].upper() + _PAINTED[1:]] if marked else []
+        return [*doubts[0], *several, *darkness, *marks]
     warnings = []
     without = sorted(set(range(len(stack))) - set(outline))
     if without:
@@ -361,6 +390,8 @@ def _warnings(
         )
     if dark:
         warnings.append(f"In the {stack.named(_ranges(dark))} a large part of the head is {_DARK}")
+    if marked:
+        warnings.append(f"In the {stack.named(_ranges(marked))} {_PAINTED}")
     return warnings
 
 

@@ -40,6 +40,11 @@ class Stack:
     def __len__(self) -> int:
         return len(self.array)
 
+    @property
+    def of_a_screen(self) -> bool:
+        """Whether slices are images as a scanner shows them: one alone, or those of a cine."""
+        return self.in_time or len(self) == 1
+
     def named(self, numbers: str) -> str:
         """Return words for some of the slices."""
         return f"frames {numbers}" if self.in_time else f"slices {numbers} along {self.axis}"

@@ -69,6 +69,18 @@ def read_file(
     return (*cut(array, grid, chosen), fields)
 
 
+def pixel_size(path: Path) -> tuple[float, float] | None:
+    """Return the (i, j) size of a pixel in mm that a file states; None where it does not.
+
+    Raises:
+        InputError: not an image, or one that shows B-mode images of different pixel size.
+    """
+    header = read_header(path)
+    measures = _functional_group(header, 0, "PixelMeasuresSequence")
+    across, down = _stated_spacing(path, header, measures, None) or (0.0, 0.0)
+    return (across, down) if across and down else None
+
+
 def read_cine(
     path: Path, pixel_size: float | None, region: int | None = None
 ) -> tuple[np.ndarray, Grid, tuple[float, ...], dict[str, str]]:
@@ -282,15 +294,7 @@ def _pixel_spacing(
     region: Region | None,
 ) -> tuple[float, ...]:
     """Return the distance in mm between pixel centres along (i, j)."""
-    spacing = region_spacing(path, header, region)
-    for source, keyword in (
-        (measures, "PixelSpacing"),
-        (header, "PixelSpacing"),
-        (header, "ImagerPixelSpacing"),
-    ):
-        if not spacing:
-            spacing = numbers(source, keyword, 2)[::-1]  # DICOM gives rows first: j, i
-            spacing = spacing if all(mm > 0 for mm in spacing) else ()
+    spacing = _stated_spacing(path, header, measures, region)
     if spacing and pixel_size is not None:
         raise needless_pixel_size(path)
     if spacing:
@@ -300,6 +304,22 @@ def _pixel_spacing(
     rows, columns = numbers(header, "PixelAspectRatio", 2) or (1.0, 1.0)
     ratio = rows / columns if rows > 0 and columns > 0 else 1.0
     return pixel_size, pixel_size * ratio
+
+
+def _stated_spacing(
+    path: Path, header: Dataset, measures: Dataset, region: Region | None
+) -> tuple[float, ...]:
+    """Return the same as the file states it, or nothing."""
+    spacing = region_spacing(path, header, region)
+    for source, keyword in (
+        (measures, "PixelSpacing"),
+        (header, "PixelSpacing"),
+        (header, "ImagerPixelSpacing"),
+    ):
+        if not spacing:
+            spacing = numbers(source, keyword, 2)[::-1]  # DICOM gives rows first: j, i
+            spacing = spacing if all(mm > 0 for mm in spacing) else ()
+    return spacing
 
 
 def _slice_distance(header: Dataset) -> float:

@@ -67,7 +67,7 @@ def _picture(path: Path, tiff: Any, index: int) -> ImageFile:
         raise InputError(f"{path} holds values that are no real numbers; save it as grey.")
     components, meaning = _components(page)
     height, width, aspect = page.imagelength, page.imagewidth, _aspect(page)
-    sizes = calibration(tiff, page)
+    sizes = calibration(tiff.pages[0].aspage().description, _resolution(page))
     if is_turned(_orientation(page)):
         height, width, aspect = width, height, 1 / aspect
         sizes = sizes and sizes[::-1]
@@ -265,11 +265,16 @@ def _are_turned_alike(tiff: Any) -> bool:
 
 def _aspect(page: Any) -> float:
     """Return the height of a pixel as a part of its width, as the picture is stored."""
+    return pixel_aspect(*(_resolution(page) or (1.0, 1.0)))
+
+
+def _resolution(page: Any) -> tuple[float, float] | None:
+    """Return the pixels in a length along both axes; None where that is not written."""
     tags = [page.tags.get(f"{axis}Resolution") for axis in "XY"]
-    if any(tag is None or np.size(tag.value) != 2 or not tag.value[1] for tag in tags):
-        return 1.0
+    if any(tag is None or np.size(tag.value) != 2 or not all(tag.value) for tag in tags):
+        return None
     across, down = (tag.value[0] / tag.value[1] for tag in tags)
-    return pixel_aspect(across, down)
+    return across, down
 
 
 def _orientation(page: Any) -> int:

@@ -237,6 +237,12 @@ class BrainUltrasound:
         return normalise_brain(self.grey, self.mask)
 
 
+def seen_brains(brains: Iterable[BrainUltrasound]) -> tuple[np.ndarray, np.ndarray]:
+    """Brains as the networks see them, float32 [N, 128, 128], and their sizes in mm, [N]."""
+    seen = [(brain.pixels, brain.size_mm) for brain in brains]
+    return np.stack([pixels for pixels, _ in seen]), np.array([mm for _, mm in seen], np.float32)
+
+
 def hc18_brains(root: Path, part: str) -> Iterator[BrainUltrasound]:
     """The brains of one part of HC18."""
     for head in read_hc18(root, part):

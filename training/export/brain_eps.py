@@ -12,13 +12,16 @@ import numpy as np
 import torch
 
 from training.data import fetal_mri, fetal_planes, hc18
-from training.data.brain_slices import FRAME, atlas_slices, hc18_brains
+from training.data.brain_slices import FRAME, atlas_slices, hc18_brains, seen_brains
 from training.data.fetal_slices import DOMAINS, contact_sheet
 from training.data.splits import read_split
+from training.export import head_seg
 from training.export.bundle import data_format, export_bundle, in_half_precision, trace
 from training.export.cards import bundle_metadata, model_card
 from training.export.command import begin, export_parser, show
-from training.export.eps import CAUTIONS, LICENCES, LIMITS, WHAT
+from training.export.eps import CAUTIONS, WHAT
+from training.export.eps import LICENCES as EPS_LICENCES
+from training.export.eps import LIMITS as EPS_LIMITS
 from training.export.eps_samples import measure
 from training.networks.eps import EpsNet
 from training.networks.inference_form import inference_form
@@ -33,6 +36,14 @@ PLANES = 24
 SPLITS = {
     "us": "training/splits/hc18.json, training/splits/fetal_planes.json",
     "mri": "training/splits/fetal_mri.json",
+}
+LICENCES = {"us": head_seg.LICENCE, "mri": EPS_LICENCES["mri"]}
+LIMITS = {
+    "us": """
+- Standard planes, most of one hospital; brains of 55 to 115 mm, nothing outside of them.
+- The pixel sizes of FETAL_PLANES_DB are not published: the sizes of its brains are assumed.
+""",
+    "mri": EPS_LIMITS["mri"],
 }
 OF_DATA = {
     "us": "ultrasound of real heads with even gain and another gamma each time, the sizes of "
@@ -78,13 +89,10 @@ def main() -> None:
 def held_out(data: Path, domain: str, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Images float32 [N, 128, 128] and sizes in mm [N] of one part of HC18, or of the atlases."""
     if domain == "us":
-        heads = list(hc18_brains(data / "hc18", part))
-        images, sizes = [head.pixels for head in heads], [head.size_mm for head in heads]
-    else:
-        subjects, rng = read_split("fetal_mri")[part], np.random.default_rng(18)
-        brains = list(atlas_slices(data / "fetal_mri", subjects, PLANES, rng))
-        images, sizes = [brain.mri for brain in brains], [brain.size_mm for brain in brains]
-    return np.stack(images), np.array(sizes, np.float32)
+        return seen_brains(hc18_brains(data / "hc18", part))
+    subjects, rng = read_split("fetal_mri")[part], np.random.default_rng(18)
+    brains = list(atlas_slices(data / "fetal_mri", subjects, PLANES, rng))
+    return np.stack([b.mri for b in brains]), np.array([b.size_mm for b in brains], np.float32)
 
 
 def traced_net(net: EpsNet, images: np.ndarray, sizes: np.ndarray) -> torch.jit.ScriptModule:

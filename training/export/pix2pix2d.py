@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from training.data import fetal_mri
-from training.data.brain_slices import FRAME, hc18_brains
+from training.data.brain_slices import FRAME, hc18_brains, seen_brains
 from training.data.fetal_slices import contact_sheet
 from training.export.brain_measures import image_measures, tissue_measures
 from training.export.bundle import data_format, export_bundle, in_half_precision, trace
@@ -179,7 +179,7 @@ def sheets(net: SliceTranslator, kinds: dict[str, Pairs], data: Path, folder: Pa
     contact_sheet(rows, folder / "pairs.jpg", SHOWN)
     heads = sorted(hc18_brains(data / "hc18", "test"), key=lambda head: head.size_mm)
     heads = [heads[i] for i in np.linspace(0, len(heads) - 1, 4 * SHOWN).round().astype(int)]
-    us, sizes = np.stack([h.pixels for h in heads]), np.array([h.size_mm for h in heads])
+    us, sizes = seen_brains(heads)
     made, _ = seen_by_method(net, us, sizes)
     rows = []
     for i in range(0, len(us), SHOWN):

@@ -17,7 +17,13 @@ import numpy as np
 import torch
 from monai.transforms import Compose
 
-from training.data.brain_slices import FRAME, BrainUltrasound, agreed_brains, hc18_brains
+from training.data.brain_slices import (
+    FRAME,
+    BrainUltrasound,
+    agreed_brains,
+    hc18_brains,
+    seen_brains,
+)
 from training.data.fetal_slices import DOMAINS, contact_sheet, small_moves
 from training.networks.eps import USUAL_SIZE_MM, EpsNet
 from training.simulation.brain_pairs import PairPool, read_brains
@@ -48,7 +54,7 @@ class BrainEpsConfig:
     """What decides the weights, next to data and seed.
 
     Attributes:
-        width: channels of the first level; with 20 a bundle has 2.4 MB.
+        width: channels of the first level; with 20 a bundle has 2.3 MB.
     """
 
     domain: str
@@ -69,7 +75,8 @@ class BrainEpsTrainer(Trainer):
         steps: its last one.
         cooldown: over how many steps before it the learning rate goes down.
         draw: batches to train on.
-        start: weights to begin with, of a network without the plane of the size; may be empty.
+        start: weights to begin with, of a network with the plane of the size or without; random
+            ones where empty.
         device: where to train.
     """
 
@@ -190,15 +197,13 @@ def read_domain(options: argparse.Namespace) -> tuple[Draw, np.ndarray, np.ndarr
     if options.domain == "us":
         hc18, planes = options.data / "hc18", options.data / "fetal_planes"
         draw = us_batches([*hc18_brains(hc18, "train"), *agreed_brains(planes, "train")])
-        heads = list(hc18_brains(hc18, "validation"))
-        images, sizes = [head.pixels for head in heads], [head.size_mm for head in heads]
-    else:
-        train, held = (
-            read_brains(options.data, part, options.pairs) for part in ("train", "validation")
-        )
-        draw = mri_batches(PairPool(train, options.pairs, options.seed))
-        images, sizes = [brain.mri for brain in held], [brain.size_mm for brain in held]
-    return draw, np.stack(images), np.array(sizes, np.float32)
+        return draw, *seen_brains(hc18_brains(hc18, "validation"))
+    train, held = (
+        read_brains(options.data, part, options.pairs) for part in ("train", "validation")
+    )
+    draw = mri_batches(PairPool(train, options.pairs, options.seed))
+    sizes = np.array([brain.size_mm for brain in held], np.float32)
+    return draw, np.stack([brain.mri for brain in held]), sizes
 
 
 def main() -> None:

@@ -15,15 +15,23 @@ from training.train.loop import CHECKPOINT
 from USToMRILib.compute.bundle import METADATA_FILE, WEIGHTS_FILE
 
 
-def add_start_option(parser: argparse.ArgumentParser, required: bool = False) -> None:
+def add_start_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--start-from``, what :func:`earlier_weights` takes."""
     parser.add_argument(
         "--start-from",
-        type=Path,
-        required=required,
+        type=_run_or_bundle,
         metavar="FOLDER",
         help="begin with the weights of another run's folder, or of a bundle",
     )
+
+
+def _run_or_bundle(text: str) -> Path:
+    place = Path(text)
+    if not any((place / file).exists() for file in (METADATA_FILE, CHECKPOINT)):
+        raise argparse.ArgumentTypeError(
+            f"{place} holds neither a bundle nor the {CHECKPOINT} of a run; name a folder that does"
+        )
+    return place
 
 
 def earlier_weights(place: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:

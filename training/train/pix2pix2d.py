@@ -7,6 +7,7 @@ checkpoint. The pairs are simulated (:mod:`training.simulation.brain_pairs`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from monai.losses.ssim_loss import SSIMLoss
 from torch.nn import functional as F
 
-from training.data.brain_slices import hc18_brains
+from training.data.brain_slices import hc18_brains, seen_brains
 from training.data.fetal_slices import contact_sheet
 from training.networks.slice_translator import CLASSES, SliceTranslator
 from training.simulation.brain_pairs import PairPool, Pairs, draw_pairs, read_brains
@@ -217,8 +218,8 @@ def main() -> None:
     pool = PairPool(brains["train"], options.pairs, config.seed)
     rng = np.random.default_rng(1)
     validation = draw_pairs(brains["validation"], VALIDATION_PAIRS, rng)
-    heads = list(hc18_brains(options.data / "hc18", "validation"))[: 4 * SHOWN]
-    real = np.stack([h.pixels for h in heads]), np.array([h.size_mm for h in heads], np.float32)
+    heads = hc18_brains(options.data / "hc18", "validation")
+    real = seen_brains(islice(heads, 4 * SHOWN))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = SliceTrainer(config, options.steps, options.cooldown, pool, validation, real, device)
 

@@ -178,6 +178,29 @@ class InputTest(SceneCase):
                 node.SetSpacing(0.13, 0.13, 1)
                 self.assertFalse(PixelSize.lacksPixelSize(node))
 
+    def test_a_calibration_that_slicer_overlooks_counts(self) -> None:
+        """The file knows how large its pixels are: nobody is asked, the library is told."""
+        path = self.folder() / "us.tif"
+        stored = Image.fromarray(np.zeros((4, 5), np.uint8))
+        stored.save(path, description="ImageJ=1.53t\nunit=mm\n", resolution=6.25)
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "us")
+        slicer.util.updateVolumeFromArray(node, random(1, 4, 5))
+        set_file(node, str(path))
+        seen = []
+
+        def look(volume: Volume, method: str) -> VolumeNodes.Result:
+            seen.append(volume.grid.spacing)
+            return halved(volume, method)
+
+        self.assertFalse(PixelSize.lacksPixelSize(node))
+        output = logic_with(look).translate(node)
+        np.testing.assert_allclose(seen[0], (0.16, 0.16, 1), rtol=1e-5)
+        self.assertEqual(node.GetSpacing(), (1, 1, 1))
+        self.assertEqual(output.GetSpacing(), (1, 1, 1))
+        node.SetSpacing(0.3, 0.3, 1)  # by somebody who knows better
+        logic_with(look).translate(node)
+        np.testing.assert_allclose(seen[1], (0.3, 0.3, 1))
+
     def test_a_transform_that_scales_counts(self) -> None:
         """SlicerIGT keeps the pixel size there: the library is told it, the output follows."""
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "live")

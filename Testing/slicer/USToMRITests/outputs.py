@@ -10,7 +10,8 @@ import numpy as np
 import slicer
 from USToMRIModule.ReaderStudy import ScenePairs
 from USToMRIModule.Scene import RegionVoxels
-from USToMRIModule.Scene.VolumeNodes import Result, gridFromNode
+from USToMRIModule.Scene.HeldImage import gridFromNode
+from USToMRIModule.Scene.VolumeNodes import Result
 from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
 from USToMRIModule.Translate import HeadCurve
 

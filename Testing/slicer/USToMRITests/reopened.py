@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import slicer
-from USToMRIModule.Scene.VolumeNodes import isPseudoMri, isSynthetic, volumeFromNode
+from USToMRIModule.Scene.HeldImage import volumeFromNode
+from USToMRIModule.Scene.VolumeNodes import isPseudoMri, isSynthetic
 from USToMRIModule.Synthetic import OutputNodes, SyntheticMark
 from USToMRIModule.Synthetic.SyntheticFile import FileRecord, readRecord
 from USToMRIModule.Synthetic.SyntheticMarkObserver import startMarking

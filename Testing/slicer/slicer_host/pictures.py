@@ -1,10 +1,10 @@
 """Pictures of the panel and of the views, to be looked at.
 
-    python -m slicer_host.pictures OUT_DIR [ULTRASOUND PSEUDO_MRI]
+    python -m slicer_host.pictures OUT_DIR
 
-Without images, the repository's sample is translated first, which takes a minute or two. The views
-are drawn by Slicer's own code; the panel by the stand-in, so its picture is a test artefact and
-never a screenshot of Slicer.
+The repository's sample is loaded, translated with *Fast*, and its head measured, as a user does it
+in the panel; that takes a minute. The views are drawn by Slicer's own code; the panel by the
+stand-in, so its picture is a test artefact and never a screenshot of Slicer.
 """
 
 from __future__ import annotations
@@ -20,12 +20,17 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 import slicer
+from PIL import Image
 
 from . import host, views
+from .waiting import let_pass, wait_until
 
 _ROOT = Path(__file__).parents[3]
 _MODULE = _ROOT / "USToMRI" / "USToMRI.py"
 _PANEL_WIDTH = 400
+_NAME = "FetalHead"
+# Seconds; by then the panel has followed a change.
+_UPDATED = 0.3
 # Of a picture's palette, and how far apart red, green and blue are in what is not grey.
 _GREYS, _COLOURS, _VIVID = 64, 24, 24
 
@@ -40,7 +45,6 @@ def main() -> int:
     """Write the pictures and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("images", type=Path, nargs="*", help="an ultrasound and a pseudo-MRI")
     options = parser.parse_args()
     options.out_dir.mkdir(parents=True, exist_ok=True)
     host.start(panel=True)
@@ -48,8 +52,8 @@ def main() -> int:
     layout_node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     layout_node.SetViewArrangement(layout_node.SlicerLayoutFourUpView)
     panel = host.open_panel(host.load_module(_MODULE))
-    _show_images(panel, *options.images)
-    _place_pairs(panel)
+    _translate_sample(panel)
+    _place_pairs()
     _draw_views(panel, options.out_dir)
     for theme in ("light", "dark"):
         _draw_panel(panel, theme, options.out_dir / f"panel_{theme}.png")
@@ -58,59 +62,45 @@ def main() -> int:
     return 0
 
 
-def _show_images(panel: Any, *paths: Path) -> None:
-    """Put an ultrasound and its pseudo-MRI into the scene, as a translation does."""
-    from USToMRIModule.Scene.VolumeNodes import Result
-    from USToMRIModule.Synthetic import OutputNodes
+def _translate_sample(panel: Any) -> None:
+    """Load the sample and press the panel's buttons, as a user does."""
+    from USToMRIModule.Logic import USToMRILogic
 
-    from USToMRILib import Volume, translate
-
-    if paths:
-        ultrasound, result = Volume.read(paths[0]), _Read(paths[1])
-    else:
-        sample = _ROOT / "Resources" / "Sample" / "fetal_head.png"
-        facts = json.loads(sample.with_suffix(".json").read_text(encoding="utf-8"))
-        ultrasound = Volume.read(sample, pixel_size=facts["pixel_size_mm"])
-        result = translate(ultrasound)
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "US")
-    slicer.util.updateVolumeFromArray(node, ultrasound.array)
-    node.SetSpacing(*ultrasound.grid.spacing)
+    section = panel.sections[0]
+    section.logic = USToMRILogic(command=[sys.executable, "-m", "USToMRILib"])
+    sample = _ROOT / "Resources" / "Sample" / "fetal_head.png"
+    facts = json.loads(sample.with_suffix(".json").read_text(encoding="utf-8"))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", _NAME)
+    with Image.open(sample) as picture:  # the wheel's readers know no pictures
+        slicer.util.updateVolumeFromArray(node, np.array(picture.convert("L"))[None])
     node.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetFileName(str(sample))
     node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().AutoWindowLevelOff()
-    node.GetDisplayNode().SetWindowLevel(255, 127.5)
-    method = result.provenance["method"]
-    made = Result(result.volume, result.provenance)
-    output = OutputNodes.publish(made, OutputNodes.OutputLocation(node), method=method)
-    panel.enter()  # offers the ultrasound as the input
-    panel.sections[1].onTranslated(node, output)
+    panel.enter()  # takes the ultrasound as the input
+    wait_until(lambda: section.ui.inputSelector.currentNode() is node)
+    section.ui.pixelSizeSpinBox.value = facts["pixel_size_mm"]
+    section.ui.qualitySelector.currentIndex = 0
+    for button in (section.ui.translateButton, section.ui.findHeadButton):
+        wait_until(lambda button=button: button.enabled)
+        button.click()
+        wait_until(lambda: not section.ui.cancelButton.enabled)
 
 
-class _Read:
-    """A pseudo-MRI that was made before, with the record beside it."""
-
-    def __init__(self, path: Path) -> None:
-        from USToMRILib import Volume
-        from USToMRILib.files import sidecar_path
-
-        self.volume = Volume.read(path)
-        self.provenance = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
-
-
-def _place_pairs(panel: Any) -> None:
+def _place_pairs() -> None:
     """Add the pairs, with the boxes that Place makes."""
     from USToMRIModule.CNR.CNRPairs import ROLES, addPair
     from USToMRIModule.CNR.CNRPlacement import addBox
     from USToMRIModule.Scene.WorldSpace import worldFromIjk
 
-    ultrasound = slicer.util.getNode("US")
+    ultrasound = slicer.util.getNode(_NAME)
     size = np.array(ultrasound.GetImageData().GetDimensions()[:2])
     for name, places in _PAIRS.items():
         pair = addPair(name)
         for role, part in zip(ROLES, places):
             place = worldFromIjk(ultrasound).TransformPoint(*(size * part), 0.0)
             pair.setRegion(role, addBox(place, ultrasound, role, pair.regionName(role)))
-    panel.sections[2]._update()
+    let_pass(_UPDATED)
 
 
 def _draw_views(panel: Any, folder: Path) -> None:
@@ -121,24 +111,25 @@ def _draw_views(panel: Any, folder: Path) -> None:
     names = (CompareLayout.ULTRASOUND_VIEW, CompareLayout.PSEUDO_MRI_VIEW)
     drawn = [views.SliceView(name, 480, 480) for name in names]
     section = panel.sections[1]
-    section._alignAgain()
+    for _ in range(2):  # to be fitted to the size of these views
+        section.ui.compareButton.click()
+    let_pass(_UPDATED)
     seen = set()
-    for index, name in enumerate(("side_by_side", "checkerboard", "swipe")):
+    # The mark is drawn anew where the layers change, so another overlay comes first.
+    for index, name in ((1, "checkerboard"), (2, "swipe"), (0, "side_by_side")):
         section.ui.overlaySelector.currentIndex = index
         section.ui.overlaySlider.value = 100 if index == 0 else 50
-        section._update()
-        slicer.app.processEvents()  # the mark of the pseudo-MRI is drawn then
+        let_pass(_UPDATED)
         row = np.hstack([view.pixels() for view in drawn])
         _save(row, folder / f"compare_{name}.png")
         seen.add(row.tobytes())
-    assert len(seen) == index + 1, "Every overlay is another picture."
+    assert len(seen) == 3, "Every overlay is another picture."
     for view in drawn:
         view.close()
 
 
 def _draw_panel(panel: Any, theme: str, path: Path) -> None:
-    """Draw the panel at the width of Slicer's, all sections open."""
-    from PIL import Image
+    """Draw the panel at the width of Slicer's, as it is after the first translation."""
     from PySide6 import QtGui, QtWidgets
 
     if theme == "dark":
@@ -146,8 +137,6 @@ def _draw_panel(panel: Any, theme: str, path: Path) -> None:
         palette.setColor(QtGui.QPalette.ColorRole.Base, QtGui.QColor(35, 35, 35))
         palette.setColor(QtGui.QPalette.ColorRole.AlternateBase, QtGui.QColor(45, 45, 45))
         QtWidgets.QApplication.setPalette(palette)
-    panel.sections[0].ui.advancedCollapsibleButton.collapsed = False
-    panel.sections[3].ui.studyCollapsibleButton.collapsed = False
     widget = panel.parent
     widget.resize(_PANEL_WIDTH, 400)
     widget.show()
@@ -162,8 +151,6 @@ def _draw_panel(panel: Any, theme: str, path: Path) -> None:
 
 def _save(pixels: np.ndarray, path: Path) -> None:
     """Write a small PNG of few colours, most of them grey as images and widgets are."""
-    from PIL import Image
-
     greys = np.repeat(np.linspace(0, 255, _GREYS).round().astype(np.uint8), 3)
     vivid = np.ptp(pixels.astype(int), axis=-1) > _VIVID
     colours = greys[:0]

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from ..Dependencies import DependenciesDeclined
 from ..ParameterNode import bind
 from ..Translate.MethodChoice import knownMethods
+from ..Translate.OptionFields import chosenOptions
 from ..Worker.ProcessTree import killProcessTree
 from ..Worker.WorkerClient import libraryEnvironment, textOf
 from .DicomCases import writeCases
@@ -132,7 +133,7 @@ class BatchSection:
         if method is None:
             return words
         words += ["--method", method.name]
-        values = json.loads(chosen.options).get(method.name, {})
+        values = chosenOptions(chosen, method.name)
         for option in method.option_list:
             if values.get(option.name) is not None:
                 words += [option.flag, str(values[option.name])]

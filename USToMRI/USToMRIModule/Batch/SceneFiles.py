@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import slicer
 
-from ..Scene.PixelSize import lacksPixelSize, writePixelSize
+from ..Scene.PixelSize import filePixelSize, lacksPixelSize, writePixelSize
 from ..Scene.VolumeNodes import isSynthetic
 from ..Synthetic.RestoredVolumes import restoreVolume, saysSynthetic
 
@@ -107,7 +107,7 @@ def holdsSynthetic() -> bool:
 
 
 def setPixelSize(node: Any, name: str, given: Optional[float], usual: Optional[float]) -> None:
-    """Give a volume that comes from a picture its spacing; any other one knows its own.
+    """Give a volume the spacing that its file states, or that of a picture; others have their own.
 
     :param given: mm, for this image.
     :param usual: mm, for all pictures of the run.
@@ -118,6 +118,9 @@ def setPixelSize(node: Any, name: str, given: Optional[float], usual: Optional[f
     if not lacksPixelSize(node):
         if given is not None:
             raise needless_pixel_size(Path(name))
+        stated = filePixelSize(node)
+        if stated:
+            writePixelSize(node, stated[0])
         return
     pixelSize = given or usual
     if not pixelSize:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Optional
 import numpy as np
 import slicer
 
+from ..Scene.HeldImage import volumeFromNode
 from ..Scene.VolumeNodes import Result as Made
-from ..Scene.VolumeNodes import volumeFromNode
 from ..Synthetic.OutputNodes import OutputLocation, publish
 from . import SceneFiles
 from .WorkerTranslation import translateInWorker

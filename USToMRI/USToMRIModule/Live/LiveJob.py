@@ -14,10 +14,11 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..Scene.HeldImage import HeldImage
 from ..Scene.NodeEvents import eventsOf
 from ..Scene.PixelSize import lacksPixelSize
 from ..Scene.Throttle import Throttle
-from ..Scene.VolumeNodes import HeldImage, Result, isSlice, reasonNotAnInput, reasonSynthetic
+from ..Scene.VolumeNodes import Result, isSlice, reasonNotAnInput, reasonSynthetic
 from ..Scene.WorldSpace import isBent, worldSpacing
 from ..Synthetic.OutputNodes import OutputLocation, fillNode, publish
 from ..Worker.Coroutine import Coroutine

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Optional
 import slicer
 from slicer.i18n import tr as _
 
-from ..Scene.VolumeNodes import isPseudoMri, isSynthetic, reasonNotAnInput, volumeFromNode
+from ..Scene.HeldImage import volumeFromNode
+from ..Scene.VolumeNodes import isPseudoMri, isSynthetic, reasonNotAnInput
 from ..Synthetic.OutputNodes import PROVENANCE_ROLE
 
 if TYPE_CHECKING:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 import slicer
 
-from .Sequences import sequenceOf
-from .VolumeNodes import ATTRIBUTE_PREFIX, DICOM_ATTRIBUTE, holdsImage, isSlice, spacingOf
+from .FileSpacing import inventedSpacings, overlookedSpacing
+from .VolumeNodes import ATTRIBUTE_PREFIX, holdsImage, isSlice
 from .WorldSpace import worldSpacing
-
-# Formats of pictures. Some state a resolution: that of a print (96 dpi), not of the ultrasound.
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
-
-# What Slicer takes where a file says nothing, in mm.
-_UNSTATED = (1.0, 1.0)
-
-# DICOM files that Slicer reads without its DICOM module.
-_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 # Marks a volume whose spacing the user gave with this module.
 _GIVEN_ATTRIBUTE = ATTRIBUTE_PREFIX + "pixelSizeGiven"
-
-_MM_PER_INCH = 25.4
 
 
 def lacksPixelSize(node: Any) -> bool:
@@ -37,10 +24,34 @@ def lacksPixelSize(node: Any) -> bool:
     who has typed in another spacing is believed, and so is a transform above the volume that
     scales it. What was sent by OpenIGTLink or a script does not tell, and is believed.
     """
-    if not holdsImage(node) or not isSlice(node) or node.GetAttribute(_GIVEN_ATTRIBUTE):
-        return False
-    spacing = worldSpacing(node)[:2]
-    return any(np.allclose(spacing, invented, rtol=1e-3) for invented in _inventedFor(node))
+    return _isInvented(node) and overlookedSpacing(node) is None
+
+
+def filePixelSize(node: Any) -> Optional[tuple[float, float]]:
+    """Return the size of a pixel (mm) of a single image that its file states, not its node.
+
+    Slicer's readers overlook the calibration of DICOM's ultrasound regions and of TIFF. It counts
+    as long as the volume has the spacing that they took instead.
+    """
+    return overlookedSpacing(node) if _isInvented(node) else None
+
+
+def spacingOf(node: Any, pixelSize: float = 0.0) -> tuple[float, float, float]:
+    """Return how large the voxels of a volume node are for the library, in mm.
+
+    :param pixelSize: width of a pixel in mm, in the plane of a single slice, in the place of the
+        file's or the node's own, of which only the shape of the pixels is kept; 0: their own.
+    """
+    from USToMRILib.image.reading import pixel_aspect
+
+    spacing = worldSpacing(node)
+    stated = filePixelSize(node)
+    if stated:
+        spacing = (*stated, spacing[2])
+    if not (pixelSize and isSlice(node)):
+        return spacing
+    across, down = (1 / distance for distance in spacing[:2])
+    return pixelSize, pixelSize * pixel_aspect(across, down), spacing[2]
 
 
 def writePixelSize(node: Any, pixelSize: float) -> None:
@@ -56,61 +67,9 @@ def writePixelSize(node: Any, pixelSize: float) -> None:
         node.SetAttribute(_GIVEN_ATTRIBUTE, "true")
 
 
-def _inventedFor(node: Any) -> list[tuple[float, float]]:
-    """Return the spacings (mm) that a reader may have taken for an image."""
-    path = _fileOf(node)
-    file = Path(path)
-    changed = file.stat().st_mtime_ns if file.is_file() else 0
-    if path.lower().endswith(_PICTURE_SUFFIXES):
-        printed = _printed(path, changed)
-        return [_UNSTATED, printed] if printed else [_UNSTATED]
-    isUnstated = _isFromDicom(node) or (changed and _lacksStatement(path, changed))
-    return [_UNSTATED] if isUnstated else []
-
-
-def _fileOf(node: Any) -> str:
-    """Return the file that a volume, or the sequence that it shows, was read from; or nothing."""
-    sequence = sequenceOf(node)
-    storages = [each.GetStorageNode() for each in (node, *([sequence.node] if sequence else []))]
-    names = [storage.GetFullNameFromFileName() or "" for storage in storages if storage]
-    return next(filter(None, names), "")
-
-
-def _isFromDicom(node: Any) -> bool:
-    """Return whether a volume was read from DICOM files: by the DICOM module, or one by itself."""
-    isFile = _fileOf(node).lower().endswith(_DICOM_SUFFIXES)
-    return isFile or bool(node.GetAttribute(DICOM_ATTRIBUTE))
-
-
-def _lacksStatement(path: str, changed: int) -> bool:
-    """Return whether a file is known not to say how large its pixels are."""
-    from USToMRILib import InputError
-
-    try:
-        return not _statesPixelSize(path, changed)
-    except InputError:  # for example, as long as a package is not installed
+def _isInvented(node: Any) -> bool:
+    """Return whether a node holds a single image with a spacing that a reader has taken for it."""
+    if not holdsImage(node) or not isSlice(node) or node.GetAttribute(_GIVEN_ATTRIBUTE):
         return False
-
-
-@functools.lru_cache(maxsize=64)
-def _statesPixelSize(path: str, changed: int) -> bool:
-    from USToMRILib.image.formats import states_pixel_size
-
-    return states_pixel_size(Path(path))
-
-
-@functools.lru_cache(maxsize=64)
-def _printed(path: str, changed: int) -> Optional[tuple[float, float]]:
-    """Return the spacing (mm) of a picture at its printing resolution, where it states one."""
-    if not changed:
-        return None
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            dots = picture.info.get("dpi")
-    except (OSError, ValueError, SyntaxError):
-        return None
-    if not dots or min(dots) <= 0:
-        return None
-    return _MM_PER_INCH / float(dots[0]), _MM_PER_INCH / float(dots[1])
+    spacing = worldSpacing(node)[:2]
+    return any(np.allclose(spacing, invented, rtol=1e-3) for invented in inventedSpacings(node))

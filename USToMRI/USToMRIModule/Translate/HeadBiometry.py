@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..Scene.VolumeNodes import spacingOf
+from ..Scene.PixelSize import spacingOf
 from ..Scene.WorldSpace import worldSpacing
 from ..Synthetic.OutputNodes import PROVENANCE_ROLE, recordOf
 from ..Synthetic.TissueNodes import cerebellumOf, ventriclesOf
@@ -63,6 +63,9 @@ class HeadBiometry(VTKObservationMixin):
                 line = _addLine(chosen.inputVolume)
             slicer.util.updateMarkupsControlPointsFromArray(line, ends, world=True)
             line.SetName(name)
+            # At an end: in the middle, where a line's own label is, both would lie on each other.
+            line.SetNthControlPointLabel(0, name)
+            line.SetNthControlPointLabel(1, "")
             if turn:
                 chosen.biparietalLine = line
             else:
@@ -158,7 +161,8 @@ def _addLine(inputNode: Any) -> Any:
     line.CreateDefaultDisplayNodes()
     display = line.GetDisplayNode()
     display.SetSelectedColor(*_COLOUR)
-    display.SetPointLabelsVisibility(False)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(True)
     # Its length would be wrong where the pixel size is not the volume's.
     line.GetMeasurement("length").SetEnabled(False)
     drawnOn(line, inputNode)

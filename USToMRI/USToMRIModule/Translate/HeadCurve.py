@@ -9,7 +9,8 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ..Scene.VolumeNodes import ATTRIBUTE_PREFIX, spacingOf
+from ..Scene.PixelSize import spacingOf
+from ..Scene.VolumeNodes import ATTRIBUTE_PREFIX
 from ..Scene.WorldSpace import worldFromIjk
 from ..Synthetic.OutputNodes import moveBeside
 

@@ -41,7 +41,7 @@ class OptionFields:
         if method.name != self._shown:
             self._shown = method.name
             self._build(method)
-        chosen = self._chosen()
+        chosen = chosenOptions(self._parameterNode, method.name)
         for option in method.option_list:
             self._writers[option.name](chosen.get(option.name, option.default))
         for name in method.offers:
@@ -52,7 +52,7 @@ class OptionFields:
     def values(self) -> dict[str, Any]:
         """Return the options of the chosen method that are not the default, and its maps."""
         method = knownMethods()[self._parameterNode.method]
-        chosen = self._chosen()
+        chosen = chosenOptions(self._parameterNode, method.name)
         known = {option.name: option for option in method.option_list}
         options = {name: value for name, value in chosen.items() if name in known}
         maps = {name: chosen.get(name, name in _USUAL_MAPS) for name in method.offers}
@@ -116,11 +116,6 @@ class OptionFields:
         box.connect("valueChanged(int)" if isWhole else "valueChanged(double)", changed)
         return box, lambda value: setattr(box, "value", least if value is None else value)
 
-    def _chosen(self) -> dict[str, Any]:
-        every = _parsed(self._parameterNode.options)
-        chosen = every.get(self._parameterNode.method, {})
-        return chosen if isinstance(chosen, dict) else {}
-
     def _set(self, name: str, value: Any) -> None:
         """Keep a value of the chosen method; its default is not kept."""
         if self._parameterNode is None or self._parameterNode.method != self._shown:
@@ -128,7 +123,8 @@ class OptionFields:
         method = knownMethods()[self._shown]
         usual = {option.name: option.default for option in method.option_list}
         usual.update({each: each in _USUAL_MAPS for each in method.offers})
-        every, chosen = _parsed(self._parameterNode.options), self._chosen()
+        every = _parsed(self._parameterNode.options)
+        chosen = chosenOptions(self._parameterNode, self._shown)
         if value == usual[name]:
             chosen.pop(name, None)
         else:
@@ -139,6 +135,12 @@ class OptionFields:
         text = json.dumps(every, sort_keys=True)
         if text != self._parameterNode.options:
             self._parameterNode.options = text
+
+
+def chosenOptions(parameterNode: Any, method: str) -> dict[str, Any]:
+    """Return the options and maps of a method that are not the default, by name."""
+    chosen = _parsed(parameterNode.options).get(method, {})
+    return chosen if isinstance(chosen, dict) else {}
 
 
 def _parsed(text: str) -> dict[str, Any]:

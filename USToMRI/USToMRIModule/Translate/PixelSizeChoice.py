@@ -12,9 +12,9 @@ from slicer.util import VTKObservationMixin
 
 from ..ParameterNode import PixelSizeWay
 from ..Scene.DisplayableNodes import removeDisplayable
-from ..Scene.PixelSize import lacksPixelSize
+from ..Scene.PixelSize import filePixelSize, lacksPixelSize, spacingOf
 from ..Scene.Placement import isPlacing, modeNodes, startPlacing, stopPlacing
-from ..Scene.VolumeNodes import holdsImage, isSlice, spacingOf
+from ..Scene.VolumeNodes import holdsImage, isSlice
 from ..Scene.WorldSpace import worldFromIjk
 from ..Synthetic.Resizing import resize
 
@@ -58,7 +58,9 @@ class PixelSizeChoice(VTKObservationMixin):
         self._followRuler()
         if isAsked and way is PixelSizeWay.RULER:
             self._useRuler()
-        ui, hasSize = self._ui, chosen.pixelSize > 0
+        stated = filePixelSize(node) if node and not chosen.pixelSize else None
+        size = stated[0] if stated else chosen.pixelSize
+        ui = self._ui
         for widget in (ui.pixelSizeLabel, ui.pixelSizeWaySelector):
             widget.visible = isAsked
         ui.pixelSizeSpinBox.visible = isAsked and way is PixelSizeWay.PIXEL
@@ -68,10 +70,11 @@ class PixelSizeChoice(VTKObservationMixin):
             widget.visible = isAsked and way is PixelSizeWay.CIRCUMFERENCE
         ui.circumferenceButton.enabled = isIdle and chosen.knownCircumference > 0
         for widget in (ui.pixelSizeResultLabel, ui.writePixelSizeButton):
-            widget.visible = isAsked and hasSize
-        ui.pixelSizeResultLabel.text = _("A pixel is {size:.4f} mm wide.").format(
-            size=chosen.pixelSize
-        )
+            widget.visible = bool(stated) or (isAsked and size > 0)
+        text = _("A pixel is {size:.4f} mm wide.")
+        if stated:
+            text = _("A pixel is {size:.4f} mm wide, as its file says.")
+        ui.pixelSizeResultLabel.text = text.format(size=size)
 
     def onRuler(self, wanted: bool) -> None:
         """Wait for two clicks on the scale of the image, or no longer."""
@@ -96,7 +99,8 @@ class PixelSizeChoice(VTKObservationMixin):
     def onWrite(self) -> None:
         """Write the size into the volume; what was made of it goes along, what was drawn goes."""
         chosen = self._parameterNode
-        node, size = chosen.inputVolume, chosen.pixelSize
+        node = chosen.inputVolume
+        size = chosen.pixelSize or spacingOf(node)[0]
         self.forgetRuler()
         for drawn in (chosen.headCurve, chosen.biparietalLine, chosen.occipitofrontalLine):
             if drawn is not None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
+from ..Scene.HeldImage import HeldImage
 from ..Scene.RegionVoxels import Region, maskOf, noVoxelIn, voxelsOf
-from ..Scene.VolumeNodes import HeldImage
 from ..Synthetic.OutputNodes import OutputLocation
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def readInputs(
 
     :param head: a closed curve, ROI or :class:`Region` around the head, a mask volume, "none" or
         None.
-    :param pixelSize: see :meth:`~.VolumeNodes.HeldImage.of`.
+    :param pixelSize: see :meth:`~..Scene.HeldImage.HeldImage.of`.
     :param frameNodes: the volumes to translate where they are not the input itself but the time
         points that it shows one of, on the same grid.
     :raises USToMRILib.InputError: one sentence that says what to change.
