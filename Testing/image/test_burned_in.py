@@ -14,11 +14,16 @@ from scipy.ndimage import gaussian_filter
 from Testing.conftest import HEAD
 from USToMRILib import Grid, Volume, translate
 from USToMRILib.fetal import find_head
+from USToMRILib.fetal.frame_spec import HEAD as SCALED
+from USToMRILib.fetal.frame_spec import SKULL, FrameSpec
+from USToMRILib.fetal.pipeline import FramedStack
+from USToMRILib.fetal.stack import Stack
 from USToMRILib.image.burned_in import burned_in_marks, painted_over
 
 SAMPLE = Path(__file__).parents[2] / "Resources/Sample/fetal_head.png"
 PIXEL = 0.116  # mm, of that image
 SHAPE = (160, 200)
+FRAME = FrameSpec(SCALED, (128, 128), long_axis_pixels=112, inside=SKULL)
 
 
 def speckle(seed: int, sigma: float = 2.0) -> np.ndarray:
@@ -129,10 +134,16 @@ def test_real_heads_without_marks_are_hardly_touched(data_dir):
     assert max(shares) < 0.004
 
 
-def test_slices_of_volumes_have_no_marks():
-    drawn = with_calipers(HEAD.mask((300, 340), (0.3, 0.3)) * 100.0, [(90, 150), (250, 150)], 255)
-    from USToMRILib.fetal.heads import stack_of
+def test_slices_of_volumes_are_taken_as_they_are():
+    inside = HEAD.mask((300, 340), (0.3, 0.3))
+    drawn = with_calipers(inside * 60.0, [(90, 150), (250, 150)], 255)
 
-    volume = Volume(np.stack([drawn] * 3).astype(np.float32), Grid((340, 300, 3), (0.3, 0.3, 1.0)))
-    stack = stack_of(volume, "k", "none", "cpu")
-    np.testing.assert_array_equal(stack.array, volume.array)
+    def seen(array: np.ndarray) -> FramedStack:
+        grid = Grid((340, 300, len(array)), (0.3, 0.3, 1.0))
+        stack = Stack(Volume(array.astype(np.float32), grid), "k")
+        return FramedStack.on(stack, dict.fromkeys(range(len(array)), HEAD), FRAME)
+
+    assert seen(drawn[None]).marked == [0]
+    assert seen(drawn[None]).pixels.max() < 80
+    assert seen(np.stack([drawn] * 3)).marked == []
+    assert seen(np.stack([drawn] * 3)).pixels.max() > 150

@@ -150,6 +150,14 @@ class HeadFrame:
         return upright.mask(self.spec.shape, (self.pixel_mm, self.pixel_mm))
 
     @property
+    def source_part(self) -> tuple[slice, slice]:
+        """The rows and columns of the slice that hold what is shown."""
+        reach = np.linalg.norm(self.ellipse.rotation * self.ellipse.semi_axes, axis=1)
+        ends = self.ellipse.centre + np.array([[-1], [1]]) * reach
+        first, last = part_around(ends / self.spacing, self.shape)
+        return slice(first[1], last[1] + 1), slice(first[0], last[0] + 1)
+
+    @property
     def source_mask(self) -> np.ndarray:
         """Boolean [rows, columns]: inside of what is shown."""
         return self.ellipse.mask(self.shape, self.spacing)

@@ -65,8 +65,6 @@ def read_head_hint(option: str | None, volume: Volume) -> HeadHint:
 def stack_of(volume: Volume, axis: str, hint: HeadHint, device: str) -> Stack:
     """The slices of a volume along an axis; a single slice is a stack of one.
 
-    Slices and frames are images of a screen, whose marks are painted over.
-
     Args:
         volume: checked.
         axis: one of :data:`.stack.AXES`; "auto" takes the one whose slices are clearly thickest,
@@ -78,9 +76,9 @@ def stack_of(volume: Volume, axis: str, hint: HeadHint, device: str) -> Stack:
         InputError: no head is found along any.
     """
     if isinstance(hint, FollowedHead):
-        return Stack(volume, "k", in_time=True).without_marks()
+        return Stack(volume, "k", in_time=True)
     if volume.is_slice:
-        return Stack(volume, "k").without_marks()
+        return Stack(volume, "k")
     return Stack(volume, axis if axis != "auto" else _found_axis(volume, hint, device))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..compute.bundle import load_bundle
 from ..image.belonging import check_belong_together
+from ..image.burned_in import burned_in_marks, painted_over
 from ..image.intensity import to_mri_values
 from ..image.volume import Volume
 from ..progress import Progress
@@ -224,12 +225,14 @@ class FramedStack:
         by_slice: the frame of each slice, by its number.
         masks: bool [n, rows, columns], inside of what is shown.
         pixels: float32 of the same shape, the ultrasound as resampled.
+        marked: the slices whose heads had marks of the scanner on them, which were painted over.
     """
 
     stack: Stack
     by_slice: dict[int, HeadFrame]
     masks: np.ndarray
     pixels: np.ndarray
+    marked: list[int]
 
     @classmethod
     def on(cls, stack: Stack, outline: dict[int, Ellipse], spec: FrameSpec) -> FramedStack:
@@ -240,8 +243,14 @@ class FramedStack:
             for n, ellipse in outline.items()
         }
         masks = np.stack([frame.mask for frame in by_slice.values()])
-        pixels = np.stack([frame.to_frame(stack.array[n]) for n, frame in by_slice.items()])
-        return cls(stack, by_slice, masks, pixels)
+        pixels, marked = [], []
+        for n, frame in by_slice.items():
+            seen = stack.array[n]
+            if stack.of_a_screen:
+                seen, share = without_marks(seen, frame)
+                marked += [n] if share > _MARKED else []
+            pixels.append(frame.to_frame(seen))
+        return cls(stack, by_slice, masks, np.stack(pixels), marked)
 
     def frames(self, method: FrameMethod, request: Request) -> Frames:
         """What a method sees."""
@@ -298,14 +307,19 @@ class FramedStack:
         return [n for n, *of in seen if is_dark(*of)]
 
     @property
-    def marked(self) -> list[int]:
-        """The slices whose heads had marks on them."""
-        shown = {n: self.by_slice[n].source_mask for n in self.stack.marks if n in self.by_slice}
-        return [n for n, mask in shown.items() if self.stack.marks[n][mask].mean() > _MARKED]
-
-    @property
     def _pixels_mm(self) -> list[float]:
         return [frame.pixel_mm for frame in self.by_slice.values()]
+
+
+def without_marks(pixels: np.ndarray, frame: HeadFrame) -> tuple[np.ndarray, float]:
+    """A slice [rows, columns] without the marks on its head, and how much of that they covered."""
+    part = frame.source_part
+    marks = burned_in_marks(pixels[part])
+    if not marks.any():
+        return pixels, 0.0
+    clean = pixels.astype(np.float32)
+    clean[part] = painted_over(pixels[part], marks)
+    return clean, float(marks[frame.source_mask[part]].mean())
 
 
 def _parameters(stack: Stack, outline: dict[int, Ellipse], latent_mm: float) -> dict[str, Any]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import copy
-
 import numpy as np
 
-from ..image.burned_in import burned_in_marks, painted_over
 from ..image.grid import Grid
 from ..image.volume import Volume
 from ..options import option
@@ -27,8 +23,7 @@ class Stack:
     Attributes:
         axis: along which.
         in_time: whether they are the frames of a cine.
-        array: [n, rows, columns]; a view, unless marks were painted over.
-        marks: where they were, bool [rows, columns] of each such slice by its number.
+        array: [n, rows, columns], a view.
         distance: of neighbouring slices in mm.
         spacing: (x, y) of their pixels in mm.
     """
@@ -36,7 +31,6 @@ class Stack:
     def __init__(self, volume: Volume, axis: str, in_time: bool = False) -> None:
         self.axis = axis
         self.in_time = in_time
-        self.marks: Mapping[int, np.ndarray] = {}
         self._number = AXES.index(axis) - 1
         self.array = np.moveaxis(volume.array, self._number, 0)
         spacing = list(volume.grid.spacing[::-1])
@@ -46,17 +40,10 @@ class Stack:
     def __len__(self) -> int:
         return len(self.array)
 
-    def without_marks(self) -> Stack:
-        """The same, with what a scanner has drawn on the slices painted over."""
-        marks = {n: burned_in_marks(pixels) for n, pixels in enumerate(self.array)}
-        marks = {n: drawn for n, drawn in marks.items() if drawn.any()}
-        if not marks:
-            return self
-        clean = copy(self)
-        clean.marks, clean.array = marks, self.array.astype(np.float32)
-        for n, drawn in marks.items():
-            clean.array[n] = painted_over(self.array[n], drawn)
-        return clean
+    @property
+    def of_a_screen(self) -> bool:
+        """Whether slices are images as a scanner shows them: one alone, or those of a cine."""
+        return self.in_time or len(self) == 1
 
     def named(self, numbers: str) -> str:
         """Return words for some of the slices."""

