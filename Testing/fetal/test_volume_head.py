@@ -162,6 +162,25 @@ def test_beyond_the_planes_that_are_known_the_picture_fades_to_nothing(by_grey: 
     assert f"{-low:.0f} mm below to {high:.0f} mm above" in warning
 
 
+@pytest.mark.parametrize("skull", [0.97, 0.85], ids=["a thin skull", "a thick one"])
+def test_the_picture_reaches_to_the_skull(by_grey: None, skull: float) -> None:
+    us = drawn(Rotation.random(random_state=1))
+    places = us.grid.points() - (3.0, -2.0, 1.0)
+    radius = np.linalg.norm(
+        places @ Rotation.random(random_state=1).as_matrix() / SEMI_AXES, axis=-1
+    )
+    us.array[(radius > skull) & (radius < 1)] = SKULL
+    result = translate(us, device="cpu")
+    found = result.provenance["parameters"]
+    height = (us.grid.points() - found["head"]["thalami_mm"]) @ found["head"]["to_front_left_top"][
+        2
+    ]
+    covered = (height > found["covered"]["from_mm"]) & (height < found["covered"]["to_mm"])
+    shown, within = result.volume.array > 0, radius < skull
+    assert (shown & within & covered).sum() > 0.96 * (within & covered).sum()
+    assert (shown & ~within & covered).sum() < 0.1 * (within & covered).sum()
+
+
 def test_slices_along_an_axis_are_translated_where_they_are_asked_for(by_grey: None) -> None:
     us = drawn(Rotation.identity())
     us.array[:50] = us.array[70:] = 0

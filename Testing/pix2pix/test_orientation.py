@@ -128,6 +128,16 @@ def test_without_a_cone_the_side_is_where_the_echo_is_strong_and_the_user_is_tol
     assert (result.volume.array > 0).mean() > 0.99  # no background, so nothing is cut away
 
 
+def test_a_linear_probe_looks_along_the_longest_side_though_the_echo_fades_more_across() -> None:
+    shaded = box(0.3) * np.linspace(1, 0.4, 36)
+    for way in ROTATIONS[::5]:
+        turned = np.ascontiguousarray(way.turn(np.clip(shaded, 1, 255).astype(np.uint8)))
+        found = find_orientation(turned, echoing(turned), (1.0, 1.0, 1.0))
+        assert found.told_by == ECHO
+        assert found.turn(turned).shape[1] == 40
+        assert found.turn(turned)[:, :9].mean() > found.turn(turned)[:, -9:].mean() + 10
+
+
 def test_the_record_says_how_the_volume_lay(tiny_models: Path) -> None:
     way = Orientation((1, 0, 2), (0,), "")  # the depth is stored as k, from the far side
     volume = way.turn_volume(volume_of(fan()))

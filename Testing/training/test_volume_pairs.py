@@ -11,6 +11,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from scipy.spatial.transform import Rotation
 
 from training.data import prepare_pairs
 from training.data.landmarks import align, apply, read_tag
@@ -283,6 +284,25 @@ def test_a_prepared_pair_has_the_probe_at_the_top_however_it_was_stored(
     turned, _ = prepare_pair(way.turn_volume(ultrasound()), mri(), MOTION, 1.0)
     np.testing.assert_array_equal(turned.cone, upright.cone)
     np.testing.assert_allclose(turned.mri, upright.mri, atol=1)
+
+
+def test_a_prepared_pair_of_an_oblique_volume_lies_along_its_cone() -> None:
+    turn = Rotation.from_euler("zyx", [30, -35, 20], degrees=True).as_matrix()
+    middle = np.array(US_GRID.origin) + (np.array(US_GRID.size) - 1) / 2
+    oblique = Grid.of([88, 88, 88], [1, 1, 1], middle - turn @ np.full(3, 43.5), turn)
+    i, j, k = np.moveaxis(US_GRID.physical_to_index(centres(oblique)), -1, 0)
+    inside = (np.abs(i - 29.5) < 8 + j / 2) & (j >= 0) & (j <= 49) & (k >= 0) & (k <= 39)
+    seen = np.where(inside, pattern(centres(oblique)), 0).astype(np.float32)
+    pair, grid = prepare_pair(Volume(seen, oblique), mri(), MOTION, 1.0)
+    cosines = np.abs(grid.axes.T)
+    np.testing.assert_allclose(cosines, np.eye(3), atol=0.06)  # those of the wedge, not the grid's
+    widths = pair.cone.sum(axis=(0, 2))
+    shown = np.flatnonzero(widths)
+    assert widths[shown[-10:]].mean() > 2 * widths[shown[:10]].mean()  # the probe is at the top
+    straight, _ = prepare_pair(ultrasound(), mri(), MOTION, 1.0)
+    assert pair.cone.sum() == pytest.approx(straight.cone.sum(), rel=0.1)
+    inner = pair.cone & (pair.ultrasound > 0)
+    assert np.corrcoef(pair.ultrasound[inner], pair.mri[inner])[0, 1] < -0.95
 
 
 def test_a_plain_folder_of_pairs_is_found(tmp_path: Path) -> None:

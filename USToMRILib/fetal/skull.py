@@ -35,6 +35,13 @@ def brain_inside(outline: Ellipse) -> Ellipse:
     return replace(outline, semi_axes=(long - skull, short - skull))
 
 
+def skull_around(brain: Ellipse) -> Ellipse:
+    """The outer outline of a skull in which this is the brain: :func:`brain_inside` undone."""
+    length, width = brain.semi_axes
+    long = (length + _LEAST_MM) / (1 - 2 * _PART_OF_LONG_AXIS)
+    return replace(brain, semi_axes=(long, width + long - length))
+
+
 def cannot_be(outline: Ellipse) -> str:
     """What to say of an outline that no head has."""
     length, width = (2 * axis for axis in outline.semi_axes)

@@ -16,7 +16,8 @@ CONE, ECHO = "the cone's shape", "the echo, which fades with depth"
 
 UNSURE = (
     "The ultrasound's outline does not show on which side the probe stood; it was taken from how "
-    "the echo fades with depth. Where that is wrong, the pseudo-MRI is less reliable."
+    "the echo fades along the longest side, which was wrong in 10 of 28 simulated scans of linear "
+    "probes. Where it is wrong, the pseudo-MRI is less reliable."
 )
 
 # A cone is narrow at the probe, so that along the depth it is less alike to its mirror image, by
@@ -30,6 +31,9 @@ _FLAT_SKEWNESS, _CLEARLY = 0.15, 1.3
 _THIN = 0.25
 # Of the depth: where the cone is next to the probe's face.
 _NEAR = 0.15
+# A linear probe, some 40 mm wide, looks deeper than that: the depth is the longest axis where one
+# is so many times as long as any other, else the one along which the echo fades most.
+_LONGEST = 1.1
 # Lateral and sweep widen alike where the difference is less than this many mm.
 _ALIKE_MM = 5.0
 
@@ -84,9 +88,10 @@ def find_orientation(
 ) -> Orientation:
     """Find how a volume lies, the same whichever way it is stored.
 
-    The probe is where the cone is narrow; where the cone is as wide everywhere, where the echo is
-    strong. Laterally a cone widens more than along the sweep. Sweep and lateral axis begin on the
-    side with more echo, which only makes the answer one: a head in a mirror is a head still.
+    The probe is where the cone is narrow; where the cone is as wide everywhere, it is on the
+    longest axis, where the echo is strong. Laterally a cone widens more than along the sweep. Sweep
+    and lateral axis begin on the side with more echo, which only makes the answer one: a head in a
+    mirror is a head still.
 
     An oblique cone (:mod:`~.straight`) gets the nearest axes.
 
@@ -103,7 +108,9 @@ def find_orientation(
     is_clear = depth is not None
     rise = skewness if is_clear else {axis: _rise(array, echoes, axis) for axis in usable}
     if depth is None:
-        depth = max(usable, key=lambda axis: abs(rise[axis]))
+        longest, *others = sorted(usable, key=lambda axis: -extents[axis])
+        stands_out = others and extents[longest] >= _LONGEST * extents[others[0]]
+        depth = longest if stands_out else max(usable, key=lambda axis: abs(rise[axis]))
     from_end = rise[depth] > 0
     sweep, lateral = _sweep_and_lateral(np.flip(echoes, depth) if from_end else echoes, depth, mm)
     axes = (sweep, depth, lateral)

@@ -17,6 +17,7 @@ from ..head import find_head
 from ..outline import smooth_outline
 from ..stack import Stack
 from .find import VolumeHead
+from .skull_edge import within_skull
 
 # Pixels of the slices, of which the network's are about two.
 _FRAME_PIXELS = 2.0
@@ -67,8 +68,8 @@ class Planes:
             head: in it.
             heights: evenly spaced, in mm above the head's centre.
             spec: of the frame that the slices are laid into.
-            device: of the search for the head in each slice; None leaves it at the ellipsoid where
-                the head is not masked.
+            device: of the search for the head in each slice, whose brain then reaches to the skull;
+                None for a first look, whose outlines are the mask's, else the ellipsoid's.
 
         Raises:
             InputError: a head is seen in none of the slices, or the search's bundle cannot be used.
@@ -85,7 +86,10 @@ class Planes:
         elif device is not None:
             found |= _found_outlines(Stack(seen, "k"), found, device)
         step = float(heights[1] - heights[0])
-        return cls(seen, heights, smooth_outline(found, step, angle=0.0))
+        outline = smooth_outline(found, step, angle=0.0)
+        if device is not None:
+            outline = within_skull(outline, seen.array, grid.spacing[:2])
+        return cls(seen, heights, outline)
 
     @property
     def middle(self) -> np.ndarray:
