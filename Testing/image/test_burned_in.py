@@ -77,6 +77,20 @@ def test_marks_are_the_same_in_any_range_of_grey(scale):
     np.testing.assert_array_equal(burned_in_marks(drawn * scale), marks)
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_marks_of_an_image_that_was_enlarged_are_found(times):
+    plain = np.tile(speckle(2), (3, 3))
+    drawn = with_calipers(plain, [(100, 100), (500, 380)], 255)
+    size = [times * n for n in reversed(plain.shape)]
+    large, unmarked = (
+        np.asarray(Image.fromarray(image.astype(np.uint8)).resize(size, Image.Resampling.BILINEAR))
+        for image in (drawn, plain)
+    )
+    changed = large.astype(float) - unmarked > 100
+    assert burned_in_marks(large)[changed].mean() > 0.9
+    assert burned_in_marks(large).shape == large.shape
+
+
 @pytest.mark.parametrize(
     "pixels",
     [

@@ -131,6 +131,20 @@ def test_swipe_moves_an_edge(section: Any) -> None:
         assert (array[..., edge:] == 200).all()
 
 
+@pytest.mark.parametrize("overlay", [1, 2])
+def test_parts_follow_images_that_change(section: Any, overlay: int) -> None:
+    """Live images, and those of a sequence that is played."""
+    section.ui.compareButton.click()
+    section.ui.overlaySelector.currentIndex = overlay
+    section.ui.overlaySlider.value = 50
+    let_pass(UPDATED)
+    for name, value in (("US SYNTHETIC MRI (DDIC)", 150), ("US", 50)):
+        array = np.full(SHAPE, value, np.float32)
+        slicer.util.updateVolumeFromArray(slicer.util.getNode(name), array)
+        wait_until(lambda value=value: value in shown_in_overlay())
+    assert set(np.unique(shown_in_overlay())) == {50, 150}
+
+
 def test_part_synthetic_image_says_so_and_leaves_no_trace(section: Any) -> None:
     """It is marked, lies where the images lie, is never saved, and goes with the comparison."""
     section.ui.compareButton.click()

@@ -14,9 +14,15 @@ import slicer_host
 slicer_host.require_panel()
 
 import slicer  # noqa: E402
-from slicer_host.panel import add_ultrasound, fixture_module, outputs, worker  # noqa: E402, F401
+from slicer_host.panel import (  # noqa: E402
+    add_ultrasound,
+    fixture_module,  # noqa: F401
+    fixture_panel,  # noqa: F401
+    outputs,
+    worker,
+)
 from slicer_host.sections import Sections  # noqa: E402
-from slicer_host.waiting import own_time, wait_until  # noqa: E402
+from slicer_host.waiting import let_pass, own_time, wait_until  # noqa: E402
 from USToMRITests import volumes  # noqa: E402
 
 from Testing.made_cine import frame_of, head_at, made_cine  # noqa: E402
@@ -25,6 +31,7 @@ from USToMRILib import Volume  # noqa: E402
 slicer_host.start(panel=True)
 slicer_host.add_module_folder(Path(__file__).parents[2] / "USToMRI")
 
+from USToMRIModule.Compare import CompareLayout  # noqa: E402
 from USToMRIModule.Live.LiveSection import LiveSection  # noqa: E402
 from USToMRIModule.Worker.WorkerClient import sharedWorker, stopWorkers  # noqa: E402
 
@@ -133,6 +140,64 @@ def test_the_parent_transform_is_followed(section: Any, ultrasound: Any) -> None
     ultrasound.SetAndObserveTransformNodeID(None)
     assert output.GetTransformNodeID() is None
     assert labels.GetTransformNodeID() is None
+
+
+def test_the_panel_shows_both_side_by_side(panel: Any) -> None:
+    """As after a translation; where there is no head its view is empty, with the tissues'."""
+    section, node = panel.sections[5], add_ultrasound()
+    section.logic = panel.sections[0].logic
+    panel.sections[0].ui.inputSelector.setCurrentNode(node)
+    section.ui.liveTissuesCheckBox.checked = True
+    section.ui.liveButton.click()
+    wait_until(lambda: "frames a second" in section.ui.liveStatusLabel.text)
+    let_pass(0.3)  # until the panel has followed all that changed
+    (output,) = (each for each in outputs() if each.GetAttribute("USToMRI.synthetic") == "true")
+    assert CompareLayout.isShown()
+    views = (CompareLayout.ULTRASOUND_VIEW, CompareLayout.PSEUDO_MRI_VIEW)
+    left, right = map(CompareLayout.compositeOf, views)
+    assert left.GetBackgroundVolumeID() == right.GetBackgroundVolumeID() == node.GetID()
+    assert left.GetForegroundVolumeID() is None
+    assert right.GetForegroundVolumeID() == output.GetID()
+    assert right.GetForegroundOpacity() == 1
+    (labels,) = slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")
+    assert left.GetLabelVolumeID() == right.GetLabelVolumeID() == labels.GetID()
+    show(node, 0.0)
+    wait_until(lambda: "No fetal head was found" in section.ui.liveStatusLabel.text)
+    assert right.GetForegroundOpacity() == 1
+    assert shown(output).max() == shown(labels).max() == 0
+    show(node, 2.0)
+    wait_until(lambda: np.array_equal(shown(output), shown(node)))
+    assert left.GetForegroundVolumeID() is None
+
+
+def test_the_views_go_along_with_a_tracked_probe(panel: Any) -> None:
+    """Which moves the image by its parent transform or, as PLUS may, by its own geometry."""
+    section, node = panel.sections[5], add_ultrasound()
+    section.logic = panel.sections[0].logic
+    panel.sections[0].ui.inputSelector.setCurrentNode(node)
+    probe = volumes.add_transform(np.eye(4))
+    node.SetAndObserveTransformNodeID(probe.GetID())
+    output = start(section)
+    let_pass(0.3)  # until the views are fitted
+    views = (CompareLayout.ULTRASOUND_VIEW, CompareLayout.PSEUDO_MRI_VIEW)
+    slices = [CompareLayout.sliceLogicOf(view).GetSliceNode() for view in views]
+
+    def seen_from(each: Any) -> np.ndarray:
+        """Where the first two pixels of the image lie in a view: along it, up, and off it."""
+        to_world = slicer.util.arrayFromVTKMatrix(each.GetSliceToRAS())
+        pixels = [volumes.world_position(node, (i, 0, 0)) for i in (0, 1)]
+        return np.array([np.linalg.solve(to_world, [*pixel, 1]) for pixel in pixels])
+
+    before = [seen_from(each) for each in slices]
+    c, s = np.cos(0.4), np.sin(0.4)
+    turned = np.array([[c, 0, s, 20], [0, 1, 0, -5], [-s, 0, c, 40], [0, 0, 0, 1]])
+    probe.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(turned))
+    node.SetOrigin(7.0, 8.0, 9.0)
+    show(node, 2.0)
+    wait_until(lambda: np.array_equal(shown(output), shown(node)))
+    let_pass(0.1)
+    for each, place in zip(slices, before):
+        np.testing.assert_allclose(seen_from(each), place, atol=1e-6)
 
 
 def test_another_size_is_followed(section: Any, ultrasound: Any) -> None:

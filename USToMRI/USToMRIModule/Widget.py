@@ -52,6 +52,9 @@ class USToMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         translateSection, compareSection = self.sections[:2]
         translateSection.onTranslated = compareSection.onTranslated
         translateSection.onInputChosen = compareSection.onInputChosen
+        liveSection = self.sections[-1]
+        liveSection.onFollowed = compareSection.onTranslated
+        liveSection.onShown = compareSection.onLiveFrame
         self.layout.addStretch(1)
         startMarking()
         scene = slicer.mrmlScene

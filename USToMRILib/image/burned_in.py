@@ -27,6 +27,8 @@ _MOST = 0.05
 # Over how many pixels what is painted over a mark is averaged, until everything is.
 _AROUND = (1.5, 3.0, 6.0, 12.0, 24.0)
 _ENOUGH = 0.1
+# A head on a screen is about as many pixels long; one that was enlarged is sharp when it is shrunk.
+_HEAD = 600
 
 
 def burned_in_marks(pixels: np.ndarray) -> np.ndarray:
@@ -43,6 +45,11 @@ def burned_in_marks(pixels: np.ndarray) -> np.ndarray:
     """
     from scipy.ndimage import binary_dilation, gaussian_filter, grey_opening, maximum_filter
 
+    shrink = round(max(pixels.shape) / _HEAD)
+    if shrink > 1:
+        rows, columns = pixels.shape
+        marks = burned_in_marks(_block_means(pixels, shrink))
+        return marks.repeat(shrink, axis=0).repeat(shrink, axis=1)[:rows, :columns]
     none = np.zeros(pixels.shape, bool)
     black, white = float(pixels.min()), float(pixels.max())
     if not white > black:
@@ -67,6 +74,13 @@ def burned_in_marks(pixels: np.ndarray) -> np.ndarray:
     beside = binary_dilation(sharp, iterations=_BESIDE) & (contrast > _AS_BRIGHT * of_mark)
     marks = binary_dilation(sharp | beside)
     return none if marks.mean() > _MOST else marks
+
+
+def _block_means(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Means of blocks of so many pixels each way; an image goes on with the values of its edge."""
+    wide = np.pad(pixels, [(0, -n % size) for n in pixels.shape], mode="edge")
+    rows, columns = (n // size for n in wide.shape)
+    return wide.reshape(rows, size, columns, size).mean(axis=(1, 3), dtype=np.float32)
 
 
 def painted_over(pixels: np.ndarray, marks: np.ndarray) -> np.ndarray:

@@ -123,7 +123,14 @@ def setImages(view: str, background: Any, foreground: Any = None, opacity: float
         composite.SetBackgroundVolumeID(background.GetID() if background else None)
         composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
         composite.SetForegroundOpacity(opacity)
-        composite.SetLabelVolumeID(None)
+
+
+def clearLabels() -> None:
+    """Take the label map out of the views that are shown: it may be of another image."""
+    for view in _views():
+        composite = compositeOf(view)
+        if composite is not None:
+            composite.SetLabelVolumeID(None)
 
 
 def align(volumeNode: Any, head: Optional[np.ndarray] = None) -> None:
@@ -148,6 +155,30 @@ def align(volumeNode: Any, head: Optional[np.ndarray] = None) -> None:
             if head is not None and isSlice(volumeNode):
                 _fitTo(sliceNode, head)
             sliceNode.UpdateMatrices()
+
+
+def poseOf(volumeNode: Any) -> np.ndarray:
+    """Return where an image lies in the world (RAS, mm): its unit axes and its origin, [4, 4]."""
+    origin, axes = worldAxes(volumeNode)
+    pose = np.eye(4)
+    pose[:3, :3] = axes / np.linalg.norm(axes, axis=0)
+    pose[:3, 3] = origin
+    return pose
+
+
+def carry(views: list[str], before: np.ndarray, after: np.ndarray) -> None:
+    """Move views as an image was moved, so that they go on showing the same of it.
+
+    :param before: pose of the image (:func:`poseOf`) when the views were as they are.
+    :param after: its pose now.
+    """
+    for view in views:
+        logic = sliceLogicOf(view)
+        if logic is not None:
+            sliceToWorld = logic.GetSliceNode().GetSliceToRAS()
+            moved = after @ np.linalg.inv(before) @ slicer.util.arrayFromVTKMatrix(sliceToWorld)
+            slicer.util.updateVTKMatrixFromArray(sliceToWorld, moved)
+            logic.GetSliceNode().UpdateMatrices()
 
 
 def _fitTo(sliceNode: Any, points: np.ndarray) -> None:

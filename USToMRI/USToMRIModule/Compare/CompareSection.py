@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional
 
+import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..ParameterNode import bind
+from ..Scene.NodeEvents import eventsOf
 from ..Scene.Throttle import Throttle
 from ..Scene.VolumeNodes import holdsImage
 from ..Scene.WorldSpace import onSameGrid
@@ -41,8 +43,13 @@ class CompareSection(VTKObservationMixin):
         self._guiTag: Any = None
         self._image = ComparisonImage()
         self._alignedTo = ""
+        self._pair = ("", "")
+        self._poses: list[np.ndarray] = []  # of both images when the views were laid into them
         self._isWanted = True
         self._tissues: tuple[str, bool] = ("", False)
+        # Apart, to be emptied: of the images that are shown in alternate parts.
+        self._following = VTKObservationMixin()
+        self._followed: set[Any] = set()
         uiWidget = slicer.util.loadUI(resourcePath("UI/Compare.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -65,6 +72,7 @@ class CompareSection(VTKObservationMixin):
         """Follow a parameter node from now on; none where it is None."""
         self._throttle.stop()
         self._aligning.stop()
+        self._follow(set())
         if self._chosen:
             self._chosen.disconnectGui(self._guiTag)
             self.removeObservers(self._onChange)
@@ -110,6 +118,7 @@ class CompareSection(VTKObservationMixin):
         chosen.ultrasound = inputNode
         chosen.pseudoMri = outputNode
         self._alignedTo = ""  # to the head that was found
+        self._pair = ("", "")
         if self._chosen:
             self.ui.compareCollapsibleButton.collapsed = False
             if self._isWanted and not CompareLayout.isShown() and not self._reasonNotReady():
@@ -118,6 +127,18 @@ class CompareSection(VTKObservationMixin):
                 self._update()
         elif CompareLayout.isShown():
             self._showImages(chosen)
+
+    def onLiveFrame(self, inputNode: Any, outputNode: Any) -> None:
+        """Let the views go along with live images, which a tracked probe moves."""
+        planes = CompareLayout.shownPlanes()
+        if not planes or self._pair != (inputNode.GetID(), outputNode.GetID()):
+            return
+        poses = [CompareLayout.poseOf(node) for node in (inputNode, outputNode)]
+        views = ([pair.ultrasound for pair in planes], [pair.pseudoMri for pair in planes])
+        for ofImage, before, after in zip(views, self._poses, poses):
+            if not np.allclose(before, after, rtol=0, atol=1e-6):
+                CompareLayout.carry(ofImage, before, after)
+        self._poses = poses
 
     def _enter(self) -> None:
         self._isWanted = True
@@ -152,9 +173,28 @@ class CompareSection(VTKObservationMixin):
                 self._image.remove()  # of an image that is gone
             else:
                 reason = self._showImages(self._chosen)
+        self._follow(self._shownInParts())
         self._updateTissues()
         self.ui.compareStatusLabel.text = reason
         self.ui.compareStatusLabel.visible = bool(reason)
+
+    def _shownInParts(self) -> set[Any]:
+        """Return the images of which a new one must be put together when they change."""
+        chosen = self._chosen
+        inParts = (Overlay.CHECKERBOARD, Overlay.SWIPE)
+        if not (chosen and CompareLayout.isShown() and chosen.overlay in inParts):
+            return set()
+        return {chosen.ultrasound, chosen.pseudoMri} - {None}
+
+    def _follow(self, nodes: set[Any]) -> None:
+        """Follow images that change: live ones, and those of a sequence that is played."""
+        if nodes == self._followed:
+            return
+        self._followed = nodes
+        self._following.removeObservers()
+        for node in nodes:
+            for event in eventsOf(node):
+                self._following.addObserver(node, event, self._onChange)
 
     def _updateTissues(self) -> None:
         """Show the tissues or not, where that was not done; who hides them elsewhere is obeyed."""
@@ -194,13 +234,16 @@ class CompareSection(VTKObservationMixin):
         ultrasound, pseudoMri = chosen.ultrasound, chosen.pseudoMri
         if not CompareLayout.isFor(ultrasound):
             CompareLayout.show(ultrasound)
+        if self._pair != (ultrasound.GetID(), pseudoMri.GetID()):
+            self._pair = (ultrasound.GetID(), pseudoMri.GetID())
+            CompareLayout.clearLabels()
         layers, reason = self._layers(chosen)
         for pair in CompareLayout.shownPlanes():
             CompareLayout.setImages(pair.ultrasound, ultrasound)
             CompareLayout.setImages(pair.pseudoMri, *layers)
         if self._alignedTo != ultrasound.GetID():  # once: then the user may turn the views
             self._alignedTo = ultrasound.GetID()
-            CompareLayout.align(ultrasound, headPoints(pseudoMri))
+            self._align(chosen)
             self._aligning.request()
         return reason
 
@@ -229,4 +272,8 @@ class CompareSection(VTKObservationMixin):
     def _alignAgain(self) -> None:
         """Fit the views anew: only now do they have the sizes of their layout."""
         if self._chosen and CompareLayout.isShown() and not self._reasonNotReady():
-            CompareLayout.align(self._chosen.ultrasound, headPoints(self._chosen.pseudoMri))
+            self._align(self._chosen)
+
+    def _align(self, chosen: Any) -> None:
+        CompareLayout.align(chosen.ultrasound, headPoints(chosen.pseudoMri))
+        self._poses = [CompareLayout.poseOf(chosen.ultrasound)] * 2

@@ -10,6 +10,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..Compare import CompareLayout
 from ..Dependencies import ensureDependencies
 from ..ParameterNode import bind
 from ..Translate.LibraryLoading import loadLibrary
@@ -33,7 +34,11 @@ class LiveSection(VTKObservationMixin):
         self._chosen: Any = None
         self._guiTag: Any = None
         self._job: Any = None
-        self._isFollowed = False
+        self._isFollowed, self._isFirst = False, True
+        # Called with ultrasound and pseudo-MRI at the first picture, and after each; the panel
+        # connects its sections.
+        self.onFollowed: Callable[[Any, Any], None] = lambda inputNode, outputNode: None
+        self.onShown: Callable[[Any, Any], None] = lambda inputNode, outputNode: None
         uiWidget = slicer.util.loadUI(resourcePath("UI/Live.ui"))
         parentLayout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -98,6 +103,7 @@ class LiveSection(VTKObservationMixin):
             if error:
                 raise error
             if chosen is None or chosen.inputVolume is None:  # the user has left meanwhile
+                self._show(_("Stopped."))
                 self._update()
                 return
             job = self.logic.liveJob(
@@ -113,7 +119,7 @@ class LiveSection(VTKObservationMixin):
             self._update()
             return
         job.onFrame, job.onTrouble, job.onEnded = self._onFrame, self._onTrouble, self._onEnded
-        self._job, self._isFollowed = job, False
+        self._job, self._isFollowed, self._isFirst = job, False, True
         self._inputNode = chosen.inputVolume
         job.start()
         job.record(self.ui.recordButton.checked)
@@ -122,15 +128,20 @@ class LiveSection(VTKObservationMixin):
     def _onFrame(self, measure: Measure) -> None:
         if not self._isFollowed:  # again: only now there is something to lay over the ultrasound
             self._isFollowed = True
-            slicer.util.setSliceViewerLayers(
-                background=self._inputNode,
-                foreground=self._job.outputNode,
-                foregroundOpacity=_OPACITY,
-            )
+            if self._isFirst:
+                self._isFirst = False
+                self.onFollowed(self._inputNode, self._job.outputNode)
+            if not CompareLayout.isShown():
+                slicer.util.setSliceViewerLayers(
+                    background=self._inputNode,
+                    foreground=self._job.outputNode,
+                    foregroundOpacity=_OPACITY,
+                )
             if self._job.tissues:
                 slicer.util.setSliceViewerLayers(
                     label=self._job.tissues.node, labelOpacity=_LABEL_OPACITY
                 )
+        self.onShown(self._inputNode, self._job.outputNode)
         text = _("{rate} frames a second, {latency} s behind the ultrasound.")
         shown = {"rate": f"{measure.rate:.1f}", "latency": f"{measure.latency:.2f}"}
         self._show(text.format(**shown))
@@ -138,7 +149,8 @@ class LiveSection(VTKObservationMixin):
     def _onTrouble(self, sentence: str) -> None:
         if self._isFollowed:
             self._isFollowed = False
-            slicer.util.setSliceViewerLayers(foregroundOpacity=0)
+            if not CompareLayout.isShown():  # there the ultrasound has a view of its own
+                slicer.util.setSliceViewerLayers(foregroundOpacity=0)
         self._show(sentence)
 
     def _onEnded(self, sentence: str) -> None:
