@@ -232,11 +232,10 @@ def main() -> None:
 
 def write(measured: dict[Case, Measured], output: Path) -> None:
     """Write the report and its picture."""
-    pictures = [each.picture for each in list(measured.values())[:3]]
     picture = output.with_suffix(".png")
-    Image.fromarray(np.hstack(pictures)).convert(
-        "P", palette=Image.Palette.ADAPTIVE, colors=32
-    ).save(picture, optimize=True)
+    first = next(iter(measured.values())).picture
+    small = Image.fromarray(first).convert("P", palette=Image.Palette.ADAPTIVE, colors=16)
+    small.save(picture, optimize=True)
     parts = [
         *_made_by(picture.name),
         "## With and without surroundings",
@@ -276,9 +275,9 @@ def _made_by(picture: str) -> list[str]:
         f"Weights: {BUNDLE} {bundle.sha256[:12]}. Ultrasound simulated from atlas volumes that no "
         f"network has seen, from one side of the head, turned to a random position, {VOXEL_MM} mm "
         'voxels, everything outside the head 0 but where "surroundings" is said.',
-        f"![Ultrasound, pseudo-MRI and MRI of three planes each]({picture})",
-        "From left to right the first three heads: planes 2 mm below, 3 mm and 8 mm "
-        "above the thalami; ultrasound, pseudo-MRI, and the MRI that the ultrasound was made of.",
+        f"![Ultrasound, pseudo-MRI and MRI of three planes]({picture})",
+        "The first head: planes 2 mm below, 3 mm and 8 mm above the thalami; ultrasound, "
+        "pseudo-MRI, and the MRI that the ultrasound was made of.",
     ]
 
 

@@ -6,6 +6,7 @@ in slices away from the standard planes. The inner edge shows both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -108,7 +109,7 @@ def _changed(brain: Ellipse, shift: np.ndarray, growth: np.ndarray) -> Ellipse:
     return Ellipse((float(x), float(y)), (float(length), float(width)), brain.angle)
 
 
-_ANGLES = np.arange(_RAYS) * 2 * np.pi / _RAYS
+_ANGLES = np.linspace(0, 2 * math.pi, _RAYS, endpoint=False)
 _TOWARDS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
 
 
