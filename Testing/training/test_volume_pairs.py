@@ -20,6 +20,7 @@ from training.data.prepare_pairs import PATCH, draw_split, prepare_pair, prepare
 from training.data.splits import PARTS
 from training.data.volume_pairs import find_pairs, find_remind, find_resect
 from training.data.volumes import read_volume
+from training.export import training_log
 from training.train import pix2pix3d as train_pix2pix3d
 from training.train.checkpoint import load_checkpoint
 from USToMRILib import Grid, InputError, Volume
@@ -393,3 +394,6 @@ def test_the_commands_prepare_resect_and_train_on_it(
     state = load_checkpoint(work / "checkpoint.pt")
     assert state["step"] == 1
     assert state["config"]["contrast"] == "T1"
+    page = tmp_path / "table.html"
+    assert training_log.main([str(work / "log.jsonl"), "--report", str(page)]) == 0
+    assert "SSIM" in page.read_text(encoding="utf-8")
