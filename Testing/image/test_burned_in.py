@@ -131,8 +131,9 @@ def test_calipers_do_not_change_the_picture_and_a_warning_tells_of_them():
     assert not any("calipers" in warning for warning in plain.warnings)
     assert any("calipers" in warning for warning in marked.warnings)
     one, other = plain.volume.array, marked.volume.array
-    inside = (one > 0) | (other > 0)
-    assert np.corrcoef(one[inside], other[inside])[0, 1] > 0.98
+    inside = (one > 0) & (other > 0)
+    assert inside.sum() > 0.97 * max((one > 0).sum(), (other > 0).sum())
+    assert np.corrcoef(one[inside], other[inside])[0, 1] > 0.97
     sizes = [find_head(volume_of(image)).circumference_mm for image in (pixels, drawn)]
     assert sizes[1] == pytest.approx(sizes[0], abs=1.0)
 
