@@ -30,7 +30,6 @@ from .head import ANOTHER_HEAD, doubts_of
 from .head import BUNDLE as HEAD_BUNDLE
 from .heads import find_heads, stack_of
 from .outline import smooth_outline, steady_brightness
-from .skull_edge import up_to_skull
 from .stack import Stack
 from .tissue_codes import TISSUE_LABELS
 from .tissues import (
@@ -238,19 +237,19 @@ class FramedStack:
     @classmethod
     def on(cls, stack: Stack, outline: dict[int, Ellipse], spec: FrameSpec) -> FramedStack:
         """Lay a frame on every slice that has an outline of a head."""
-        shape, spacing = stack.array.shape[1:], stack.spacing
-        by_slice, pixels, marked = {}, [], []
-        for n, ellipse in outline.items():
-            frame, seen = HeadFrame.around(ellipse, shape, spacing, spec), stack.array[n]
+        shape = stack.array.shape[1:]
+        by_slice = {
+            n: HeadFrame.around(ellipse, shape, stack.spacing, spec)
+            for n, ellipse in outline.items()
+        }
+        masks = np.stack([frame.mask for frame in by_slice.values()])
+        pixels, marked = [], []
+        for n, frame in by_slice.items():
+            seen = stack.array[n]
             if stack.of_a_screen:
                 seen, share = without_marks(seen, frame)
                 marked += [n] if share > _MARKED else []
-            # Frames and slices share an outline that was smoothed, lest they flicker.
-            if spec.inside == SKULL and len(stack) == 1 and not stack.in_time:
-                frame = HeadFrame.around(up_to_skull(frame, seen), shape, spacing, spec)
-            by_slice[n] = frame
             pixels.append(frame.to_frame(seen))
-        masks = np.stack([frame.mask for frame in by_slice.values()])
         return cls(stack, by_slice, masks, np.stack(pixels), marked)
 
     def frames(self, method: FrameMethod, request: Request) -> Frames:

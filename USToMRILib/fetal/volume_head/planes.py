@@ -15,9 +15,9 @@ from ..ellipse import Ellipse
 from ..frame_spec import FrameSpec
 from ..head import find_head
 from ..outline import smooth_outline
-from ..skull_edge import within_skull
 from ..stack import Stack
 from .find import VolumeHead
+from .skull_edge import within_skull
 
 # Pixels of the slices, of which the network's are about two.
 _FRAME_PIXELS = 2.0

@@ -1,20 +1,18 @@
-"""The inner edge of the skull: how far the brain reaches.
+"""The inner edge of the skull in parallel slices of a head: how far the brain reaches there.
 
-How thick a skull is shown differs from scan to scan, and outlines of heads err by millimetres, most
-in slices away from the standard planes. The inner edge shows both.
+The outline of a head that is seen in slices away from the standard planes is rounder than the head,
+by millimetres, and how thick a skull is shown differs from scan to scan. Its inner edge shows both.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
-from .ellipse import Ellipse
-from .frame import HeadFrame
-from .skull import brain_inside, skull_around
+from ..ellipse import Ellipse
+from ..skull import brain_inside, skull_around
 
 # Rays from the centre, and steps along them in mm about the edge that is expected.
 _RAYS, _STEP_MM, _FARTHEST_MM = 90, 0.25, 12.0
@@ -47,14 +45,14 @@ def within_skull(
         spacing: (x, y) of them in mm.
 
     Returns:
-        Outlines of which :func:`.skull.brain_inside` is the brain up to the skull's inner edge;
+        Outlines of which :func:`..skull.brain_inside` is the brain up to the skull's inner edge;
         the given ones where too little of it shows.
     """
     brains = {n: brain_inside(ellipse) for n, ellipse in outline.items()}
     semi_axes = np.array([brain.semi_axes for brain in brains.values()])
     expected = _radii(semi_axes, np.zeros(2))
     offset, rise = _edges(brains, expected, pixels, spacing)
-    seen = (rise > _LEAST_RISE) & _beside_falx(0.0)
+    seen = (rise > _LEAST_RISE) & (np.abs(np.sin(_ANGLES)) > np.sin(np.radians(_FALX_DEG)))
     if not seen.size or seen.mean() < _LEAST_SEEN:
         return dict(outline)
     by = _fitted(semi_axes, (expected + offset)[seen], np.where(seen, rise, 0))
@@ -62,42 +60,6 @@ def within_skull(
         return dict(outline)
     shift, growth = by[:2], by[2:] + _ROOM_MM
     return {n: skull_around(_changed(brain, shift, growth)) for n, brain in brains.items()}
-
-
-def up_to_skull(frame: HeadFrame, pixels: np.ndarray) -> Ellipse:
-    """The outline of a head in one image, grown or shrunk all round so that its brain fits.
-
-    Args:
-        frame: of the brain that :func:`.skull.brain_inside` expects.
-        pixels: the slice [rows, columns].
-
-    Returns:
-        The outline of which :func:`.skull.brain_inside` is a brain up to the skull's inner edge;
-        that of the frame's brain where too little of the edge shows.
-    """
-    pixel, brain = frame.pixel_mm, frame.ellipse
-    x, y = (np.array(frame.spec.shape[::-1]) - 1) / 2 * pixel
-    upright = replace(brain, centre=(float(x), float(y)), angle=-brain.midline)
-    expected = _radii(np.array([brain.semi_axes]), np.zeros(2))
-    framed = frame.to_frame(pixels)[None]
-    offset, rise = _edges({0: upright}, expected, framed, (pixel, pixel))
-    seen = (rise > _LEAST_RISE) & _beside_falx(brain.midline)
-    if seen.mean() < _LEAST_SEEN:
-        return skull_around(brain)
-    growth = _weighted_median(offset[seen], rise[seen])
-    long, short = brain.semi_axes
-    return skull_around(replace(brain, semi_axes=(long + growth, short + growth)))
-
-
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
-    order = values.argsort()
-    below = weights[order].cumsum()
-    return float(values[order][np.searchsorted(below, below[-1] / 2)])
-
-
-def _beside_falx(midline: float) -> np.ndarray:
-    """Which rays do not run along the midline, an angle from the long axis; bool [rays]."""
-    return np.abs(np.sin(_ANGLES - midline)) > np.sin(np.radians(_FALX_DEG))
 
 
 def _changed(brain: Ellipse, shift: np.ndarray, growth: np.ndarray) -> Ellipse:
@@ -130,23 +92,13 @@ def _edges(
     pixels: np.ndarray,
     spacing: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where brightness rises most along every ray, in mm from what is expected, and by how much.
-
-    Args:
-        brains: by number of the slice; rays leave their centres at angles from their long axes.
-        expected: how far the brains reach along the rays in mm, [n, rays].
-        pixels: of all slices [k, j, i].
-        spacing: (x, y) of them in mm.
-
-    Returns:
-        Both [n, rays]; the rise as a part of white.
-    """
+    """Where brightness rises most along every ray, in mm from what is expected, and by how much."""
     from scipy.ndimage import map_coordinates, uniform_filter, uniform_filter1d
 
     steps = np.arange(-_FARTHEST_MM, _FARTHEST_MM + _STEP_MM, _STEP_MM)
     rays = []
     for (n, brain), radii in zip(brains.items(), expected):
-        places = (radii[:, None] + steps) * (brain.rotation @ _TOWARDS)[:, :, None]
+        places = (radii[:, None] + steps) * _TOWARDS[:, :, None]
         x, y = (p + c for p, c in zip(places, brain.centre))
         rays.append(
             map_coordinates(pixels[n], [y / spacing[1], x / spacing[0]], order=1, mode="nearest")
