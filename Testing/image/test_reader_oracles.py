@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import SimpleITK as sitk
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from Testing.image.made_volumes import grids
@@ -132,6 +132,9 @@ def test_nifti(
     slope: tuple[float, float] | None,
     packed: bool,
 ) -> None:
+    # Of two forms that mirror each other ITK takes one or the other, as rounding has it.
+    hands = [np.linalg.det(np.reshape(g.direction, (3, 3))) for g in (grid, other)]
+    assume(min(codes) == 0 or hands[0] * hands[1] > 0)
     image = nibabel.Nifti1Image(voxels(grid, dtype, "=").T, None)
     image.header.set_zooms(grid.spacing)
     flip = np.diag([-1.0, -1.0, 1.0, 1.0])
