@@ -11,8 +11,8 @@ import numpy as np
 
 # A mark is brighter than the mean around it by so much of the image's range, and so many times as
 # much as all but a twentieth of the pixels are; within so many pixels of it, marks on bright tissue
-# are by less. Chosen on HC18 with drawn calipers, outlines and text: in its 534 brains as they are
-# nothing is taken for a mark in 516, and at most 0.2 % of the pixels.
+# are by less. Chosen on heads of HC18 with drawn calipers, outlines and text, and without; what is
+# taken for marks in heads that have none is bounded in Testing/image/test_burned_in.py.
 _CLEARLY, _LEAST, _WITHIN = 0.2, 0.1, 15
 _TIMES, _OTHERS = 6.0, 95.0
 # Sigma of that mean, in pixels, and what counts as black in it.

@@ -13,7 +13,7 @@ from training.data.brain_slices import FRAME
 from training.export.brain_measures import image_measures, tissue_measures
 from training.simulation.brain_pairs import Pairs
 from USToMRILib.fetal.ellipse import Ellipse
-from USToMRILib.fetal.skull import brain_inside
+from USToMRILib.fetal.skull import skull_around
 
 ULTRASOUND = "ultrasound itself"
 
@@ -26,7 +26,8 @@ def simulated_heads(pairs: Pairs) -> list[Head]:
         pixel = float(size) / FRAME.long_axis_pixels
         # What gives no echo is as black as what lies outside.
         brain = Ellipse.from_mask(convex_hull_image(us > -1), (pixel, pixel))
-        heads.append(Head(f"simulated {number}", (us + 1) * 127.5, (pixel, pixel), _skull(brain)))
+        outline = skull_around(brain)
+        heads.append(Head(f"simulated {number}", (us + 1) * 127.5, (pixel, pixel), outline))
     return heads
 
 
@@ -45,17 +46,3 @@ def _measures(pictures: Pictures, pairs: Pairs) -> dict[str, Any]:
     if pictures.tissues is None:
         return found
     return {**found, **tissue_measures(pictures.tissues, pairs)}
-
-
-def _skull(brain: Ellipse) -> Ellipse:
-    """The outline whose brain this is: the way back of :func:`brain_inside`, by iteration."""
-    long, short = brain.semi_axes
-    outline = brain
-    for _ in range(8):
-        inside = brain_inside(outline)
-        grown = (
-            outline.semi_axes[0] + long - inside.semi_axes[0],
-            outline.semi_axes[1] + short - inside.semi_axes[1],
-        )
-        outline = Ellipse(brain.centre, grown, brain.angle)
-    return outline
